@@ -1,0 +1,33 @@
+# dg_room(NAME SOURCES ... DEPS ...): one folder of src/ = one static library = one namespace.
+# Compile options for all targets stand here too.
+add_library(dg_options INTERFACE)
+target_compile_options(dg_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
+                                            -Wno-pedantic -ffp-contract=off -fno-math-errno)
+if(DGEMMA_WERROR)
+  target_compile_options(dg_options INTERFACE -Werror)
+endif()
+if(DGEMMA_SANITIZE)
+  target_compile_options(dg_options INTERFACE -fsanitize=${DGEMMA_SANITIZE} -fno-omit-frame-pointer -g1)
+  target_link_options(dg_options INTERFACE -fsanitize=${DGEMMA_SANITIZE})
+  if(DGEMMA_SANITIZE MATCHES "undefined")
+    target_compile_options(dg_options INTERFACE -fno-sanitize-recover=all)
+  endif()
+endif()
+
+function(dg_room name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPS" ${ARGN})
+  add_library(dg_${name} STATIC ${arg_SOURCES})
+  target_include_directories(dg_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
+  target_link_libraries(dg_${name} PUBLIC ${arg_DEPS} PRIVATE dg_options)
+endfunction()
+
+# dg_test(NAME SOURCES ... DEPS ...): one GoogleTest program per room of tests/; each TEST is one CTest test.
+function(dg_test name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name}_test ${arg_SOURCES})
+  target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_compile_definitions(${name}_test PRIVATE DGEMMA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${name}_test PRIVATE ${arg_DEPS} dg_options GTest::gtest_main GTest::gmock)
+  gtest_discover_tests(${name}_test TEST_PREFIX "${name}." WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+                       DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
+endfunction()

@@ -1,0 +1,66 @@
+// Engine: a loaded model, immutable, to be shared between threads. The way in for every program outside.
+//
+//     auto engine  = dgemma::Engine::open({.model_path = "models/pocket"});
+//     auto session = engine->new_session({});
+//     session->sync_chat(R"({"messages": [{"role": "user", "content": "Hello"}]})");
+//     auto answer  = session->generate({}, [](const dgemma::Event& event) { ... });
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dgemma/options.h"
+#include "dgemma/result.h"
+
+namespace dgemma {
+
+class Session;
+class Tokenizer;
+struct EngineState;
+
+/// What a loaded model is.
+struct ModelInfo {
+  std::string path;
+  std::string architecture;  ///< "diffusion-gemma"
+  int canvas_length = 0;     ///< L
+  int vocab_size = 0;        ///< V
+  int context_length = 0;    ///< the most tokens that the model was made for
+  int layers = 0;
+  uint64_t parameters = 0;
+  uint64_t weight_bytes = 0;     ///< resident weights
+  std::vector<int32_t> eos_ids;  ///< of the checkpoint
+  int32_t bos_id = -1;           ///< -1: none
+  bool has_tokenizer = false;
+  bool has_chat_template = false;
+  int threads = 0;      ///< in force
+  std::string kernels;  ///< in force
+  std::string compute;  ///< in force
+  double load_s = 0;
+};
+
+class Engine {
+ public:
+  /// Loads a model. Plans its memory first. Errors: kNotFound, kIo, kModelFile, kOutOfMemory, kUnsupported (kernels,
+  /// compute), kUsage (threads).
+  static Result<Engine> open(const EngineOptions& options);
+  Engine(Engine&&) noexcept;
+  Engine& operator=(Engine&&) noexcept;
+  ~Engine();
+
+  const ModelInfo& info() const;
+  /// The tokenizer, or null where the model has none.
+  const Tokenizer* tokenizer() const;
+  /// A new conversation with an empty cache. Errors: kUsage (context beyond the model's), kOutOfMemory.
+  Result<Session> new_session(const SessionOptions& options) const;
+
+ private:
+  explicit Engine(std::shared_ptr<const EngineState> state);
+  std::shared_ptr<const EngineState> state_;
+};
+
+}  // namespace dgemma

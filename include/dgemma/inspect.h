@@ -1,0 +1,51 @@
+// What is in a model file, and what this machine is: for `dgemma inspect` and `dgemma info`.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "dgemma/result.h"
+
+namespace dgemma {
+
+struct TensorReport {
+  std::string name;             ///< as in the file
+  std::string dtype;            ///< "BF16", "Q4_K"
+  std::vector<uint64_t> shape;  ///< slowest dimension first
+  uint64_t bytes = 0;
+  std::string role;  ///< "model", "tied copy", "vision", "unknown"
+};
+
+struct FileReport {
+  std::string path;
+  std::string format;                                         ///< "safetensors" or "gguf"
+  std::vector<std::pair<std::string, std::string>> config;    ///< name, value as text; in the order of docs/MODEL.md
+  std::vector<std::pair<std::string, std::string>> metadata;  ///< GGUF keys and values; long ones cut
+  std::vector<TensorReport> tensors;
+  std::vector<std::string> missing;   ///< tensors that the config asks for
+  std::vector<std::string> problems;  ///< why the model would not load; empty: it would
+  std::string tokenizer;              ///< one line, "" if none
+  std::string chat_template;          ///< where it is and whether it is the Gemma 4 one; "" if none
+  uint64_t parameters = 0;
+  uint64_t file_bytes = 0;
+  uint64_t load_bytes = 0;  ///< memory that loading would take
+};
+
+/// Reads headers only. Errors: kNotFound, kIo, kModelFile.
+Result<FileReport> inspect_model(const std::string& path);
+
+struct MachineReport {
+  std::string cpu;
+  int threads = 0;                   ///< default number of threads
+  std::string features;              ///< CPU features that matter
+  std::vector<std::string> kernels;  ///< tables that run here, best last
+  std::vector<std::string> known_kernels;
+  uint64_t memory_bytes = 0;
+  uint64_t available_bytes = 0;
+  std::string version;
+};
+MachineReport inspect_machine();
+
+}  // namespace dgemma

@@ -1,0 +1,49 @@
+// Plain options with their defaults: how to open a model, a session, an answer.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace dgemma {
+
+/// Bytes read so far and in all while a model loads; for a progress display.
+struct LoadProgress {
+  uint64_t done_bytes = 0;
+  uint64_t total_bytes = 0;
+};
+
+struct EngineOptions {
+  std::string model_path;        ///< a folder in Hugging Face layout, a .safetensors or a .gguf file
+  int threads = 0;               ///< 1 .. 1024; 0: physical cores that this process may use
+  std::string kernels;           ///< name of a kernel table; "" or "auto": the best of this machine
+  std::string compute = "auto";  ///< precision of activations in products: f32, auto
+  /// Called from time to time during open; may be empty.
+  std::function<void(const LoadProgress&)> progress;
+};
+
+struct SessionOptions {
+  int context = 0;  ///< tokens of KV cache; 0: grows with need, at most the model's own context length
+};
+
+/// The sampler of docs/MODEL.md section 5. An empty field takes the checkpoint's value, then the published default.
+struct SamplerOptions {
+  std::optional<int> max_denoising_steps;      ///< per canvas, 1 .. 10000; published 48
+  std::optional<double> t_min;                 ///< temperature of the last step, > 0; published 0.4
+  std::optional<double> t_max;                 ///< temperature of the first step, > 0; published 0.8
+  std::optional<double> entropy_bound;         ///< nats, >= 0; published 0.1
+  std::optional<int> stability_threshold;      ///< equal steps before stopping, >= 0; published 1
+  std::optional<double> confidence_threshold;  ///< mean entropy in nats below which to stop, >= 0; published 0.005
+};
+
+struct GenerateOptions {
+  std::optional<uint64_t> seed;       ///< empty: random; the one used is in Answer::seed
+  std::optional<int> max_new_tokens;  ///< > 0; empty: until an end token or the context is full
+  SamplerOptions sampler;
+  std::optional<std::vector<int32_t>> canvas_ids;  ///< the first canvas instead of noise, canvas_length ids
+  std::optional<std::vector<int32_t>> eos_ids;     ///< end tokens instead of the checkpoint's; an empty list: none
+};
+
+}  // namespace dgemma

@@ -1,0 +1,60 @@
+// Session: one conversation, one mutable timeline with one owner at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dgemma/events.h"
+#include "dgemma/options.h"
+#include "dgemma/result.h"
+
+namespace dgemma {
+
+struct SessionState;
+
+/// A whole answer.
+struct Answer {
+  std::string text;             ///< control tokens left out, except those that parsers need (tool and channel markers)
+  std::vector<int32_t> tokens;  ///< committed, end tokens excluded
+  uint64_t seed = 0;            ///< the one used
+  Finished summary;
+};
+
+using EventCallback = std::function<void(const Event&)>;
+
+class Session {
+ public:
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  ~Session();
+
+  /// Makes `ids` the timeline: keeps the cache up to the first token that differs; the rest is encoded by generate.
+  /// Errors: kInvalidRequest (id outside the vocabulary, no ids), kContextFull.
+  Result<void> sync_tokens(std::span<const int32_t> ids);
+  /// The same for a chat request in OpenAI form as JSON text (docs/MODEL.md, "Chat"): rendered with the model's chat
+  /// format, contents never become control tokens. Errors: kInvalidRequest, kUnsupported (no tokenizer), kContextFull.
+  Result<void> sync_chat(std::string_view request_json);
+  /// The timeline as token ids.
+  std::span<const int32_t> tokens() const;
+
+  /// Answers what was synced. Blocks; events arrive on this thread. After it the timeline is prompt + committed tokens.
+  /// A cancelled answer is not an error: its reason says so and what was committed stays.
+  /// Errors: kInvalidRequest (sampler values, canvas ids), kContextFull, kOutOfMemory.
+  Result<Answer> generate(const GenerateOptions& options, const EventCallback& on_event = {});
+
+  /// Ends a running generate within one layer's time. From any thread or a signal handler's thread; does nothing when
+  /// none runs.
+  void cancel();
+
+ private:
+  friend class Engine;
+  explicit Session(std::unique_ptr<SessionState> state);
+  std::unique_ptr<SessionState> state_;
+};
+
+}  // namespace dgemma

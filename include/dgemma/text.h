@@ -1,0 +1,46 @@
+// Tokenizer and chat format without a model: what `dgemma tokenize` and `dgemma render` use.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dgemma/result.h"
+
+namespace dgemma {
+
+class Tokenizer {
+ public:
+  /// From a tokenizer.json, a folder in Hugging Face layout or a .gguf. Errors: kNotFound, kIo, kModelFile.
+  static Result<Tokenizer> open(const std::string& path);
+  Tokenizer(Tokenizer&&) noexcept;
+  Tokenizer& operator=(Tokenizer&&) noexcept;
+  ~Tokenizer();
+
+  /// Control-token text becomes control tokens, as the tokenizer's own encode does; no bos. Invalid UTF-8 becomes
+  /// U+FFFD, one for each maximal invalid part.
+  std::vector<int32_t> encode(std::string_view text) const;
+  /// The same, but text never becomes a control token.
+  std::vector<int32_t> encode_plain(std::string_view text) const;
+  /// Control tokens are written as their text when `keep_control`, otherwise left out. Errors: kInvalidRequest (ids).
+  Result<std::string> decode(std::span<const int32_t> ids, bool keep_control) const;
+  /// What to draw for one token alone: its text, "" for a control token, U+FFFD for half a character.
+  std::string piece(int32_t id) const;
+  int vocab_size() const;
+  int32_t bos_id() const;  ///< -1: none
+
+  struct Impl;
+  explicit Tokenizer(std::shared_ptr<const Impl> impl);
+
+ private:
+  std::shared_ptr<const Impl> impl_;
+};
+
+/// Renders a chat request in OpenAI form (JSON text) with the Gemma 4 chat format, exactly as its template does.
+/// Errors: kInvalidRequest, with the field's name.
+Result<std::string> render_chat(std::string_view request_json);
+
+}  // namespace dgemma

@@ -1,0 +1,32 @@
+// TraceWriter: the record of an answer as JSON lines (docs/MODEL.md, "Trace"), fed with the events of a session.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "dgemma/events.h"
+#include "dgemma/result.h"
+
+namespace dgemma {
+
+class TraceWriter {
+ public:
+  /// Opens the file for writing, so that a path that cannot be written is known before work starts. "-" is standard
+  /// output. Errors: kIo, kNotFound (no such folder).
+  static Result<TraceWriter> open(const std::string& path);
+  TraceWriter(TraceWriter&&) noexcept;
+  TraceWriter& operator=(TraceWriter&&) noexcept;
+  ~TraceWriter();
+
+  /// Writes what the event adds to the record. After a failure (a full disk) it writes nothing more; finish() tells.
+  void on_event(const Event& event);
+  /// Flushes and closes. Errors: kIo, the first failure of any write.
+  Result<void> finish();
+
+ private:
+  struct Impl;
+  explicit TraceWriter(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dgemma

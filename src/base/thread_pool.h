@@ -1,0 +1,63 @@
+// A fixed team of threads for one kind of work: many equal tasks, all finished before the caller goes on.
+//
+// A denoising step is a few hundred such rounds of 10-1000 us, so workers spin for a short while before they sleep.
+// Which thread runs a task is left to chance: a task's result may depend on its number only, never on its worker.
+// Not a general executor: no futures, no nesting. Test: tests/base/thread_pool_test.cc (also under the thread
+// sanitizer).
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+namespace dgemma::base {
+
+class ThreadPool {
+ public:
+  /// `threads` >= 1 counts the caller: ThreadPool(1) starts none and runs everything inline.
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+
+  /// Runs body(task, worker) for task = 0 .. tasks-1, worker = 0 .. threads()-1, and returns when all are done. The
+  /// body must not throw and must not call run again. One caller at a time; others wait for their turn.
+  template <class Body>
+  void run(size_t tasks, Body&& body) {
+    using Plain = std::remove_reference_t<Body>;
+    run_erased(
+        tasks, [](void* context, size_t task, int worker) { (*static_cast<Plain*>(context))(task, worker); },
+        const_cast<void*>(static_cast<const void*>(std::addressof(body))));
+  }
+
+  /// Cores that this process may use (affinity mask), each physical core once where the system tells; at least 1.
+  static int default_threads();
+
+ private:
+  using Call = void (*)(void* context, size_t task, int worker);
+  void run_erased(size_t tasks, Call call, void* context);
+  void work(int worker);
+  void drain(int worker);
+  bool wait_for_round(uint64_t seen);
+
+  std::mutex turn_;  ///< one round at a time
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::atomic<uint64_t> round_{0};
+  std::atomic<size_t> next_{0};
+  std::atomic<int> busy_{0};
+  std::atomic<bool> stop_{false};
+  size_t tasks_ = 0;
+  Call call_ = nullptr;
+  void* context_ = nullptr;
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace dgemma::base

@@ -1,0 +1,61 @@
+#include "base/thread_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <vector>
+
+namespace dgemma::base {
+namespace {
+
+TEST(ThreadPool, runs_every_task_once_for_any_number_of_threads) {
+  for (const int threads : {1, 2, 3, 8}) {
+    ThreadPool pool(threads);
+    EXPECT_EQ(pool.threads(), threads);
+    for (const size_t tasks : {0u, 1u, 2u, 7u, 1000u}) {
+      std::vector<int> runs(tasks, 0);
+      pool.run(tasks, [&](size_t task, int worker) {
+        ASSERT_LT(worker, threads);
+        ++runs[task];
+      });
+      EXPECT_EQ(runs, std::vector<int>(tasks, 1));
+    }
+  }
+}
+
+TEST(ThreadPool, what_one_round_wrote_the_next_one_reads) {
+  ThreadPool pool(4);
+  std::vector<long> a(64, 1), b(64, 0);
+  for (int round = 0; round < 200; ++round) {
+    pool.run(64, [&](size_t i, int) { b[i] = a[(i + 1) % 64] + 1; });
+    pool.run(64, [&](size_t i, int) { a[i] = b[(i + 1) % 64]; });
+  }
+  EXPECT_EQ(a[0], 201);
+}
+
+TEST(ThreadPool, wakes_sleeping_workers) {
+  ThreadPool pool(2);
+  std::atomic<int> done{0};
+  for (int i = 0; i < 3; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    pool.run(16, [&](size_t, int) { ++done; });
+  }
+  EXPECT_EQ(done.load(), 48);
+}
+
+TEST(ThreadPool, several_callers_take_turns) {
+  ThreadPool pool(2);
+  std::atomic<int> done{0};
+  std::vector<std::thread> callers;
+  for (int c = 0; c < 4; ++c)
+    callers.emplace_back([&] {
+      for (int i = 0; i < 50; ++i) pool.run(8, [&](size_t, int) { ++done; });
+    });
+  for (std::thread& t : callers) t.join();
+  EXPECT_EQ(done.load(), 4 * 50 * 8);
+}
+
+TEST(ThreadPool, default_is_at_least_one) { EXPECT_GE(ThreadPool::default_threads(), 1); }
+
+}  // namespace
+}  // namespace dgemma::base

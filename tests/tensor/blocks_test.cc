@@ -1,0 +1,21 @@
+#include "tensor/blocks.h"
+
+#include <gtest/gtest.h>
+
+namespace dgemma::tensor {
+namespace {
+
+TEST(Blocks, rows_are_lanes) {
+  const BlockMatrix m(17, 3);
+  const Blocks v = m.view();
+  EXPECT_EQ(v.blocks, 2u);
+  v.at(16, 2) = 5.0f;
+  EXPECT_EQ(v.data[1 * 3 * 16 + 2 * 16 + 0], 5.0f);
+  EXPECT_EQ(v.feature_range(2, 1).at(16, 0), 5.0f);
+  EXPECT_EQ(v.block_range(1, 1).at(0, 2), 5.0f);
+  EXPECT_EQ(v.at(0, 2), 0.0f);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(v.data) % kCacheLine, 0u);
+}
+
+}  // namespace
+}  // namespace dgemma::tensor
