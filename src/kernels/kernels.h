@@ -1,75 +1,17 @@
-// The table of kernels: pure functions on raw memory, one table per instruction set, chosen once at start.
+// Which kernel tables there are, which of them this machine runs, and the choice of one, made once at start.
 //
-// Every kernel is single-threaded, allocates nothing and cannot fail; shapes are checked above, in ops. All activations
-// are in lane blocks (tensor/blocks.h): [blocks, features, 16] f32, a block `..._stride` floats after the one before.
-// The value for one row depends on that row only, and a sum over features runs in ascending order in one accumulator
-// per row: tables that fuse multiply and add (avx2, avx512, neon) agree bit for bit, scalar and sse2 round twice and
-// may differ in the last bits. A table takes what it lacks from the one below (a partial port is right). Sources:
-// gemma.cpp and simdjson for the dispatch, docs/ARCHITECTURE.md "Tokens are lanes" for the layout. Tests:
-// tests/kernels/*: every table against scalar, odd sizes, buffers that end at a page end.
+// The table itself is in table.h; cpu.cc asks the processor. Idea: simdjson's implementation list, forceable by name.
+// Test: tests/kernels/dispatch_test.cc.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "dgemma/result.h"
+#include "kernels/table.h"
 
 namespace dgemma::kernels {
-
-/// Running softmax statistics of 16 rows (struct of lanes), for softmax over more keys or tokens than fit in one tile.
-struct alignas(64) SoftmaxLanes {
-  float max[16];        ///< largest logit so far; -inf at the start
-  double sum[16];       ///< sum of exp(logit - max)
-  double weighted[16];  ///< sum of exp(logit - max) * (logit - max), for the entropy
-  int32_t best[16];     ///< index of the largest logit, the lowest one where several are equal
-};
-
-struct KernelTable {
-  const char* name;
-
-  /// c[b][n][lane] = sum_k w[n][k] * x[b][k][lane].  w: n rows of k values, ldw values apart.
-  void (*product_f32)(const float* w, size_t ldw, const float* x, size_t x_stride, float* c, size_t c_stride,
-                      size_t blocks, size_t n, size_t k);
-  /// The same with bf16 weights, widened exactly.
-  void (*product_bf16)(const uint16_t* w, size_t ldw, const float* x, size_t x_stride, float* c, size_t c_stride,
-                       size_t blocks, size_t n, size_t k);
-  /// c[b][n][lane] = c[b][n][lane] * scale[b][lane] + sum_v w[v][n] * p[b][v][lane]: the product with w transposed, for
-  /// attention's values and the soft embedding. scale: 16 floats a block, or null for 1.
-  void (*weighted_sum_f32)(const float* w, size_t ldw, const float* p, size_t p_stride, float* c, size_t c_stride,
-                           const float* scale, size_t blocks, size_t n, size_t v);
-  void (*weighted_sum_bf16)(const uint16_t* w, size_t ldw, const float* p, size_t p_stride, float* c, size_t c_stride,
-                            const float* scale, size_t blocks, size_t n, size_t v);
-
-  // The rest works on one block: x and out are [features, 16]; out may be x.
-
-  /// out[d] = x[d] * (mean_d(x^2) + eps)^-0.5 * weight[d]; weight null = 1. The mean is summed in f32 as 8 interleaved
-  /// partial sums (d mod 8), then added pairwise.
-  void (*rms_norm)(const float* x, const float* weight, float eps, float* out, size_t features);
-  /// x[d] += y[d], then times scale (1 for none).
-  void (*add_scaled)(float* x, const float* y, float scale, size_t features);
-  /// out[d] = gelu_tanh(gate[d]) * up[d].
-  void (*gelu_mul)(const float* gate, const float* up, float* out, size_t features);
-  /// Half-split rotary embedding of one head, in place: pairs (i, i + half). cos, sin: [half, 16].
-  void (*rope)(float* x, const float* cos, const float* sin, size_t half);
-  /// x[d] = cap * tanh(x[d] / cap) * scale.
-  void (*softcap)(float* x, float cap, float scale, size_t features);
-  /// One tile of an online softmax over `count` logits with indices first .. first+count-1:
-  /// replaces z[i][lane] by exp(z - new max), updates stats, and gives in rescale[lane] the factor exp(old max - new
-  /// max) for what was summed before. z = -inf is a key that this lane does not see (every tile has one that it sees,
-  /// or the lane's max stays -inf: then z becomes 0 and rescale 1). tile_sum[lane] (or null): sum of this tile's new
-  /// values.
-  void (*softmax_tile)(float* z, size_t count, int32_t first, SoftmaxLanes* stats, float* rescale, double* tile_sum);
-  /// out[d][lane] = src[offset[lane] + 16 d]: gathers 16 rows out of lane blocks (offset in floats, < 2^31).
-  void (*gather_rows)(const float* src, const int32_t* offset, float* out, size_t features);
-  /// out[r][d] = x[d][r] for r < rows: lanes to rows of `out_stride` floats, for the KV cache.
-  void (*lanes_to_rows)(const float* x, size_t features, float* out, size_t out_stride, size_t rows);
-  /// x[d][r] = row r's value d, widened and times scale; rows[r] null = zeros. For embeddings.
-  void (*rows_to_lanes_f32)(const float* const* rows, float scale, float* x, size_t features);
-  void (*rows_to_lanes_bf16)(const uint16_t* const* rows, float scale, float* x, size_t features);
-};
 
 /// The tables that this machine can run, slowest first; the first is always "scalar".
 std::span<const KernelTable* const> available();

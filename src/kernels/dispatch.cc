@@ -1,0 +1,71 @@
+// The list of kernel tables and the choice among them (kernels.h).
+//
+// To add a table: a file that exports its getter (tables.h), one line in kCandidates, one in CMakeLists.txt. The order
+// is slowest first, so the last one that runs here is the default. Test: tests/kernels/dispatch_test.cc.
+#include <array>
+#include <cstddef>
+
+#include "base/format.h"
+#include "kernels/cpu.h"
+#include "kernels/kernels.h"
+#include "kernels/tables.h"
+
+namespace dgemma::kernels {
+namespace {
+
+struct Candidate {
+  const char* name;
+  const KernelTable* (*table)();
+  bool (*runs_on)(const Cpu&);
+};
+
+constexpr Candidate kCandidates[] = {
+    {"scalar", scalar_table, [](const Cpu&) { return true; }},
+};
+constexpr size_t kCount = std::size(kCandidates);
+
+struct Lists {
+  std::array<const char*, kCount> names{};
+  std::array<const KernelTable*, kCount> runnable{};
+  size_t runnable_count = 0;
+};
+
+const Lists& lists() {
+  static const Lists built = [] {
+    Lists l;
+    for (size_t i = 0; i < kCount; ++i) {
+      l.names[i] = kCandidates[i].name;
+      if (kCandidates[i].runs_on(cpu())) l.runnable[l.runnable_count++] = kCandidates[i].table();
+    }
+    return l;
+  }();
+  return built;
+}
+
+std::string runnable_names() {
+  std::string out;
+  for (const KernelTable* t : available()) out += (out.empty() ? "" : ", ") + std::string(t->name);
+  return out;
+}
+
+}  // namespace
+
+std::span<const KernelTable* const> available() { return {lists().runnable.data(), lists().runnable_count}; }
+
+std::span<const char* const> known() { return lists().names; }
+
+Result<const KernelTable*> choose(std::string_view name) {
+  const auto tables = available();
+  if (name.empty() || name == "auto") return tables.back();
+  for (const KernelTable* t : tables)
+    if (name == t->name) return t;
+  bool built = false;
+  for (const char* k : known()) built = built || name == k;
+  const char* why = built ? "this machine cannot run" : "this program has no";
+  return Unexpected(ErrorCode::kUnsupported, base::concat("kernels: ", why, " kernels named \"", name,
+                                                          "\". Choose one of: auto, ", runnable_names(), "."));
+}
+
+std::string cpu_features() { return feature_names(cpu()); }
+
+}  // namespace dgemma::kernels

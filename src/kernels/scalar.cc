@@ -1,0 +1,175 @@
+// The reference kernels: plain loops in the order that the table promises (table.h), nothing clever.
+//
+// Slow on purpose and kept for good: every other table is compared with this one. exp and tanh are the C library's.
+// Multiply and add round separately (the build has -ffp-contract=off). Test: tests/kernels/*.
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "kernels/tables.h"
+
+namespace dgemma::kernels {
+namespace {
+
+constexpr size_t kLanes = 16;
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+float widen(float v) { return v; }
+float widen(uint16_t bf16) {
+  const uint32_t bits = uint32_t{bf16} << 16;
+  float v = 0;
+  std::memcpy(&v, &bits, sizeof v);
+  return v;
+}
+
+template <class W>
+void product(const W* w, size_t ldw, const float* x, size_t x_stride, float* c, size_t c_stride, size_t blocks,
+             size_t n, size_t k) {
+  for (size_t b = 0; b < blocks; ++b)
+    for (size_t row = 0; row < n; ++row) {
+      float sum[kLanes] = {};
+      for (size_t i = 0; i < k; ++i) {
+        const float weight = widen(w[row * ldw + i]);
+        for (size_t lane = 0; lane < kLanes; ++lane) sum[lane] += weight * x[b * x_stride + i * kLanes + lane];
+      }
+      std::memcpy(c + b * c_stride + row * kLanes, sum, sizeof sum);
+    }
+}
+
+template <class W>
+void weighted_sum(const W* w, size_t ldw, const float* p, size_t p_stride, float* c, size_t c_stride,
+                  const float* scale, size_t blocks, size_t n, size_t v) {
+  for (size_t b = 0; b < blocks; ++b)
+    for (size_t col = 0; col < n; ++col) {
+      float* out = c + b * c_stride + col * kLanes;
+      if (scale != nullptr)
+        for (size_t lane = 0; lane < kLanes; ++lane) out[lane] *= scale[b * kLanes + lane];
+      for (size_t i = 0; i < v; ++i) {
+        const float weight = widen(w[i * ldw + col]);
+        for (size_t lane = 0; lane < kLanes; ++lane) out[lane] += weight * p[b * p_stride + i * kLanes + lane];
+      }
+    }
+}
+
+void rms_norm(const float* x, const float* weight, float eps, float* out, size_t features) {
+  float scale[kLanes];
+  for (size_t lane = 0; lane < kLanes; ++lane) {
+    float part[8] = {};
+    for (size_t d = 0; d < features; ++d) part[d % 8] += x[d * kLanes + lane] * x[d * kLanes + lane];
+    const float sum = ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]));
+    scale[lane] = 1.0f / std::sqrt(sum / static_cast<float>(features) + eps);
+  }
+  for (size_t d = 0; d < features; ++d)
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      const float v = x[d * kLanes + lane] * scale[lane];
+      out[d * kLanes + lane] = weight != nullptr ? v * weight[d] : v;
+    }
+}
+
+void add_scaled(float* x, const float* y, float scale, size_t features) {
+  for (size_t i = 0; i < features * kLanes; ++i) x[i] = (x[i] + y[i]) * scale;
+}
+
+float gelu_tanh(float v) {
+  constexpr float kSqrt2OverPi = 0.79788456080286535588f;
+  constexpr float kCubic = 0.044715f;
+  return 0.5f * v * (1.0f + std::tanh(kSqrt2OverPi * (v + kCubic * (v * v * v))));
+}
+
+void gelu_mul(const float* gate, const float* up, float* out, size_t features) {
+  for (size_t i = 0; i < features * kLanes; ++i) out[i] = gelu_tanh(gate[i]) * up[i];
+}
+
+void rope(float* x, const float* cos, const float* sin, size_t half) {
+  for (size_t i = 0; i < half * kLanes; ++i) {
+    float* second = x + half * kLanes;
+    const float a = x[i], b = second[i];
+    x[i] = a * cos[i] - b * sin[i];
+    second[i] = b * cos[i] + a * sin[i];
+  }
+}
+
+void softcap(float* x, float cap, float scale, size_t features) {
+  for (size_t i = 0; i < features * kLanes; ++i) x[i] = cap * std::tanh(x[i] / cap) * scale;
+}
+
+// One lane of softmax_tile. An empty softmax (max = -inf) has sum 0, so the shift of its statistics is 0, not
+// 0 * infinity; a masked logit adds exp(-inf) * -inf = 0 to `weighted`, not a NaN.
+void softmax_lane(float* z, size_t count, int32_t first, size_t lane, SoftmaxLanes* stats, float* rescale,
+                  double* tile_sum) {
+  const float old_max = stats->max[lane];
+  float max = old_max;
+  for (size_t i = 0; i < count; ++i)
+    if (z[i * kLanes + lane] > max) {
+      max = z[i * kLanes + lane];
+      stats->best[lane] = first + static_cast<int32_t>(i);
+    }
+  const bool empty = max == -kInfinity;
+  double sum = 0, weighted = 0;
+  for (size_t i = 0; i < count; ++i) {
+    float& v = z[i * kLanes + lane];
+    const float shifted = v - max;
+    const bool masked = empty || v == -kInfinity;
+    v = masked ? 0.0f : std::exp(shifted);
+    sum += v;
+    if (!masked) weighted += static_cast<double>(v) * shifted;
+  }
+  const bool had = old_max != -kInfinity;
+  const float factor = empty ? 1.0f : had ? std::exp(old_max - max) : 0.0f;
+  if (had) {
+    const double shift = static_cast<double>(old_max) - max;
+    weighted += (stats->weighted[lane] + shift * stats->sum[lane]) * factor;
+    stats->sum[lane] = stats->sum[lane] * factor + sum;
+  } else {
+    stats->sum[lane] = sum;
+  }
+  stats->weighted[lane] = weighted;
+  stats->max[lane] = max;
+  rescale[lane] = factor;
+  if (tile_sum != nullptr) tile_sum[lane] = sum;
+}
+
+void softmax_tile(float* z, size_t count, int32_t first, SoftmaxLanes* stats, float* rescale, double* tile_sum) {
+  for (size_t lane = 0; lane < kLanes; ++lane) softmax_lane(z, count, first, lane, stats, rescale, tile_sum);
+}
+
+void gather_rows(const float* src, const int32_t* offset, float* out, size_t features) {
+  for (size_t d = 0; d < features; ++d)
+    for (size_t lane = 0; lane < kLanes; ++lane)
+      out[d * kLanes + lane] = src[static_cast<size_t>(offset[lane]) + d * kLanes];
+}
+
+void lanes_to_rows(const float* x, size_t features, float* out, size_t out_stride, size_t rows) {
+  for (size_t r = 0; r < rows; ++r)
+    for (size_t d = 0; d < features; ++d) out[r * out_stride + d] = x[d * kLanes + r];
+}
+
+template <class W>
+void rows_to_lanes(const W* const* rows, float scale, float* x, size_t features) {
+  for (size_t r = 0; r < kLanes; ++r)
+    for (size_t d = 0; d < features; ++d) x[d * kLanes + r] = rows[r] != nullptr ? widen(rows[r][d]) * scale : 0.0f;
+}
+
+constexpr KernelTable kTable = {
+    .name = "scalar",
+    .product_f32 = product<float>,
+    .product_bf16 = product<uint16_t>,
+    .weighted_sum_f32 = weighted_sum<float>,
+    .weighted_sum_bf16 = weighted_sum<uint16_t>,
+    .rms_norm = rms_norm,
+    .add_scaled = add_scaled,
+    .gelu_mul = gelu_mul,
+    .rope = rope,
+    .softcap = softcap,
+    .softmax_tile = softmax_tile,
+    .gather_rows = gather_rows,
+    .lanes_to_rows = lanes_to_rows,
+    .rows_to_lanes_f32 = rows_to_lanes<float>,
+    .rows_to_lanes_bf16 = rows_to_lanes<uint16_t>,
+};
+
+}  // namespace
+
+const KernelTable* scalar_table() { return &kTable; }
+
+}  // namespace dgemma::kernels

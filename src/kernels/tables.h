@@ -1,0 +1,13 @@
+// The tables of this build, one getter for each file that is compiled for an instruction set.
+//
+// Not for other rooms: they take a table from kernels.h, which knows what the machine can run. Calling a getter is
+// always safe (it returns the address of constant data); calling the kernels in it is not.
+#pragma once
+
+#include "kernels/table.h"
+
+namespace dgemma::kernels {
+
+const KernelTable* scalar_table();
+
+}  // namespace dgemma::kernels

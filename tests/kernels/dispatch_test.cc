@@ -1,0 +1,73 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "kernels/cpu.h"
+#include "kernels/kernels.h"
+
+namespace dgemma::kernels {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(Dispatch, scalar_is_always_there_and_first) {
+  ASSERT_FALSE(available().empty());
+  EXPECT_STREQ(available().front()->name, "scalar");
+}
+
+TEST(Dispatch, every_available_table_is_known_in_the_same_order) {
+  std::vector<std::string> names;
+  for (const char* n : known()) names.push_back(n);
+  auto from = names.begin();
+  for (const KernelTable* t : available()) {
+    from = std::find(from, names.end(), t->name);
+    ASSERT_NE(from, names.end()) << t->name;
+    ++from;
+  }
+}
+
+TEST(Dispatch, empty_and_auto_choose_the_last_table) {
+  for (const char* name : {"", "auto"}) {
+    const auto table = choose(name);
+    ASSERT_TRUE(table.has_value());
+    EXPECT_EQ(*table, available().back());
+  }
+}
+
+TEST(Dispatch, each_available_name_can_be_forced) {
+  for (const KernelTable* t : available()) {
+    const auto table = choose(t->name);
+    ASSERT_TRUE(table.has_value());
+    EXPECT_EQ(*table, t);
+  }
+}
+
+TEST(Dispatch, an_unknown_name_is_refused_with_the_list_of_names) {
+  const auto table = choose("z80");
+  ASSERT_FALSE(table.has_value());
+  EXPECT_EQ(table.error().code, ErrorCode::kUnsupported);
+  EXPECT_THAT(table.error().message, HasSubstr("z80"));
+  for (const KernelTable* t : available()) EXPECT_THAT(table.error().message, HasSubstr(t->name));
+}
+
+TEST(Dispatch, every_entry_of_every_available_table_is_filled) {
+  for (const KernelTable* t : available()) {
+    EXPECT_NE(t->name, nullptr);
+    EXPECT_TRUE(t->product_f32 && t->product_bf16 && t->weighted_sum_f32 && t->weighted_sum_bf16) << t->name;
+    EXPECT_TRUE(t->rms_norm && t->add_scaled && t->gelu_mul && t->rope && t->softcap && t->softmax_tile) << t->name;
+    EXPECT_TRUE(t->gather_rows && t->lanes_to_rows && t->rows_to_lanes_f32 && t->rows_to_lanes_bf16) << t->name;
+  }
+}
+
+TEST(Dispatch, features_are_named_once_each) {
+  Cpu cpu;
+  cpu.avx2 = cpu.avx512f = true;
+  EXPECT_EQ(feature_names(cpu), "avx2 avx512f");
+  EXPECT_EQ(feature_names(Cpu{}), "");
+}
+
+}  // namespace
+}  // namespace dgemma::kernels
