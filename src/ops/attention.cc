@@ -1,0 +1,111 @@
+// See attention.h.
+#include "ops/attention.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/check.h"
+
+namespace dgemma::ops {
+namespace {
+
+using kernels::SoftmaxLanes;
+using tensor::Blocks;
+using tensor::ConstBlocks;
+using tensor::kLanes;
+
+// Keys per tile: the scores of 8 query heads (32 KiB) and 64 keys of 512 floats stay in a 1 MiB second-level cache.
+constexpr size_t kTile = 64;
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+/// One task: the query heads of one kv head in one lane block.
+struct HeadGroup {
+  const kernels::KernelTable& table;
+  size_t heads;         // query heads in this group
+  size_t head_dim;      // Dh
+  const float* q;       // [heads, Dh, 16]
+  float* out;           // [heads, Dh, 16]
+  float* scores;        // [heads, kTile, 16]
+  float* rescale;       // [heads, 16]
+  SoftmaxLanes* stats;  // [heads]
+
+  size_t head_floats() const { return head_dim * kLanes; }
+
+  void start() {
+    std::fill_n(out, heads * head_floats(), 0.0f);
+    for (size_t h = 0; h < heads; ++h) {
+      stats[h] = {};
+      std::fill_n(stats[h].max, kLanes, -kInfinity);
+    }
+  }
+
+  void finish() {
+    for (size_t h = 0; h < heads; ++h)
+      for (size_t lane = 0; lane < kLanes; ++lane) {
+        const double sum = stats[h].sum[lane];
+        const float inverse = sum > 0 ? static_cast<float>(1.0 / sum) : 0.0f;
+        for (size_t d = 0; d < head_dim; ++d) out[h * head_floats() + d * kLanes + lane] *= inverse;
+      }
+  }
+
+  /// Adds the keys first .. first + count - 1 of a run.
+  void add_tile(const KeyRun& run, size_t kv_offset, size_t first, size_t count, bool masked) {
+    const float* keys = run.keys + first * run.row_stride + kv_offset;
+    const float* values = run.values + first * run.row_stride + kv_offset;
+    const size_t stride = count * kLanes;
+    table.product_f32(keys, run.row_stride, q, head_floats(), scores, stride, heads, count, head_dim);
+    for (size_t h = 0; h < heads; ++h) {
+      if (masked) mask(run, scores + h * stride, first, count);
+      table.softmax_tile(scores + h * stride, count, 0, &stats[h], rescale + h * kLanes, nullptr);
+    }
+    table.weighted_sum_f32(values, run.row_stride, scores, stride, out, head_floats(), rescale, heads, head_dim, count);
+  }
+
+  static void mask(const KeyRun& run, float* z, size_t first, size_t count) {
+    for (size_t i = 0; i < count; ++i) {
+      const auto key = static_cast<int32_t>(first + i);
+      for (size_t lane = 0; lane < kLanes; ++lane)
+        if (key < run.low[lane] || key >= run.high[lane]) z[i * kLanes + lane] = -kInfinity;
+    }
+  }
+
+  void add_run(const KeyRun& run, size_t kv_offset) {
+    const auto [low_min, low_max] = std::minmax_element(run.low.begin(), run.low.end());
+    const auto [high_min, high_max] = std::minmax_element(run.high.begin(), run.high.end());
+    for (int32_t first = *low_min; first < *high_max; first += static_cast<int32_t>(kTile)) {
+      const int32_t count = std::min(static_cast<int32_t>(kTile), *high_max - first);
+      const bool masked = first < *low_max || first + count > *high_min;
+      add_tile(run, kv_offset, static_cast<size_t>(first), static_cast<size_t>(count), masked);
+    }
+  }
+};
+
+}  // namespace
+
+void attention(Exec& exec, const AttentionShape& shape, ConstBlocks q, std::span<const BlockKeys> keys, Blocks out) {
+  const size_t kv_heads = shape.kv_heads, head_dim = shape.head_dim;
+  DG_CHECK(shape.heads % kv_heads == 0 && q.features == shape.heads * head_dim && out.features == q.features,
+           shape.heads, "/", kv_heads, " heads of ", head_dim, " for ", q.features, " features");
+  DG_CHECK(q.blocks == keys.size() && q.blocks == out.blocks, q.blocks, " blocks, ", keys.size(), " key lists");
+  const size_t group = shape.heads / kv_heads;
+  exec.run(q.blocks * kv_heads, [&](size_t task, int worker) {
+    const size_t block = task / kv_heads, kv_head = task % kv_heads;
+    const size_t first_value = kv_head * group * head_dim * kLanes;
+    const size_t stats_floats = group * sizeof(SoftmaxLanes) / sizeof(float);
+    float* memory = exec.scratch(worker, stats_floats + group * kLanes * (kTile + 1));
+    HeadGroup heads{exec.kernels(),
+                    group,
+                    head_dim,
+                    q.block(block) + first_value,
+                    out.block(block) + first_value,
+                    memory + stats_floats + group * kLanes,
+                    memory + stats_floats,
+                    reinterpret_cast<SoftmaxLanes*>(memory)};
+    heads.start();
+    for (const KeyRun& run : keys[block])
+      if (run.keys != nullptr) heads.add_run(run, kv_head * head_dim);
+    heads.finish();
+  });
+}
+
+}  // namespace dgemma::ops

@@ -1,0 +1,43 @@
+// Attention of blocks of query rows over runs of keys: online softmax, nothing of size [rows, keys].
+//
+// A lane block (16 rows) and one key/value head are a task. The query heads that share that head lie one after the
+// other in the block, so they are the "blocks" of one product with the key rows: each key is read once for 16 rows and
+// all its query heads. Knows no cache and no pass, only "keys low .. high of this run, by row": what a pass sees is put
+// together in model/. Source: Milakov and Gimelshein, "Online normalizer calculation for softmax" (2018).
+// Tests: tests/ops/attention_test.cc, against a direct softmax.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "ops/exec.h"
+
+namespace dgemma::ops {
+
+/// Consecutive keys and values, and which of them each row of a lane block sees: low[lane] <= i < high[lane].
+/// Row i of the run is at keys + i * row_stride, kv head h at offset h * head_dim in it.
+struct KeyRun {
+  const float* keys = nullptr;    ///< [count, row_stride] f32
+  const float* values = nullptr;  ///< the same
+  size_t row_stride = 0;          ///< floats from one key to the next: kv_heads * head_dim
+  std::array<int32_t, 16> low{};
+  std::array<int32_t, 16> high{};  ///< at most the number of keys
+};
+
+/// What the rows of one lane block see: cached keys, then the canvas's own.
+using BlockKeys = std::array<KeyRun, 2>;
+
+/// Sizes of one layer's attention.
+struct AttentionShape {
+  size_t heads = 0;     ///< H
+  size_t kv_heads = 0;  ///< K, divides H
+  size_t head_dim = 0;  ///< Dh
+};
+
+/// out = softmax(q k^T) v by row and head.  q, out [B, H * Dh, 16]; keys: one entry per block. Rows that see no key get
+/// zeros. The scale is 1, as in the reference.
+void attention(Exec& exec, const AttentionShape& shape, tensor::ConstBlocks q, std::span<const BlockKeys> keys,
+               tensor::Blocks out);
+
+}  // namespace dgemma::ops

@@ -1,0 +1,43 @@
+// Exec: what every operation needs to run: the kernel table, the team of threads, scratch memory for each worker.
+//
+// One Exec belongs to one caller at a time (the engine's sweep lock). Operations check shapes with DG_CHECK, since a
+// wrong shape here is our bug; files and requests were checked above.
+#pragma once
+
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "kernels/kernels.h"
+#include "tensor/blocks.h"
+
+namespace dgemma::ops {
+
+class Exec {
+ public:
+  Exec(const kernels::KernelTable& table, int threads)
+      : table_(table), pool_(threads), scratch_(static_cast<size_t>(threads)) {}
+
+  const kernels::KernelTable& kernels() const { return table_; }
+  int threads() const { return pool_.threads(); }
+
+  /// Runs body(task, worker) for every task on the team.
+  template <class Body>
+  void run(size_t tasks, Body&& body) {
+    pool_.run(tasks, body);
+  }
+
+  /// At least `floats` floats of this worker's own memory, 64-byte aligned, kept between calls and grown when needed;
+  /// the content does not survive the next call of this worker.
+  float* scratch(int worker, size_t floats) {
+    tensor::AlignedBuffer<float>& buffer = scratch_[static_cast<size_t>(worker)];
+    if (buffer.size() < floats) buffer = tensor::AlignedBuffer<float>(floats);
+    return buffer.data();
+  }
+
+ private:
+  const kernels::KernelTable& table_;
+  base::ThreadPool pool_;
+  std::vector<tensor::AlignedBuffer<float>> scratch_;
+};
+
+}  // namespace dgemma::ops

@@ -1,0 +1,29 @@
+// Products of activations with weights, and the norms between them: the dense parts of a layer.
+//
+// Work is cut along the outputs, so each output is summed by one thread in one order: the number of threads never
+// changes a result. Tests: tests/ops/product_test.cc.
+#pragma once
+
+#include "ops/exec.h"
+#include "tensor/weight.h"
+
+namespace dgemma::ops {
+
+/// One kernel call, on this thread: out = w x for w's element type. Shapes as in product().
+void product_on_this_thread(const kernels::KernelTable& table, const tensor::Weight& w, tensor::ConstBlocks x,
+                            tensor::Blocks out);
+/// out = out * scale + w^T p on this thread: w [V, N], p [B, V, 16], out [B, N, 16]; scale [B, 16] or null for 1.
+void weighted_sum_on_this_thread(const kernels::KernelTable& table, const tensor::Weight& w, tensor::ConstBlocks p,
+                                 const float* scale, tensor::Blocks out);
+
+/// out = w x.  w [N, K], x [B, K, 16], out [B, N, 16]; out must not overlap x.
+void product(Exec& exec, const tensor::Weight& w, tensor::ConstBlocks x, tensor::Blocks out);
+
+/// out = gelu_tanh(gate x) * (up x).  gate, up [N, K], x [B, K, 16], out [B, N, 16].
+void gated_product(Exec& exec, const tensor::Weight& gate, const tensor::Weight& up, tensor::ConstBlocks x,
+                   tensor::Blocks out);
+
+/// out = RMSNorm(x; weight) by row; weight [D] or null for none; out may be x.
+void rms_norm(Exec& exec, tensor::ConstBlocks x, const float* weight, float eps, tensor::Blocks out);
+
+}  // namespace dgemma::ops

@@ -1,0 +1,216 @@
+// See vocabulary.h.
+#include "ops/vocabulary.h"
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include "base/check.h"
+#include "ops/product.h"
+
+namespace dgemma::ops {
+namespace {
+
+using kernels::SoftmaxLanes;
+using tensor::Blocks;
+using tensor::ConstBlocks;
+using tensor::kLanes;
+
+// Tokens per tile: small, since sampling computes one tile's logits again for each row.
+constexpr size_t kTile = 64;
+// Parts of the table. A constant of the result: the sums of the parts are added in order, whoever computed them.
+constexpr size_t kParts = 8;
+// Lane blocks that walk the table together; each row of the table is read once for all of them.
+constexpr size_t kBlocksPerTask = 4;
+
+/// One call's geometry and memory, shared by its tasks.
+struct Pass {
+  Exec& exec;
+  const VocabularyWeights& weights;
+  const VocabularyQuery& query;
+  VocabularyWorkspace& space;
+  size_t vocab, tiles, blocks, features;
+
+  Pass(Exec& e, const VocabularyWeights& w, const VocabularyQuery& q, VocabularyWorkspace& s)
+      : exec(e),
+        weights(w),
+        query(q),
+        space(s),
+        vocab(w.head.rows),
+        tiles((w.head.rows + kTile - 1) / kTile),
+        blocks(q.hidden.blocks),
+        features(q.hidden.features) {
+    space.stats.resize(kParts * blocks);
+    space.tile_sum.resize(tiles * blocks * kLanes);
+    space.tile_max.resize(tiles * blocks * kLanes);
+    const bool soft = std::any_of(q.want_soft.begin(), q.want_soft.end(), [](uint8_t x) { return x != 0; });
+    const size_t floats = soft ? kParts * blocks * features * kLanes : 0;
+    if (space.soft_parts.size() < floats) space.soft_parts = tensor::AlignedBuffer<float>(floats);
+  }
+
+  SoftmaxLanes& stats(size_t part, size_t block) const { return space.stats[part * blocks + block]; }
+  float* soft_part(size_t part, size_t block) const {
+    return space.soft_parts.data() + (part * blocks + block) * features * kLanes;
+  }
+  size_t first_tile(size_t part) const { return part * tiles / kParts; }
+  size_t tile_tokens(size_t tile) const { return std::min(kTile, vocab - tile * kTile); }
+
+  /// Processed logits of one tile for `count` blocks: [count, tokens, 16].
+  void logits(size_t tile, size_t first_block, size_t count, Blocks out) const {
+    product_on_this_thread(exec.kernels(), weights.head.row_range(tile * kTile, out.features),
+                           query.hidden.block_range(first_block, count), out);
+    for (size_t b = 0; b < count; ++b)
+      exec.kernels().softcap(out.block(b), weights.softcap, query.inverse_temperature[first_block + b], out.features);
+  }
+
+  void walk(size_t part, size_t first_block, size_t count, int worker) const;
+  bool merge(size_t block, int worker) const;
+  void merge_soft(size_t block, const SoftmaxLanes& total) const;
+  void sample(size_t block, const SoftmaxLanes& total, int worker) const;
+  int32_t pick_token(const float* z, size_t tokens, size_t lane, double max, double target) const;
+};
+
+void Pass::walk(size_t part, size_t first_block, size_t count, int worker) const {
+  float* memory = exec.scratch(worker, count * kLanes * (kTile + 1));
+  float* rescale = memory + count * kTile * kLanes;  // [count, 16]
+  bool soft = false;
+  for (size_t b = 0; b < count; ++b) {
+    stats(part, first_block + b) = {};
+    std::fill_n(stats(part, first_block + b).max, kLanes, -std::numeric_limits<float>::infinity());
+    soft = soft || query.want_soft[first_block + b] != 0;
+  }
+  if (soft) std::fill_n(soft_part(part, first_block), count * features * kLanes, 0.0f);
+  for (size_t tile = first_tile(part); tile < first_tile(part + 1); ++tile) {
+    const size_t tokens = tile_tokens(tile);
+    const Blocks z{memory, count, tokens, tokens * kLanes};
+    logits(tile, first_block, count, z);
+    for (size_t b = 0; b < count; ++b) {
+      SoftmaxLanes& s = stats(part, first_block + b);
+      const size_t row = (tile * blocks + first_block + b) * kLanes;
+      exec.kernels().softmax_tile(z.block(b), tokens, static_cast<int32_t>(tile * kTile), &s, rescale + b * kLanes,
+                                  &space.tile_sum[row]);
+      std::copy_n(s.max, kLanes, &space.tile_max[row]);
+    }
+    if (soft)
+      weighted_sum_on_this_thread(exec.kernels(), weights.embedding.row_range(tile * kTile, tokens), z, rescale,
+                                  {soft_part(part, first_block), count, features, features * kLanes});
+  }
+}
+
+/// Adds up the parts of one block in order and decides its rows. False where a sum is not finite.
+bool Pass::merge(size_t block, int worker) const {
+  SoftmaxLanes total{};
+  bool finite = true;
+  for (size_t lane = 0; lane < kLanes; ++lane) {
+    total.max[lane] = -std::numeric_limits<float>::infinity();
+    for (size_t part = 0; part < kParts; ++part) {
+      const SoftmaxLanes& s = stats(part, block);
+      if (s.max[lane] > total.max[lane]) total.max[lane] = s.max[lane], total.best[lane] = s.best[lane];
+    }
+    for (size_t part = 0; part < kParts; ++part) {
+      const SoftmaxLanes& s = stats(part, block);
+      if (s.sum[lane] == 0) continue;  // a part without tokens (V < 512)
+      const double shift = double{s.max[lane]} - total.max[lane];
+      const double factor = std::exp(shift);
+      total.sum[lane] += factor * s.sum[lane];
+      total.weighted[lane] += factor * (s.weighted[lane] + s.sum[lane] * shift);
+    }
+    finite = finite && std::isfinite(total.sum[lane]) && total.sum[lane] > 0;
+    const double log_sum = std::log(total.sum[lane]);
+    RowPrediction& p = query.predictions[block * kLanes + lane];
+    p.best = std::clamp(total.best[lane], 0, static_cast<int32_t>(vocab) - 1);
+    p.sample = p.best;
+    p.entropy = static_cast<float>(std::max(0.0, log_sum - total.weighted[lane] / total.sum[lane]));
+    p.best_logprob = static_cast<float>(-log_sum);
+  }
+  if (!finite) return false;
+  sample(block, total, worker);
+  if (query.want_soft[block] != 0) merge_soft(block, total);
+  return true;
+}
+
+void Pass::merge_soft(size_t block, const SoftmaxLanes& total) const {
+  float* out = query.soft.block(block);
+  std::fill_n(out, features * kLanes, 0.0f);
+  for (size_t part = 0; part < kParts; ++part) {
+    float factor[kLanes];
+    for (size_t lane = 0; lane < kLanes; ++lane)
+      factor[lane] = static_cast<float>(std::exp(double{stats(part, block).max[lane]} - total.max[lane]) /
+                                        total.sum[lane] * weights.soft_scale);
+    const float* in = soft_part(part, block);
+    for (size_t d = 0; d < features; ++d)
+      for (size_t lane = 0; lane < kLanes; ++lane) out[d * kLanes + lane] += factor[lane] * in[d * kLanes + lane];
+  }
+}
+
+/// Draws each row's token: the smallest whose prefix sum exceeds u times the sum of all.
+void Pass::sample(size_t block, const SoftmaxLanes& total, int worker) const {
+  size_t tile_of[kLanes];
+  double rest[kLanes];  // what is left of the target inside the tile
+  for (size_t lane = 0; lane < kLanes; ++lane) {
+    const double target = query.uniform[block * kLanes + lane] * total.sum[lane];
+    double before = 0, factor = 1;
+    float factor_max = total.max[lane];
+    tile_of[lane] = 0, rest[lane] = target;
+    for (size_t tile = 0; tile < tiles; ++tile) {
+      const size_t row = (tile * blocks + block) * kLanes + lane;
+      if (space.tile_max[row] != factor_max) {
+        factor_max = space.tile_max[row];
+        factor = std::exp(double{factor_max} - total.max[lane]);
+      }
+      const double sum = space.tile_sum[row] * factor;
+      if (sum > 0) tile_of[lane] = tile, rest[lane] = target - before;  // the last one with mass, if rounding runs out
+      before += sum;
+      if (before > target) break;
+    }
+  }
+  float* memory = exec.scratch(worker, kTile * kLanes);
+  uint32_t open = (1u << kLanes) - 1;
+  while (open != 0) {  // rows that drew the same tile share one computation of its logits
+    const size_t tile = tile_of[std::countr_zero(open)];
+    const size_t tokens = tile_tokens(tile);
+    logits(tile, block, 1, {memory, 1, tokens, tokens * kLanes});
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      if ((open >> lane & 1) == 0 || tile_of[lane] != tile) continue;
+      open &= ~(1u << lane);
+      query.predictions[block * kLanes + lane].sample =
+          static_cast<int32_t>(tile * kTile) + pick_token(memory, tokens, lane, total.max[lane], rest[lane]);
+    }
+  }
+}
+
+int32_t Pass::pick_token(const float* z, size_t tokens, size_t lane, double max, double target) const {
+  double sum = 0;
+  int32_t last_with_mass = 0;
+  for (size_t i = 0; i < tokens; ++i) {
+    const double p = std::exp(double{z[i * kLanes + lane]} - max);
+    sum += p;
+    if (p > 0) last_with_mass = static_cast<int32_t>(i);
+    if (sum > target) return static_cast<int32_t>(i);
+  }
+  return last_with_mass;
+}
+
+}  // namespace
+
+bool vocabulary_pass(Exec& exec, const VocabularyWeights& weights, const VocabularyQuery& query,
+                     VocabularyWorkspace& workspace) {
+  const size_t blocks = query.hidden.blocks;
+  DG_CHECK(query.inverse_temperature.size() == blocks && query.want_soft.size() == blocks, blocks, " blocks");
+  DG_CHECK(query.uniform.size() == blocks * kLanes && query.predictions.size() == blocks * kLanes, blocks, " blocks");
+  const Pass pass(exec, weights, query, workspace);
+  const size_t groups = (blocks + kBlocksPerTask - 1) / kBlocksPerTask;
+  exec.run(kParts * groups, [&](size_t task, int worker) {
+    const size_t first = task % groups * kBlocksPerTask;
+    pass.walk(task / groups, first, std::min(kBlocksPerTask, blocks - first), worker);
+  });
+  std::atomic<bool> finite{true};
+  exec.run(blocks, [&](size_t block, int worker) {
+    if (!pass.merge(block, worker)) finite.store(false, std::memory_order_relaxed);
+  });
+  return finite.load();
+}
+
+}  // namespace dgemma::ops

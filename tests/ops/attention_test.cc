@@ -1,0 +1,91 @@
+#include "ops/attention.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "ops/random.h"
+
+namespace dgemma::ops {
+namespace {
+
+/// Softmax attention of one row and head, directly: `see(run, key)` tells what is seen.
+template <class See>
+std::vector<double> direct(const float* q, const BlockKeys& runs, std::span<const size_t> counts, size_t offset,
+                           size_t dim, See see) {
+  std::vector<double> out(dim, 0.0);
+  double sum = 0;
+  for (size_t run = 0; run < runs.size(); ++run)
+    for (size_t i = 0; i < counts[run]; ++i) {
+      if (!see(run, i)) continue;
+      const float* key = runs[run].keys + i * runs[run].row_stride + offset;
+      double score = 0;
+      for (size_t d = 0; d < dim; ++d) score += double{q[d]} * key[d];
+      const double p = std::exp(score);
+      sum += p;
+      for (size_t d = 0; d < dim; ++d) out[d] += p * runs[run].values[i * runs[run].row_stride + offset + d];
+    }
+  for (double& v : out) v /= sum > 0 ? sum : 1;
+  return out;
+}
+
+struct Case {
+  size_t heads, kv_heads, dim, rows, cached, canvas;
+};
+
+class Attention : public testing::TestWithParam<Case> {};
+
+TEST_P(Attention, equals_a_direct_softmax_over_what_each_row_sees) {
+  const Case c = GetParam();
+  const size_t stride = c.kv_heads * c.dim, width = c.heads * c.dim;
+  const auto q = random_values(c.rows * width, 1, 0.5f);
+  const auto cached_k = random_values(c.cached * stride, 2, 0.5f), cached_v = random_values(c.cached * stride, 3);
+  const auto canvas_k = random_values(c.canvas * stride, 4, 0.5f), canvas_v = random_values(c.canvas * stride, 5);
+  const auto in = to_blocks(q, c.rows, width);
+  const tensor::BlockMatrix out(c.rows, width);
+  std::vector<BlockKeys> keys(tensor::blocks_for(c.rows));
+  const auto window = [&](size_t row) { return std::pair{row % 7, c.cached - row % 3}; };  // ragged on purpose
+  for (size_t b = 0; b < keys.size(); ++b) {
+    keys[b][0].keys = cached_k.data(), keys[b][0].values = cached_v.data(), keys[b][0].row_stride = stride;
+    keys[b][1].keys = canvas_k.data(), keys[b][1].values = canvas_v.data(), keys[b][1].row_stride = stride;
+    for (size_t lane = 0; lane < 16; ++lane) {
+      const auto [low, high] = window(b * 16 + lane);
+      keys[b][0].low[lane] = static_cast<int32_t>(low), keys[b][0].high[lane] = static_cast<int32_t>(high);
+      keys[b][1].high[lane] = static_cast<int32_t>(c.canvas);
+    }
+  }
+  Exec exec(best_table(), 2);
+  attention(exec, {c.heads, c.kv_heads, c.dim}, in.view(), keys, out.view());
+  const size_t counts[] = {c.cached, c.canvas};
+  for (size_t r = 0; r < c.rows; ++r)
+    for (size_t h = 0; h < c.heads; ++h) {
+      const auto [low, high] = window(r);
+      const size_t from = low, to = high;
+      const auto expected = direct(&q[r * width + h * c.dim], keys[r / 16], counts, h / (c.heads / c.kv_heads) * c.dim,
+                                   c.dim, [&](size_t run, size_t i) { return run == 1 || (i >= from && i < to); });
+      for (size_t d = 0; d < c.dim; ++d)
+        ASSERT_NEAR(out.view().at(r, h * c.dim + d), expected[d], 2e-5) << r << " " << h;
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, Attention,
+                         testing::Values(Case{4, 2, 16, 20, 150, 20}, Case{2, 2, 8, 1, 3, 1},
+                                         Case{8, 1, 12, 33, 64, 33}, Case{6, 3, 5, 16, 200, 16},
+                                         Case{1, 1, 64, 17, 65, 130}));
+
+TEST(AttentionOfNothing, gives_zeros) {
+  const auto in = to_blocks(random_values(16 * 8, 1), 16, 8);
+  const tensor::BlockMatrix out(16, 8);
+  Exec exec(best_table(), 1);
+  const std::vector<float> key(8, 1.0f);
+  std::vector<BlockKeys> keys(1);
+  keys[0][0].keys = keys[0][0].values = key.data(), keys[0][0].row_stride = 8;
+  keys[0][0].high.fill(1);
+  keys[0][0].high[3] = 0;  // this row sees nothing, its neighbours do
+  attention(exec, {1, 1, 8}, in.view(), keys, out.view());
+  EXPECT_EQ(out.view().at(3, 0), 0.0f);
+  EXPECT_EQ(out.view().at(4, 0), 1.0f);
+}
+
+}  // namespace
+}  // namespace dgemma::ops

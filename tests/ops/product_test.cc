@@ -1,0 +1,71 @@
+#include "ops/product.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "ops/random.h"
+
+namespace dgemma::ops {
+namespace {
+
+double dot(const std::vector<float>& w, size_t n, const std::vector<float>& x, size_t r, size_t k) {
+  double sum = 0;
+  for (size_t i = 0; i < k; ++i) sum += double{w[n * k + i]} * x[r * k + i];
+  return sum;
+}
+
+TEST(Product, multiplies_every_row_with_every_output) {
+  const size_t rows = 37, n = 101, k = 45;
+  const auto w = random_values(n * k, 1), x = random_values(rows * k, 2);
+  const auto in = to_blocks(x, rows, k);
+  const tensor::BlockMatrix out(rows, n);
+  Exec exec(best_table(), 2);
+  product(exec, weight(w, n, k), in.view(), out.view());
+  for (size_t r = 0; r < rows; ++r)
+    for (size_t i = 0; i < n; ++i) EXPECT_NEAR(out.view().at(r, i), dot(w, i, x, r, k), 2e-5) << r << " " << i;
+}
+
+TEST(Product, threads_do_not_change_a_bit) {
+  const size_t rows = 64, n = 333, k = 128;
+  const auto w = random_values(n * k, 3), x = random_values(rows * k, 4);
+  const auto in = to_blocks(x, rows, k);
+  const tensor::BlockMatrix one(rows, n), three(rows, n);
+  Exec a(best_table(), 1), b(best_table(), 3);
+  product(a, weight(w, n, k), in.view(), one.view());
+  product(b, weight(w, n, k), in.view(), three.view());
+  EXPECT_EQ(0, std::memcmp(one.view().data, three.view().data, rows * n * sizeof(float)));
+}
+
+TEST(GatedProduct, is_gelu_of_gate_times_up) {
+  const size_t rows = 5, n = 70, k = 33;
+  const auto g = random_values(n * k, 5, 0.2f), u = random_values(n * k, 6, 0.2f), x = random_values(rows * k, 7);
+  const auto in = to_blocks(x, rows, k);
+  const tensor::BlockMatrix out(rows, n);
+  Exec exec(best_table(), 2);
+  gated_product(exec, weight(g, n, k), weight(u, n, k), in.view(), out.view());
+  for (size_t r = 0; r < rows; ++r)
+    for (size_t i = 0; i < n; ++i) {
+      const double a = dot(g, i, x, r, k);
+      const double gelu = 0.5 * a * (1 + std::tanh(std::sqrt(2 / M_PI) * (a + 0.044715 * a * a * a)));
+      EXPECT_NEAR(out.view().at(r, i), gelu * dot(u, i, x, r, k), 1e-5);
+    }
+}
+
+TEST(RmsNorm, divides_by_the_root_of_the_mean_square) {
+  const size_t rows = 18, d = 65;
+  const auto x = random_values(rows * d, 8, 3.0f), w = random_values(d, 9);
+  const auto in = to_blocks(x, rows, d);
+  Exec exec(best_table(), 2);
+  rms_norm(exec, in.view(), w.data(), 1e-6f, in.view());
+  for (size_t r = 0; r < rows; ++r) {
+    double square = 0;
+    for (size_t i = 0; i < d; ++i) square += double{x[r * d + i]} * x[r * d + i];
+    for (size_t i = 0; i < d; ++i)
+      EXPECT_NEAR(in.view().at(r, i), x[r * d + i] / std::sqrt(square / double(d) + 1e-6) * w[i], 1e-5);
+  }
+}
+
+}  // namespace
+}  // namespace dgemma::ops
