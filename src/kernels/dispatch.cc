@@ -21,6 +21,14 @@ struct Candidate {
 
 constexpr Candidate kCandidates[] = {
     {"scalar", scalar_table, [](const Cpu&) { return true; }},
+#if defined(__x86_64__)
+    {"sse2", sse2_table, [](const Cpu& c) { return c.sse2; }},
+    {"avx2", avx2_table, [](const Cpu& c) { return c.avx2 && c.fma; }},
+    {"avx512", avx512_table,
+     [](const Cpu& c) { return c.avx512f && c.avx512bw && c.avx512dq && c.avx512vl && c.avx2 && c.fma; }},
+#elif defined(__aarch64__)
+    {"neon", neon_table, [](const Cpu& c) { return c.neon; }},
+#endif
 };
 constexpr size_t kCount = std::size(kCandidates);
 

@@ -9,5 +9,12 @@
 namespace dgemma::kernels {
 
 const KernelTable* scalar_table();
+#if defined(__x86_64__)
+const KernelTable* sse2_table();
+const KernelTable* avx2_table();
+const KernelTable* avx512_table();
+#elif defined(__aarch64__)
+const KernelTable* neon_table();
+#endif
 
 }  // namespace dgemma::kernels

@@ -1,0 +1,12 @@
+// The kernels for AVX2 with FMA: registers of 8 floats. See lanes.inc.
+#include <immintrin.h>
+
+#define DG_WIDTH 8
+#define DG_SET1(s) _mm256_set1_ps(s)
+#define DG_FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define DG_SQRT(a) _mm256_sqrt_ps(a)
+#define DG_MAX_BLOCKS 1
+#define DG_ROWS_1 6  // 12 sums, 2 of x, a weight: 15 of 16 registers
+#define DG_NAME "avx2"
+#define DG_GETTER avx2_table
+#include "kernels/lanes.inc"

@@ -1,0 +1,15 @@
+// The kernels for AVX-512 (F, BW, DQ, VL): a register holds one feature of 16 tokens. See lanes.inc.
+#include <immintrin.h>
+
+#define DG_WIDTH 16
+#define DG_SET1(s) _mm512_set1_ps(s)
+#define DG_FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define DG_SQRT(a) _mm512_maskz_sqrt_ps(0xffff, a)  // GCC 12 warns inside the plain form
+#define DG_MAX_BLOCKS 4
+#define DG_ROWS_1 12  // sums: 12, 24, 24, 24 of 32 registers; 8 hide the latency of two multipliers
+#define DG_ROWS_2 12
+#define DG_ROWS_3 8
+#define DG_ROWS_4 6
+#define DG_NAME "avx512"
+#define DG_GETTER avx512_table
+#include "kernels/lanes.inc"

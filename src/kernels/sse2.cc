@@ -1,0 +1,12 @@
+// The kernels for any x86-64 processor: registers of 4 floats, no fused multiply-add. See lanes.inc.
+#include <emmintrin.h>
+
+#define DG_WIDTH 4
+#define DG_SET1(s) _mm_set1_ps(s)
+#define DG_FMA(a, b, c) ((a) * (b) + (c))
+#define DG_SQRT(a) _mm_sqrt_ps(a)
+#define DG_MAX_BLOCKS 1
+#define DG_ROWS_1 2  // 8 sums, 4 of x, weight and product: 14 of 16 registers
+#define DG_NAME "sse2"
+#define DG_GETTER sse2_table
+#include "kernels/lanes.inc"

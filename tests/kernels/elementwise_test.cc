@@ -1,0 +1,202 @@
+// Norm, activations, rotation and moves: against double precision, with bounds in units of the last place, on odd sizes
+// and at page ends, for every table.
+#include <algorithm>
+#include <array>
+#include <functional>
+
+#include "kernels/kernel_testing.h"
+#include "kernels/kernels.h"
+
+namespace dgemma::kernels::testing {
+namespace {
+
+constexpr size_t kFeatures[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 63, 64, 65, 130};
+
+using Elementwise = EachTable;
+DG_FOR_EACH_TABLE(Elementwise);
+
+PageEnd<float> random_lanes(size_t features, uint32_t seed, float range = 4.0f) {
+  PageEnd<float> x(features * kLanes);
+  Values(seed).fill(x, range);
+  return x;
+}
+
+// The mean has an error of at most (D/8 + 4) roundings, half of that after the root, then three more roundings.
+TEST_P(Elementwise, rms_norm_divides_by_the_root_mean_square) {
+  for (const size_t d : kFeatures)
+    for (const bool weighted : {false, true}) {
+      const PageEnd<float> x = random_lanes(d, 1);
+      PageEnd<float> weight(d), out(d * kLanes);
+      Values(2).fill(weight);
+      table().rms_norm(x.data(), weighted ? weight.data() : nullptr, 1e-6f, out.data(), d);
+      for (size_t lane = 0; lane < kLanes; ++lane) {
+        double mean = 0;
+        for (size_t i = 0; i < d; ++i) mean += std::pow(static_cast<double>(x[i * kLanes + lane]), 2);
+        const double scale = 1 / std::sqrt(mean / static_cast<double>(d) + 1e-6f);
+        const double bound = kUnit * (static_cast<double>(d) / 16 + 7);
+        for (size_t i = 0; i < d; ++i) {
+          const double w = weighted ? weight[i] : 1.0f;
+          const double want = x[i * kLanes + lane] * scale * w;
+          ASSERT_NEAR(out[i * kLanes + lane], want, std::fabs(want) * bound) << "d " << d << " lane " << lane;
+        }
+      }
+    }
+}
+
+TEST_P(Elementwise, rms_norm_of_zeros_is_zeros_and_of_huge_values_stays_finite) {
+  PageEnd<float> x(5 * kLanes);
+  table().rms_norm(x.data(), nullptr, 1e-6f, x.data(), 5);
+  for (const float v : x) EXPECT_EQ(v, 0.0f);
+  for (float& v : x) v = 1e18f;
+  table().rms_norm(x.data(), nullptr, 1e-6f, x.data(), 5);
+  for (const float v : x) EXPECT_NEAR(v, 1.0f, 1e-6f);
+}
+
+TEST_P(Elementwise, add_scaled_rounds_the_sum_and_then_the_product) {
+  for (const size_t d : kFeatures) {
+    PageEnd<float> x = random_lanes(d, 3);
+    const PageEnd<float> before = x, y = random_lanes(d, 4);
+    table().add_scaled(x.data(), y.data(), 0.7f, d);
+    for (size_t i = 0; i < x.size(); ++i) {
+      const float sum = before[i] + y[i];
+      ASSERT_EQ(x[i], sum * 0.7f);
+    }
+  }
+}
+
+TEST_P(Elementwise, rope_rotates_pairs_half_a_head_apart) {
+  for (const size_t half : kFeatures) {
+    PageEnd<float> x = random_lanes(2 * half, 5);
+    const PageEnd<float> before = x, cos = random_lanes(half, 6, 1), sin = random_lanes(half, 7, 1);
+    table().rope(x.data(), cos.data(), sin.data(), half);
+    for (size_t i = 0; i < half * kLanes; ++i) {
+      const double a = before[i], b = before[half * kLanes + i], c = cos[i], s = sin[i];
+      const double bound = 2 * kUnit * (std::fabs(a) + std::fabs(b));  // two products of at most 1, one sum
+      ASSERT_NEAR(x[i], a * c - b * s, bound);
+      ASSERT_NEAR(x[half * kLanes + i], b * c + a * s, bound);
+    }
+  }
+}
+
+// Runs a function of one value over many values, 16 features at a time.
+std::vector<float> map(const std::vector<float>& in, const std::function<void(float*, size_t)>& kernel) {
+  const size_t features = (in.size() + kLanes - 1) / kLanes;
+  PageEnd<float> x(features * kLanes);
+  std::copy(in.begin(), in.end(), x.begin());
+  kernel(x.data(), features);
+  return {x.begin(), x.begin() + static_cast<std::ptrdiff_t>(in.size())};
+}
+
+// Values over all magnitudes, and a fine grid where the functions bend.
+std::vector<float> probes() {
+  std::vector<float> v = {0.0f, -0.0f, 1e-45f, -1e-40f, kInf, -kInf, 3.4e38f, -3.4e38f};
+  for (float x = 1e-30f; x < 1e30f; x *= 1.37f) v.insert(v.end(), {x, -x});
+  for (int i = -40000; i <= 40000; ++i) v.push_back(static_cast<float>(i) * 0.000777f);
+  return v;
+}
+
+TEST_P(Elementwise, softcap_is_within_5_ulp) {
+  const std::vector<float> in = probes();
+  for (const float cap : {1.0f, 30.0f, 50.0f}) {
+    const auto out = map(in, [&](float* x, size_t d) { table().softcap(x, cap, 1.0f, d); });
+    for (size_t i = 0; i < in.size(); ++i) {
+      const double want = cap * std::tanh(static_cast<double>(in[i]) / cap);
+      if (std::fabs(want) < 1e-37) {
+        ASSERT_NEAR(out[i], want, 1e-37);
+      } else {
+        ASSERT_LE(ulps(out[i], want), 5) << in[i] << " gives " << out[i] << ", not " << want;
+      }
+      ASSERT_EQ(std::signbit(out[i]), std::signbit(in[i])) << in[i];
+    }
+  }
+}
+
+TEST_P(Elementwise, softcap_multiplies_by_scale) {
+  const std::vector<float> in = {1.0f, -20.0f, 300.0f};
+  const auto out = map(in, [&](float* x, size_t d) { table().softcap(x, 30.0f, 2.5f, d); });
+  for (size_t i = 0; i < in.size(); ++i) EXPECT_NEAR(out[i], 75.0 * std::tanh(in[i] / 30.0), 75.0 * 4 * kUnit);
+}
+
+// PyTorch's own float32 formula cancels for negative values: an error of about an ulp of 1, times the value.
+TEST_P(Elementwise, gelu_mul_is_the_tanh_approximation) {
+  const std::vector<float> in = probes();
+  const auto out = map(in, [&](float* x, size_t d) {
+    const std::vector<float> up(d * kLanes, 3.0f);
+    table().gelu_mul(x, up.data(), x, d);
+  });
+  for (size_t i = 0; i < in.size(); ++i) {
+    const double v = in[i];
+    if (in[i] == -kInf) continue;  // -inf * 0
+    const double u = std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v);
+    const double want = std::fabs(v) > 1e6 ? std::max(v, 0.0) * 3 : 3 * v / (1 + std::exp(-2 * u));
+    if (want > 3.4e38) continue;
+    const double bound = 4 * kUnit * std::max(std::fabs(want), 3 * std::min(std::fabs(v), 10.0));
+    ASSERT_NEAR(out[i], want, bound + 1e-12) << v;
+  }
+}
+
+TEST_P(Elementwise, not_a_number_stays_in_its_lane) {
+  std::vector<float> in(kLanes, 0.5f);
+  in[3] = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> one(kLanes, 1.0f);
+  const auto capped = map(in, [&](float* x, size_t d) { table().softcap(x, 30, 1, d); });
+  const auto gelu = map(in, [&](float* x, size_t d) { table().gelu_mul(x, one.data(), x, d); });
+  const auto norm = map(in, [&](float* x, size_t d) { table().rms_norm(x, nullptr, 1e-6f, x, d); });
+  for (size_t i = 0; i < kLanes; ++i)
+    for (const auto* out : {&capped, &gelu, &norm}) EXPECT_EQ(std::isnan((*out)[i]), i == 3) << i;
+}
+
+TEST_P(Elementwise, gather_rows_takes_any_row_of_any_block) {
+  for (const size_t d : kFeatures) {
+    const PageEnd<float> src = random_lanes(3 * d, 8);
+    PageEnd<float> out(d * kLanes);
+    std::array<int32_t, kLanes> offset{};
+    std::array<size_t, kLanes> row{};
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      row[lane] = (lane * 29 + 47) % 48;  // the last row among them
+      offset[lane] = static_cast<int32_t>(row[lane] / kLanes * d * kLanes + row[lane] % kLanes);
+    }
+    table().gather_rows(src.data(), offset.data(), out.data(), d);
+    for (size_t i = 0; i < d; ++i)
+      for (size_t lane = 0; lane < kLanes; ++lane)
+        ASSERT_EQ(out[i * kLanes + lane], src[(row[lane] / kLanes * d + i) * kLanes + row[lane] % kLanes]);
+  }
+}
+
+TEST_P(Elementwise, lanes_to_rows_writes_only_the_rows_asked_for) {
+  for (const size_t d : kFeatures)
+    for (const size_t rows : {0, 1, 5, 15, 16}) {
+      const PageEnd<float> x = random_lanes(d, 9);
+      const size_t stride = d + 3;
+      PageEnd<float> out(rows == 0 ? 0 : (rows - 1) * stride + d);
+      for (float& v : out) v = 77;
+      table().lanes_to_rows(x.data(), d, out.data(), stride, rows);
+      for (size_t i = 0; i < out.size(); ++i) {
+        const size_t r = i / stride, f = i % stride;
+        ASSERT_EQ(out[i], f < d ? x[f * kLanes + r] : 77.0f);
+      }
+    }
+}
+
+template <class W>
+void check_rows_to_lanes(void (*kernel)(const W* const*, float, float*, size_t)) {
+  for (const size_t d : kFeatures) {
+    PageEnd<W> rows(kLanes * d);
+    Values(10).fill(rows);
+    std::array<const W*, kLanes> pointers{};
+    for (size_t r = 0; r < kLanes; ++r) pointers[r] = r % 5 == 2 ? nullptr : rows.data() + r * d;
+    PageEnd<float> x = random_lanes(d, 11);
+    kernel(pointers.data(), 1.7f, x.data(), d);
+    for (size_t i = 0; i < d; ++i)
+      for (size_t r = 0; r < kLanes; ++r)
+        ASSERT_EQ(x[i * kLanes + r], pointers[r] == nullptr ? 0.0f : widened(rows[r * d + i]) * 1.7f);
+  }
+}
+
+TEST_P(Elementwise, rows_to_lanes_widens_scales_and_gives_zeros_for_no_row) {
+  check_rows_to_lanes<float>(table().rows_to_lanes_f32);
+  check_rows_to_lanes<uint16_t>(table().rows_to_lanes_bf16);
+}
+
+}  // namespace
+}  // namespace dgemma::kernels::testing
