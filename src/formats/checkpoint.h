@@ -47,8 +47,8 @@ class Checkpoint {
 
  private:
   Checkpoint() = default;
-  static Result<Checkpoint> open_gguf(std::string path, const std::string& file);
-  static Result<Checkpoint> open_safetensors(std::string path, const std::vector<std::string>& files);
+  static Result<Checkpoint> open_gguf(const std::string& file);
+  static Result<Checkpoint> open_safetensors(const std::vector<std::string>& files);
 
   std::string path_, folder_;
   std::vector<std::string> files_;
