@@ -14,6 +14,10 @@ if(DGEMMA_SANITIZE)
   endif()
 endif()
 
+if(DGEMMA_FUZZ) # the rooms report their coverage; only the fuzzers get libFuzzer's main (fuzz/CMakeLists.txt)
+  target_compile_options(dg_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 function(dg_room name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPS" ${ARGN})
   add_library(dg_${name} STATIC ${arg_SOURCES})
