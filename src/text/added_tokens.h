@@ -3,7 +3,7 @@
 // The same as the `tokenizers` package does: a match may take in the white space beside it (lstrip, rstrip) or count
 // only between non-word characters (single_word). A trie over bytes, walked from every position: the longest token
 // bounds the work per byte (kMaxBytes). Source: the behaviour of the package's added vocabulary, version 0.23.
-// Test: tests/text/added_tokens_test.cc.
+// Test: tests/text/tokenizer_test.cc (recorded variants, one for each flag).
 #pragma once
 
 #include <array>

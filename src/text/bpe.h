@@ -6,7 +6,7 @@
 // ever join what stands left and right (see can_join), so that a heap stays as small as a word though Gemma has no
 // word splitting. It knows nothing of added tokens or white space; see tokenizer.h.
 // Source: Sennrich, Haddow, Birch, "Neural Machine Translation of Rare Words with Subword Units" (ACL 2016).
-// Test: tests/text/bpe_test.cc, tests/text/tokenizer_test.cc.
+// Test: tests/text/tokenizer_test.cc.
 #pragma once
 
 #include <array>

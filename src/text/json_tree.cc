@@ -165,16 +165,6 @@ JsonTree JsonTree::of(Kind kind) {
   return tree;
 }
 
-void JsonTree::set(std::string key, JsonTree value) {
-  for (auto& member : members) {
-    if (member.first == key) {
-      member.second = std::move(value);
-      return;
-    }
-  }
-  members.emplace_back(std::move(key), std::move(value));
-}
-
 void JsonTreeBuilder::attach(JsonTree node) {
   if (open_.empty()) {
     root_ = std::move(node);

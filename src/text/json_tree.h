@@ -40,11 +40,8 @@ struct JsonTree {
   const char* kind_name() const;
 
   static JsonTree string(std::string value);
-  static JsonTree object() { return of(Kind::kObject); }
   static JsonTree array() { return of(Kind::kArray); }
   static JsonTree of(Kind kind);
-  /// Sets a member, keeping the place of one that is there already.
-  void set(std::string key, JsonTree value);
 };
 
 /// Parses one JSON text. `where` names it in messages. Errors: `code`, with line and column.

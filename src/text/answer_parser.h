@@ -1,0 +1,58 @@
+// AnswerParser: an answer's text, as it grows, split into content, reasoning and tool calls.
+//
+// Its input is the detokenizer's text with the answer's markers kept (ControlText::kKeepMarkers):
+//
+//     <|channel>thought\n REASONING <channel|> CONTENT <|tool_call>call:NAME{key:<|"|>text<|"|>,n:1}<tool_call|>
+//
+// A marker that has come only in part is held back until more text decides; a tool call until it is whole. Nothing is
+// thrown away: a tool call that cannot be read is content, word for word. Source: the chat template's own way to write
+// these (chat_template.cc), read backwards. Test: tests/text/answer_parser_test.cc, fuzz/chat_fuzz.cc.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dgemma::text {
+
+struct ToolCall {
+  std::string name;
+  std::string arguments;  ///< a JSON object as text
+};
+
+/// What some text added to an answer.
+struct AnswerDelta {
+  std::string content;
+  std::string reasoning;  ///< without the channel's name and the line ends around it
+  std::vector<ToolCall> tool_calls;
+};
+
+class AnswerParser {
+ public:
+  /// The next piece of text (valid UTF-8).
+  AnswerDelta push(std::string_view text);
+  /// The end of the answer: what was held back. Ready for a new answer afterwards.
+  AnswerDelta finish();
+
+ private:
+  enum class Place { kContent, kChannelName, kReasoning, kToolCall };
+  bool step(AnswerDelta& out, bool last);
+  bool content_step(AnswerDelta& out, bool last);
+  bool name_step(bool last);
+  bool reasoning_step(AnswerDelta& out, bool last);
+  bool call_step(AnswerDelta& out, bool last);
+
+  Place place_ = Place::kContent;
+  std::string pending_;  // text not yet given out
+  size_t scanned_ = 0;   // of pending_, within a tool call: known to hold no end
+  bool in_quote_ = false;
+};
+
+/// A whole answer at once.
+AnswerDelta parse_answer(std::string_view text);
+
+/// Reads `call:NAME{...}`; nothing when it is not of that form. Bare words that are no JSON become strings.
+std::optional<ToolCall> parse_tool_call(std::string_view text);
+
+}  // namespace dgemma::text
