@@ -29,7 +29,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (const auto& tensor : file->tensors()) {
     const auto bytes = dgemma::tensor::storage_bytes(tensor.dtype, tensor.values());
     if (bytes != tensor.data.size() || file->find_tensor(tensor.name) != &tensor) std::abort();
-    volatile std::byte touched{};
+    [[maybe_unused]] volatile std::byte touched{};
     if (tensor.data.empty()) continue;
     touched = tensor.data.front();
     touched = tensor.data.back();
