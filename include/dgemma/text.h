@@ -43,4 +43,13 @@ class Tokenizer {
 /// Errors: kInvalidRequest, with the field's name.
 Result<std::string> render_chat(std::string_view request_json);
 
+/// An answer's text (Answer::text, or its beginning) in two parts.
+struct AnswerParts {
+  std::string content;    ///< for the reader; everything outside the thought channel, tool calls as the model wrote them
+  std::string reasoning;  ///< inside the thought channel, without markers and the header "thought"
+};
+/// Splits at the Gemma 4 channel markers. A channel that is still open counts as reasoning up to the end, so both parts
+/// only grow while `text` grows by whole canvases.
+AnswerParts split_answer(std::string_view text);
+
 }  // namespace dgemma
