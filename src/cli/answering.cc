@@ -1,0 +1,163 @@
+// See answering.h.
+#include "cli/answering.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <memory>
+#include <type_traits>
+
+#include "base/format.h"
+#include "cli/live_display.h"
+#include "cli/reports.h"
+
+namespace dgemma::cli {
+namespace {
+
+/// Prints text as it becomes final: the content as the result, the thought channel beside it.
+class PlainDisplay {
+ public:
+  explicit PlainDisplay(Output& out, const Palette& palette) : out_(out), palette_(palette) {}
+
+  void commit(const AnswerParts& added) {
+    if (!added.reasoning.empty()) {
+      write_stderr(palette_.begin(TokenState::kReasoning) + safe_for_terminal(added.reasoning) + palette_.end());
+      thinking_ = true;
+    }
+    if (added.content.empty()) return;
+    if (thinking_) write_stderr("\n");
+    thinking_ = false;
+    out_.write(out_.is_terminal() ? safe_for_terminal(added.content) : added.content);
+    ends_line_ = added.content.ends_with('\n');
+  }
+  void finish() {
+    if (thinking_) write_stderr("\n");
+    if (!ends_line_) out_.write("\n");
+  }
+
+ private:
+  Output& out_;
+  Palette palette_;
+  bool thinking_ = false;
+  bool ends_line_ = false;
+};
+
+/// The event receiver of one answer.
+class Show {
+ public:
+  Show(Session& session, const Engine& engine, const AnswerPlan& plan, Program& program)
+      : session_(session), plan_(plan), program_(program), text_(plan.split, engine.tokenizer() != nullptr) {
+    const Environment& environment = program.environment;
+    if (!plan.print) return;
+    if (plan.arguments->live && environment.redraw && program.out.is_terminal()) {
+      live_ = std::make_unique<LiveDisplay>(program.out, CanvasView(token_texts(engine), environment.colors),
+                                            plan.arguments->pace);
+      program.signals.set_drawing(live_.get());
+    } else {
+      const bool colors = environment.redraw && stderr_is_terminal();
+      plain_ = std::make_unique<PlainDisplay>(program.out, Palette(colors ? environment.colors : ColorDepth::kNone));
+    }
+  }
+  ~Show() { program_.signals.set_drawing(nullptr); }
+  Show(const Show&) = delete;
+  Show& operator=(const Show&) = delete;
+
+  void on_event(const Event& event) {
+    if (plan_.trace != nullptr) plan_.trace->on_event(event);
+    std::visit([this](const auto& e) { on(e); }, event);
+    if (program_.out.failed()) session_.cancel();  // nobody can see the rest
+  }
+  void finish() {
+    if (live_) live_->finish();
+    if (plain_) plain_->finish();
+  }
+  void interrupt() {
+    session_.cancel();
+    if (live_) live_->hurry();
+  }
+  const AnswerParts& parts() const { return text_.parts(); }
+
+ private:
+  static TokenTexts token_texts(const Engine& engine) {
+    const Tokenizer* tokenizer = engine.tokenizer();
+    if (tokenizer == nullptr) return {[](int32_t id) { return std::to_string(id) + " "; }, {}};
+    return {[tokenizer](int32_t id) { return tokenizer->piece(id); },
+            [tokenizer](std::span<const int32_t> ids) { return tokenizer->decode(ids, false).value_or(""); }};
+  }
+  void on(const Started& started) {
+    if (live_) live_->start(started);
+  }
+  void on(const CanvasDraft& draft) {
+    if (live_) live_->draft(draft);
+  }
+  void on(const Committed& committed) {
+    const AnswerParts added = text_.add(committed);
+    if (live_) live_->commit(added.content, added.reasoning);
+    if (plain_) plain_->commit(added);
+  }
+  void on(const Finished&) {}
+
+  Session& session_;
+  const AnswerPlan& plan_;
+  Program& program_;
+  AnswerText text_;
+  std::unique_ptr<LiveDisplay> live_;
+  std::unique_ptr<PlainDisplay> plain_;
+};
+
+std::string ids_text(std::span<const int32_t> ids, bool goes_on) {
+  std::string text;
+  for (const int32_t id : ids) {
+    if (!text.empty() || goes_on) text += ',';
+    text += std::to_string(id);
+  }
+  return text;
+}
+
+}  // namespace
+
+AnswerParts AnswerText::add(const Committed& committed) {
+  const AnswerParts before = parts_;
+  if (has_text_) {
+    raw_ += committed.text;
+    parts_ = split_ ? split_answer(raw_) : AnswerParts{raw_, ""};
+  } else {
+    parts_.content += ids_text(committed.tokens, !parts_.content.empty());
+  }
+  const auto added = [](const std::string& now, const std::string& then) {
+    return now.size() > then.size() ? now.substr(then.size()) : std::string();
+  };
+  return {added(parts_.content, before.content), added(parts_.reasoning, before.reasoning)};
+}
+
+Result<ShownAnswer> answer_and_show(Session& session, const Engine& engine, const AnswerPlan& plan, Program& program) {
+  Show show(session, engine, plan, program);
+  bool interrupted = false;  // used on the signal thread only
+  const InterruptScope scope(program.signals, [&] {
+    if (interrupted && !plan.cancel_only) {
+      program.signals.set_drawing(nullptr);
+      show.finish();
+      ::_exit(exit_status(ErrorCode::kCancelled));
+    }
+    interrupted = true;
+    show.interrupt();
+  });
+  auto answer = session.generate(plan.options, [&show](const Event& event) { show.on_event(event); });
+  program.signals.set_drawing(nullptr);
+  if (answer || program.out.failed()) show.finish();
+  if (!answer) return Unexpected(answer.error());
+  return ShownAnswer{std::move(*answer), show.parts()};
+}
+
+void print_summary(const Answer& answer, const Environment& environment) {
+  const Palette palette(environment.redraw && stderr_is_terminal() ? environment.colors : ColorDepth::kNone);
+  write_stderr(palette.begin(TokenState::kFaint) + answer_summary(answer) + palette.end() + "\n");
+}
+
+Result<std::optional<TraceWriter>> open_trace(const std::string& path) {
+  if (path.empty()) return std::optional<TraceWriter>();
+  DG_TRY_ASSIGN(TraceWriter writer, TraceWriter::open(path));
+  return std::optional<TraceWriter>(std::move(writer));
+}
+
+}  // namespace dgemma::cli

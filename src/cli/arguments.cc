@@ -1,0 +1,403 @@
+// See arguments.h.
+#include "cli/arguments.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "base/format.h"
+#include "cli/numbers.h"
+#include "cli/option_table.h"
+
+namespace dgemma::cli {
+namespace {
+
+constexpr int kMost = std::numeric_limits<int>::max();
+constexpr int kMostThreads = 1024;
+constexpr int kMostSteps = 10000;
+constexpr double kSlowestPace = 60;
+
+// What several commands share ------------------------------------------------------------------------------------
+
+void add_model(OptionTable& table, std::string& path) {
+  table.heading("Model");
+  table.text("-m,--model", "PATH",
+             "A folder in Hugging Face layout, a .safetensors or a .gguf file; default: $DGEMMA_MODEL", path);
+}
+
+void add_machine(OptionTable& table, EngineOptions& engine) {
+  table.heading("Machine");
+  table.whole("-t,--threads", "Default: the physical cores that this process may use", 1, kMostThreads, engine.threads);
+  table.text("--kernels", "NAME", "scalar, avx2, avx512, ...; default: the best of this machine (dgemma info)",
+             engine.kernels);
+  table.value("--compute", "NAME",
+              "Precision of activations in products: f32 (the reference's arithmetic), bf16, int8, auto",
+              "f32, bf16, int8 or auto", [&engine](const std::string& name) {
+                engine.compute = name;
+                return name == "f32" || name == "bf16" || name == "int8" || name == "auto";
+              });
+}
+
+void add_context(OptionTable& table, SessionOptions& session) {
+  table.whole("-c,--context", "Tokens of KV cache; default: what the request needs, at most what the model has", 1,
+              kMost, session.context);
+}
+
+void add_sampler(OptionTable& table, SamplerOptions& sampler) {
+  table.heading("Sampler (default: the checkpoint's values, then the published ones)");
+  table.whole("--max-denoising-steps", "Most steps for one canvas (published: 48)", 1, kMostSteps,
+              sampler.max_denoising_steps);
+  table.real("--t-min", "X", "Temperature of the last step (0.4)", 0, true, sampler.t_min);
+  table.real("--t-max", "X", "Temperature of the first step (0.8)", 0, true, sampler.t_max);
+  table.real("--entropy-bound", "NATS", "Accept rows while their joint entropy stays below (0.1)", 0, false,
+             sampler.entropy_bound);
+  table.whole("--stability-threshold", "Equal steps before a canvas may end (1)", 0, kMost,
+              sampler.stability_threshold);
+  table.real("--confidence-threshold", "NATS", "Mean entropy below which a canvas may end (0.005)", 0, false,
+             sampler.confidence_threshold);
+}
+
+void add_answer(OptionTable& table, AnswerArguments& answer) {
+  table.heading("Answer");
+  table.whole("-n,--max-new-tokens",
+              "End the answer after N tokens; default: at an end token or when the context is full", 1, kMost,
+              answer.generate.max_new_tokens);
+  table.value("-s,--seed", "N", "Seed of all random numbers, 64 bits; default: random, and printed",
+              "a whole number from 0 to 18446744073709551615", [&answer](const std::string& text) {
+                answer.generate.seed = parse_unsigned(text);
+                return answer.generate.seed.has_value();
+              });
+  table.text("--system", "TEXT", "Text of the system turn", answer.system);
+  table.flag("--think", "Let the model think before it answers", answer.think);
+  add_context(table, answer.session);
+  add_sampler(table, answer.generate.sampler);
+}
+
+void add_display(OptionTable& table, AnswerArguments& answer) {
+  table.heading("Output");
+  table.text("--trace", "FILE", "Write what happens on every canvas as JSON lines (- is standard output)",
+             answer.trace);
+  table.flag_off("--no-live", "Do not draw the canvas on a terminal; print text as it becomes final", answer.live);
+  table.value("--pace", "SECONDS", "Show each denoising step at least this long, to watch a small model (0)",
+              "a number from 0 to 60", [&answer](const std::string& text) {
+                const auto seconds = parse_real(text, 0, false);
+                answer.pace = seconds.value_or(0);
+                return seconds && *seconds <= kSlowestPace;
+              });
+}
+
+void add_json(OptionTable& table, bool& json) {
+  table.heading("Output");
+  table.flag("--json", "One JSON object on standard output, for programs", json);
+}
+
+Result<void> need_model(std::string& path, const Environment& environment) {
+  if (path.empty()) path = environment.model;
+  if (!path.empty()) return {};
+  return Unexpected(ErrorCode::kUsage,
+                    "--model: expected a model, got none. Give -m PATH or set the environment variable DGEMMA_MODEL");
+}
+
+Unexpected conflict(const std::string& where, const std::string& expected, const std::string& got) {
+  return {ErrorCode::kUsage, base::concat(where, ": expected ", expected, ", got ", got)};
+}
+
+// The commands ----------------------------------------------------------------------------------------------------
+// Each has declare (its options) and check (what options say together).
+
+struct Parsed {
+  GenerateArguments generate;
+  ChatArguments chat;
+  InspectArguments inspect;
+  InfoArguments info;
+  TokenizeArguments tokenize;
+  std::string tokenizer;  ///< tokenize --tokenizer
+  RenderArguments render;
+  std::string template_name;  ///< render --template
+};
+
+void declare_generate(CLI::App& app, GenerateArguments& arguments) {
+  OptionTable table(&app);
+  add_model(table, arguments.engine.model_path);
+  table.heading("Prompt (one of these)");
+  table.text("-p,--prompt", "TEXT", "One user message; the model's chat format is applied", arguments.prompt);
+  table.text("-f,--file", "FILE", "The same from a file; - is standard input", arguments.file);
+  table.ids("--prompt-ids", "Token ids such as 2,5,9; nothing is added", arguments.prompt_ids);
+  table.flag("--raw", "Take the text of -p or -f as it is, without the chat format, after a bos token", arguments.raw);
+  add_answer(table, arguments.answer);
+  table.heading("Answer");
+  table.ids("--canvas-ids", "The first canvas instead of noise, as many ids as a canvas has",
+            arguments.answer.generate.canvas_ids);
+  table.value("--eos-ids", "IDS", "End tokens instead of the checkpoint's; none for none",
+              "token ids such as 1,106, or none", [&arguments](const std::string& text) {
+                auto& ids = arguments.answer.generate.eos_ids;
+                ids = text == "none" ? std::vector<int32_t>() : parse_ids(text);
+                return ids && (text == "none" || !ids->empty());
+              });
+  add_machine(table, arguments.engine);
+  add_display(table, arguments.answer);
+  add_json(table, arguments.json);
+  app.footer(
+      "Examples:\n"
+      "  dgemma generate -m models/pocket -p \"What is text diffusion?\"\n"
+      "  dgemma generate -m models/pocket -f question.txt --seed 7 --json\n"
+      "  dgemma generate -m models/pocket --prompt-ids 2,5,9 -n 64 --compute f32 --trace run.jsonl\n"
+      "\nOn a terminal the canvas is drawn while it comes into focus; then the final text stays.");
+}
+
+Result<Invocation> check_generate(GenerateArguments& arguments, const Environment& environment) {
+  const int prompts = arguments.prompt.has_value() + arguments.file.has_value() + arguments.prompt_ids.has_value();
+  if (prompts == 0) return conflict("prompt", "one of -p TEXT, -f FILE and --prompt-ids IDS", "none");
+  if (prompts > 1)
+    return conflict("prompt", "one of -p, -f and --prompt-ids", base::concat(prompts, " of them. Leave one"));
+  const bool as_is = arguments.raw || arguments.prompt_ids.has_value();
+  if (arguments.raw && arguments.prompt_ids)
+    return conflict("--raw", "-p or -f with it", "--prompt-ids. Leave --raw out: ids are taken as they are anyway");
+  if (as_is && (!arguments.answer.system.empty() || arguments.answer.think))
+    return conflict(arguments.raw ? "--raw" : "--prompt-ids", "a prompt without the chat format",
+                    "--system or --think, which are part of it. Leave one out");
+  if (arguments.answer.trace == "-" && arguments.json)
+    return conflict("--trace", "a file when --json is given", "-. Both would go to standard output");
+  DG_TRY(need_model(arguments.engine.model_path, environment));
+  return Invocation(std::move(arguments));
+}
+
+void declare_chat(CLI::App& app, ChatArguments& arguments) {
+  OptionTable table(&app);
+  add_model(table, arguments.engine.model_path);
+  add_answer(table, arguments.answer);
+  add_machine(table, arguments.engine);
+  add_display(table, arguments.answer);
+  table.flag_off("--no-history", "Neither read nor write the file of earlier input lines", arguments.history);
+  app.footer(
+      "Examples:\n"
+      "  dgemma chat -m models/pocket\n"
+      "  dgemma chat -m models/pocket --system \"Answer in one sentence.\" --seed 7\n"
+      "  printf 'Hello\\nWho made you?\\n' | dgemma chat -m models/pocket\n"
+      "\nInside: /help lists the commands, Ctrl-C stops an answer, Ctrl-D or /exit leaves. Each line is a turn; a "
+      "line\n"
+      "that ends in \\ goes on in the next one, and \"\"\" begins and ends a text of several lines.");
+}
+
+Result<Invocation> check_chat(ChatArguments& arguments, const Environment& environment) {
+  if (arguments.answer.trace == "-") return conflict("--trace", "a file", "-. Answers go to standard output");
+  DG_TRY(need_model(arguments.engine.model_path, environment));
+  return Invocation(std::move(arguments));
+}
+
+void declare_inspect(CLI::App& app, InspectArguments& arguments) {
+  OptionTable table(&app);
+  add_model(table, arguments.model);
+  add_json(table, arguments.json);
+  app.footer(
+      "Examples:\n"
+      "  dgemma inspect -m models/pocket\n"
+      "  dgemma inspect -m model.gguf --json\n"
+      "\nReads the headers only. Exit status 3 where the model could not be loaded; the report says why.");
+}
+
+void declare_info(CLI::App& app, InfoArguments& arguments) {
+  OptionTable table(&app);
+  add_json(table, arguments.json);
+  app.footer("Examples:\n  dgemma info\n  dgemma info --json");
+}
+
+void declare_tokenize(CLI::App& app, Parsed& parsed) {
+  TokenizeArguments& arguments = parsed.tokenize;
+  OptionTable table(&app);
+  add_model(table, arguments.source);
+  table.text("--tokenizer", "FILE", "A tokenizer.json instead of a model", parsed.tokenizer);
+  table.heading("Text");
+  table.text("TEXT", "TEXT", "The text, with --decode the ids; default: standard input, as it is", arguments.text);
+  table.flag("--decode", "Ids to text: [2,5,9] or 2,5,9", arguments.decode);
+  table.flag("--plain", "Control-token text in the input stays text", arguments.plain);
+  table.flag("--jsonl", "Each input line is a JSON string, each output line an array; with --decode the reverse",
+             arguments.jsonl);
+  app.footer(
+      "Examples:\n"
+      "  dgemma tokenize -m models/pocket \"Hello\"\n"
+      "  dgemma tokenize -m models/pocket --decode 2,5,9\n"
+      "  dgemma tokenize --tokenizer tokenizer.json --jsonl < lines.jsonl\n"
+      "\nNo bos token is added.");
+}
+
+Result<Invocation> check_tokenize(Parsed& parsed, const Environment& environment) {
+  TokenizeArguments& arguments = parsed.tokenize;
+  if (!arguments.source.empty() && !parsed.tokenizer.empty())
+    return conflict("--tokenizer", "a model or a tokenizer.json", "both. Leave one out");
+  if (!parsed.tokenizer.empty()) arguments.source = parsed.tokenizer;
+  if (arguments.decode && arguments.plain) return conflict("--plain", "text to encode", "--decode. Leave one out");
+  if (arguments.jsonl && arguments.text)
+    return conflict("--jsonl", "lines on standard input", "TEXT as well. Leave one out");
+  DG_TRY(need_model(arguments.source, environment));
+  return Invocation(std::move(arguments));
+}
+
+void declare_render(CLI::App& app, Parsed& parsed) {
+  OptionTable table(&app);
+  add_model(table, parsed.render.model);
+  table.value("--template", "NAME", "A built-in chat format instead of a model's: gemma4", "gemma4",
+              [&parsed](const std::string& name) { return parsed.template_name = name, name == "gemma4"; });
+  table.heading("Request");
+  table.text("FILE", "FILE", "A chat request in OpenAI form as JSON; default: - (standard input)", parsed.render.file);
+  table.flag("--jsonl", "Each input line is a request, each output line a JSON string", parsed.render.jsonl);
+  app.footer(
+      "Examples:\n"
+      "  dgemma render -m models/pocket request.json\n"
+      "  echo '{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}' | dgemma render --template gemma4\n"
+      "\nPrints the prompt text exactly, without a newline at its end.");
+}
+
+Result<Invocation> check_render(Parsed& parsed, const Environment& environment) {
+  if (!parsed.template_name.empty()) {
+    if (!parsed.render.model.empty()) return conflict("--template", "a model or a template", "both. Leave one out");
+  } else if (!need_model(parsed.render.model, environment)) {
+    return conflict("--template", "a model or a template", "none. Give -m PATH or --template gemma4");
+  }
+  return Invocation(std::move(parsed.render));
+}
+
+// The program ------------------------------------------------------------------------------------------------------
+
+void declare_program(CLI::App& app, Parsed& parsed) {
+  app.set_version_flag("--version", "dgemma " DGEMMA_VERSION, "Print the version and exit");
+  app.set_help_flag("-h,--help", "Print this page, or a command's, and exit");
+  app.require_subcommand(1);
+  declare_generate(*app.add_subcommand("generate", "Answer one prompt"), parsed.generate);
+  declare_chat(*app.add_subcommand("chat", "Talk; the canvas comes into focus"), parsed.chat);
+  declare_inspect(*app.add_subcommand("inspect", "Show what is in a model file"), parsed.inspect);
+  declare_info(*app.add_subcommand("info", "Show this machine: cores, instruction sets, memory"), parsed.info);
+  declare_tokenize(*app.add_subcommand("tokenize", "Turn text into token ids, and ids into text"), parsed);
+  declare_render(*app.add_subcommand("render", "Turn messages into the prompt text"), parsed);
+  app.footer(
+      "Every command has its own page: dgemma generate --help\n"
+      "\nExit status: 0 done; 1 failed; 2 wrong usage; 3 a model file that cannot be used; 4 not enough memory;\n"
+      "130 interrupted. Environment: DGEMMA_MODEL is the default of --model; NO_COLOR turns off colour and drawing.");
+  app.get_formatter()->column_width(34);
+  for (CLI::App* command : app.get_subcommands({})) command->get_formatter()->column_width(34);
+}
+
+Result<Invocation> check_command(const std::string& name, Parsed& parsed, const Environment& environment) {
+  if (name == "generate") return check_generate(parsed.generate, environment);
+  if (name == "chat") return check_chat(parsed.chat, environment);
+  if (name == "info") return Invocation(parsed.info);
+  if (name == "tokenize") return check_tokenize(parsed, environment);
+  if (name == "render") return check_render(parsed, environment);
+  DG_TRY(need_model(parsed.inspect.model, environment));
+  return Invocation(std::move(parsed.inspect));
+}
+
+// Errors -----------------------------------------------------------------------------------------------------------
+
+size_t edit_distance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i);
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t replace = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({replace, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+/// " Did you mean --threads?" where a known name is close, else "".
+std::string suggestion(const std::string& typed, const std::vector<std::string>& known) {
+  constexpr size_t kClose = 2;  // one letter swapped, or two wrong
+  const auto distance = [&typed](const std::string& name) {
+    return name.starts_with(typed) && typed.size() > 3 ? 0 : edit_distance(typed, name);
+  };
+  const auto best = std::min_element(known.begin(), known.end(),
+                                     [&distance](const auto& a, const auto& b) { return distance(a) < distance(b); });
+  if (best == known.end() || distance(*best) > kClose) return "";
+  return " Did you mean " + *best + "?";
+}
+
+std::vector<std::string> command_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(command->get_name());
+  return names;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+std::string unknown_argument(const CLI::App& command, const std::string& typed) {
+  const std::string page = base::concat(" See dgemma ", command.get_name(), " --help");
+  if (!typed.starts_with('-'))
+    return base::concat("argument: expected no more arguments, got ", base::quoted(typed), ".", page);
+  std::vector<std::string> known;
+  for (const CLI::Option* option : command.get_options())
+    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+  const std::string name = typed.substr(0, typed.find('='));
+  return base::concat("option: expected one that dgemma ", command.get_name(), " has, got ", base::quoted(name), ".",
+                      suggestion(name, known), page);
+}
+
+std::string usage_message(const CLI::App& app, const CLI::ParseError& error) {
+  const auto commands = app.get_subcommands();
+  if (commands.empty()) {
+    const auto rest = app.remaining(true);
+    const std::string expected = "command: expected one of " + joined(command_names(app));
+    if (rest.empty()) return expected + ", got none. See dgemma --help";
+    if (rest.front().starts_with('-'))
+      return base::concat("option: expected a command first, got ", base::quoted(rest.front()), ". See dgemma --help");
+    return base::concat(expected, ", got ", base::quoted(rest.front()), ".",
+                        suggestion(rest.front(), command_names(app)), " See dgemma --help");
+  }
+  const CLI::App& command = *commands.front();
+  const std::string page = base::concat(" See dgemma ", command.get_name(), " --help");
+  const std::string text = error.what();
+  if (dynamic_cast<const CLI::ValidationError*>(&error) != nullptr) return text + page;
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr)
+    return unknown_argument(command, command.remaining().empty() ? text : command.remaining().front());
+  const std::string option = text.substr(0, text.find_first_of(": "));
+  if (!option.starts_with('-')) return base::concat("--", option, ": expected no value, got one.", page);  // a flag
+  return base::concat(option, ": expected a value, got none.", page);
+}
+
+/// CLI11 reads "--name=" as an option without a value; here the value is the empty text, as GNU programs read it.
+std::vector<std::string> reversed_arguments(const std::vector<std::string>& arguments) {
+  std::vector<std::string> result;
+  for (const std::string& argument : arguments) {
+    if (argument.starts_with("--") && argument.size() > 3 && argument.find('=') == argument.size() - 1) {
+      result.push_back(argument.substr(0, argument.size() - 1));
+      result.emplace_back();
+    } else {
+      result.push_back(argument);
+    }
+  }
+  std::reverse(result.begin(), result.end());  // CLI11 takes arguments from the end of the list
+  return result;
+}
+
+}  // namespace
+
+Result<Invocation> parse_arguments(const std::vector<std::string>& arguments, const Environment& environment) {
+  Parsed parsed;
+  CLI::App app("dgemma runs DiffusionGemma: text that comes into focus, canvas by canvas.", "dgemma");
+  declare_program(app, parsed);
+  try {
+    app.parse(reversed_arguments(arguments));
+  } catch (const CLI::CallForHelp&) {
+    return Invocation(ShowText{app.help()});
+  } catch (const CLI::CallForVersion& version) {
+    return Invocation(ShowText{std::string(version.what()) + "\n"});
+  } catch (const CLI::ParseError& error) {
+    return Unexpected(ErrorCode::kUsage, usage_message(app, error));
+  }
+  const std::string name = app.get_subcommands().front()->get_name();
+  auto invocation = check_command(name, parsed, environment);
+  if (!invocation)
+    return Unexpected(ErrorCode::kUsage, base::concat(invocation.error().message, ". See dgemma ", name, " --help"));
+  return invocation;
+}
+
+}  // namespace dgemma::cli

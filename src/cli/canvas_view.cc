@@ -1,0 +1,216 @@
+// See canvas_view.h.
+#include "cli/canvas_view.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/format.h"
+#include "cli/terminal_text.h"
+
+namespace dgemma::cli {
+namespace {
+
+// Above this many nats the best token is one of e^2 = 7 or more that are equally likely: the row is still noise.
+constexpr double kNoiseEntropy = 2.0;
+constexpr int kSettledSteps = 2;  // steps without change after which a token counts as settled
+constexpr const char* kEndSign = "∎";
+constexpr const char* kControlSign = "◇";
+constexpr const char* kHalfCharacter = "\xEF\xBF\xBD";
+
+int shade_of(float entropy) {
+  const double sureness = 1.0 - static_cast<double>(entropy) / kNoiseEntropy;
+  return std::clamp(static_cast<int>(sureness * kDraftShades), 0, kDraftShades - 1);
+}
+
+}  // namespace
+
+void CanvasView::start(const Started& started) {
+  eos_ids_.assign(started.eos_ids.begin(), started.eos_ids.end());
+  prompt_tokens_ = static_cast<int>(started.prompt_ids.size());
+  open_.clear();
+  rows_.clear();
+  window_ = 0;
+}
+
+void CanvasView::noise(std::span<const int32_t> input) {
+  rows_.assign(input.size(), {});
+  for (size_t row = 0; row < input.size(); ++row) rows_[row] = {input[row], -1, 0, {TokenState::kNoise, 0}};
+  accepted_ = 0;
+  step_ = -1;
+}
+
+void CanvasView::draft(const CanvasDraft& draft) {
+  canvas_ = draft.canvas;
+  step_ = draft.step;
+  max_steps_ = draft.max_steps;
+  mean_entropy_ = draft.mean_entropy;
+  accepted_ = 0;
+  if (draft.step == 0 || rows_.size() != draft.best.size()) rows_.assign(draft.best.size(), {});
+  for (size_t i = 0; i < rows_.size(); ++i) {
+    Row& row = rows_[i];
+    const int32_t best = draft.best[i];
+    row.unchanged = row.best == best ? row.unchanged + 1 : 0;
+    row.best = best;
+    accepted_ += draft.accepted[i];
+    if (draft.last || (draft.accepted[i] && row.unchanged >= kSettledSteps)) {
+      row.look = {TokenState::kSettled, 0};
+      row.id = best;
+    } else if (draft.accepted[i]) {
+      row.look = {TokenState::kAccepted, 0};
+      row.id = draft.next[i];
+    } else if (draft.entropy[i] < kNoiseEntropy) {
+      row.look = {TokenState::kDraft, shade_of(draft.entropy[i])};
+      row.id = best;
+    } else {
+      row.look = {TokenState::kNoise, 0};
+      row.id = draft.next[i];
+    }
+  }
+}
+
+void CanvasView::commit(std::string_view text, bool reasoning) {
+  if (text.empty()) return;
+  if (open_.empty() || open_.back().reasoning != reasoning) open_.push_back({"", reasoning});
+  open_.back().text += safe_for_terminal(text);
+}
+
+std::string CanvasView::styled(const Run& run) const {
+  return run.reasoning ? palette_.begin(TokenState::kReasoning) + run.text + palette_.end() : run.text;
+}
+
+std::string CanvasView::take_lines() {
+  std::string taken;
+  size_t last = open_.size();  // the run with the last newline
+  while (last > 0 && open_[last - 1].text.find('\n') == std::string::npos) --last;
+  if (last == 0) return taken;
+  for (size_t i = 0; i + 1 < last; ++i) taken += styled(open_[i]);
+  Run& run = open_[last - 1];
+  const size_t cut = run.text.rfind('\n') + 1;
+  taken += styled({run.text.substr(0, cut), run.reasoning});
+  run.text.erase(0, cut);
+  open_.erase(open_.begin(), open_.begin() + static_cast<std::ptrdiff_t>(run.text.empty() ? last : last - 1));
+  window_ = 0;
+  return taken;
+}
+
+std::string CanvasView::take_rest() {
+  std::string taken;
+  for (const Run& run : open_) taken += styled(run);
+  open_.clear();
+  return taken;
+}
+
+bool CanvasView::is_end(int32_t id) const { return std::find(eos_ids_.begin(), eos_ids_.end(), id) != eos_ids_.end(); }
+
+/// A run of one control token (padding after the end, mostly) as "∎×41"; gives how many rows it took.
+size_t CanvasView::add_control_run(size_t row, CellWriter& writer) const {
+  size_t count = 1;
+  const Row& first = rows_[row];
+  if (first.look.state != TokenState::kNoise)
+    while (row + count < rows_.size() && rows_[row + count].id == first.id && rows_[row + count].look == first.look)
+      ++count;
+  std::string sign = is_end(first.id) ? kEndSign : kControlSign;
+  if (count > 1) sign += "×" + std::to_string(count);
+  // Not part of the text: never bold, and faint once it is sure.
+  const bool sure = first.look.state == TokenState::kSettled || first.look.state == TokenState::kAccepted;
+  writer.add(sign, sure ? Look{TokenState::kFaint, 0} : first.look);
+  return count;
+}
+
+/// Rows that each hold some bytes of one character; gives how many rows it took.
+size_t CanvasView::add_split_character(size_t row, CellWriter& writer) const {
+  std::vector<int32_t> ids;
+  for (size_t i = row; i < rows_.size() && rows_[i].look.state != TokenState::kNoise; ++i) {
+    if (texts_.piece(rows_[i].id) != kHalfCharacter) break;
+    ids.push_back(rows_[i].id);
+  }
+  const bool whole = ids.size() > 1 && texts_.decode;
+  writer.add(whole ? texts_.decode(ids) : kHalfCharacter, rows_[row].look);
+  return whole ? ids.size() : 1;
+}
+
+std::vector<Cell> CanvasView::cells() const {
+  CellWriter writer;
+  for (const Run& run : open_) writer.add(run.text, {run.reasoning ? TokenState::kReasoning : TokenState::kText, 0});
+  for (size_t row = 0; row < rows_.size();) {
+    const std::string piece = texts_.piece(rows_[row].id);
+    if (piece.empty()) {
+      row += add_control_run(row, writer);
+    } else if (piece == kHalfCharacter) {
+      row += add_split_character(row, writer);
+    } else {
+      writer.add(piece, rows_[row].look, rows_[row].look.state == TokenState::kNoise);
+      ++row;
+    }
+  }
+  return writer.take();
+}
+
+/// Keeps the window where it is while the first changing line is in it, and moves it there otherwise.
+size_t CanvasView::window_start(const std::vector<Line>& lines, size_t visible) {
+  if (lines.size() <= visible) return window_ = 0;
+  const auto first = std::find_if(lines.begin(), lines.end(), [](const Line& line) { return line.changing; });
+  const size_t last_start = lines.size() - visible;
+  if (first != lines.end()) {
+    const auto line = static_cast<size_t>(first - lines.begin());
+    if (line < window_ || line >= window_ + visible) window_ = line > 0 ? line - 1 : 0;  // one settled line above
+  }
+  return window_ = std::min(window_, last_start);
+}
+
+std::string CanvasView::progress() const {
+  if (rows_.empty()) {
+    return open_.empty() ? base::concat("reading the prompt: ", prompt_tokens_, " tokens") : "next canvas";
+  }
+  if (step_ < 0) return "noise";
+  char text[96];
+  std::snprintf(text, sizeof text, "canvas %d · step %d/%d · %zu/%zu accepted · entropy %.2f", canvas_ + 1, step_ + 1,
+                max_steps_, accepted_, rows_.size(), mean_entropy_);
+  return text;
+}
+
+std::string CanvasView::status(int width, const std::string& hidden) const {
+  struct LegendEntry {
+    const char* word;
+    Look look;
+  };
+  constexpr LegendEntry kLegend[] = {{"noise", {TokenState::kNoise, 0}},
+                                     {"draft", {TokenState::kDraft, kDraftShades - 1}},
+                                     {"accepted", {TokenState::kAccepted, 0}},
+                                     {"settled", {TokenState::kSettled, 0}}};
+  constexpr int kLegendWidth = 5 + 1 + 5 + 1 + 8 + 1 + 7;
+  std::string text = progress() + hidden;
+  const int legend_room = width - 1 - text_width(text) - 3;
+  while (text_width(text) > std::max(0, width - 1)) {  // too narrow: leave out from the right
+    const size_t dot = text.rfind(" · ");
+    if (dot == text.npos) {
+      text.resize(static_cast<size_t>(std::max(0, width - 1)));  // plain ASCII by now
+      break;
+    }
+    text.resize(dot);
+  }
+  text.insert(0, palette_.begin(TokenState::kFaint));
+  text += palette_.end();
+  if (!palette_.has_colors() || legend_room < kLegendWidth) return text;
+  text += "  ";
+  for (const LegendEntry& entry : kLegend)
+    text += base::concat(' ', palette_.begin(entry.look.state, entry.look.shade), entry.word, palette_.end());
+  return text;
+}
+
+std::vector<std::string> CanvasView::frame(int width, int height) {
+  width = std::max(width, 1);
+  const auto lines = break_lines(cells(), width, palette_);
+  const size_t visible = height > 1 ? static_cast<size_t>(height - 1) : 0;
+  const size_t start = window_start(lines, visible);
+  const size_t end = std::min(lines.size(), start + visible);
+  std::vector<std::string> picture;
+  for (size_t i = start; i < end; ++i) picture.push_back(lines[i].text);
+  std::string hidden;
+  if (end - start < lines.size() && visible > 0)
+    hidden = base::concat(" · lines ", start + 1, "-", end, " of ", lines.size());
+  picture.push_back(status(width, hidden));
+  return picture;
+}
+
+}  // namespace dgemma::cli

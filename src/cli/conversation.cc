@@ -1,0 +1,122 @@
+// See conversation.h.
+#include "cli/conversation.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "base/format.h"
+#include "base/mapped_file.h"
+#include "cli/reports.h"
+#include "cli/terminal_text.h"
+
+namespace dgemma::cli {
+namespace {
+
+constexpr size_t kMostBytes = size_t{64} << 20;
+
+Json to_json(const Conversation& conversation, bool with_reasoning) {
+  Json messages = Json::array();
+  if (!conversation.system.empty())
+    messages.push_back({{"role", "system"}, {"content", repair_utf8(conversation.system)}});
+  for (const Message& message : conversation.messages) {
+    messages.push_back({{"role", message.role}, {"content", repair_utf8(message.content)}});
+    if (with_reasoning && !message.reasoning.empty())
+      messages.back()["reasoning_content"] = repair_utf8(message.reasoning);
+  }
+  Json request = {{"messages", std::move(messages)}};
+  if (conversation.think) request["chat_template_kwargs"] = {{"enable_thinking", true}};
+  return request;
+}
+
+Unexpected system_error(const std::string& path, const char* expected) {
+  return {ErrorCode::kIo, base::concat(path, ": expected ", expected, ", got: ", std::strerror(errno))};
+}
+
+/// Writes and syncs; false with errno after a failure.
+bool write_file(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t done = ::write(fd, text.data(), text.size());
+    if (done < 0 && errno == EINTR) continue;
+    if (done < 0) return false;
+    text.remove_prefix(static_cast<size_t>(done));
+  }
+  return ::fsync(fd) == 0;
+}
+
+Unexpected wrong(const std::string& where, const std::string& expected) {
+  return {ErrorCode::kInvalidRequest, base::concat(where, ": expected ", expected, ", got something else")};
+}
+
+/// The text of a field; `fallback` where the field is missing or null.
+const std::string* text_field(const Json& object, const char* name) {
+  const auto field = object.find(name);
+  return field == object.end() ? nullptr : field->get_ptr<const std::string*>();
+}
+
+Result<void> read_message(const Json& json, const std::string& where, Conversation& conversation) {
+  if (!json.is_object()) return wrong(where, "an object with role and content");
+  const std::string* role = text_field(json, "role");
+  const std::string* content = text_field(json, "content");
+  if (role == nullptr) return wrong(where + ".role", "text");
+  if (content == nullptr) return wrong(where + ".content", "text");
+  if (*role == "system") {
+    if (!conversation.messages.empty() || !conversation.system.empty())
+      return wrong(where + ".role", "system in the first message only");
+    conversation.system = *content;
+    return {};
+  }
+  if (*role != "user" && *role != "assistant") return wrong(where + ".role", "system, user or assistant");
+  const std::string* reasoning = text_field(json, "reasoning_content");
+  conversation.add(*role, *content, reasoning != nullptr ? *reasoning : "");
+  return {};
+}
+
+Result<Conversation> from_json(const Json& json, const std::string& path) {
+  if (!json.is_object()) return wrong(path, "a JSON object with messages");
+  const auto messages = json.find("messages");
+  if (messages == json.end() || !messages->is_array()) return wrong(path + ": messages", "an array");
+  Conversation conversation;
+  for (size_t i = 0; i < messages->size(); ++i)
+    DG_TRY(read_message((*messages)[i], base::concat(path, ": messages[", i, "]"), conversation));
+  if (const auto settings = json.find("chat_template_kwargs"); settings != json.end()) {
+    const auto think = settings->is_object() ? settings->find("enable_thinking") : settings->end();
+    if (!settings->is_object() || (think != settings->end() && !think->is_boolean()))
+      return wrong(path + ": chat_template_kwargs.enable_thinking", "true or false");
+    conversation.think = think != settings->end() && *think == true;
+  }
+  return conversation;
+}
+
+}  // namespace
+
+std::string Conversation::request() const { return json_line(to_json(*this, false)); }
+
+Result<void> Conversation::save(const std::string& path) const {
+  std::string temporary = path + ".XXXXXX";
+  const int fd = ::mkstemp(temporary.data());
+  if (fd < 0) return system_error(path, "a place that can be written");
+  const mode_t mask = ::umask(0);
+  ::umask(mask);
+  ::fchmod(fd, 0666 & ~mask);  // mkstemp makes it private; a saved conversation is an ordinary file
+  const std::string text = to_json(*this, true).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  const bool written = write_file(fd, text);
+  const int write_errno = errno;
+  const bool closed = ::close(fd) == 0;
+  if (written && closed && ::rename(temporary.c_str(), path.c_str()) == 0) return {};
+  if (!written) errno = write_errno;
+  auto error = system_error(path, "to write the conversation");
+  ::unlink(temporary.c_str());
+  return error;
+}
+
+Result<Conversation> Conversation::load(const std::string& path) {
+  DG_TRY_ASSIGN(const std::string text, base::read_text_file(path, kMostBytes));
+  return from_json(Json::parse(text, nullptr, false), path);
+}
+
+}  // namespace dgemma::cli

@@ -1,0 +1,49 @@
+// LineEditor: the lines that a person types, edited with libedit, with the history of earlier ones in a private file.
+//
+// Ctrl-C gives up the line that is being typed; Ctrl-D on an empty one is the end. Only for a terminal: scripts are
+// read with LineReader. Why libedit: line editing for every terminal and script is not our subject, and GNU readline's
+// licence (GPL) does not go with ours. Test: tests/cli/terminal_test.cc, in a pseudo-terminal.
+#pragma once
+
+#include <histedit.h>
+
+#include <string>
+
+#include "cli/program.h"
+
+namespace dgemma::cli {
+
+class LineEditor {
+ public:
+  enum class Outcome { kLine, kInterrupted, kEnd };
+  struct Input {
+    Outcome outcome = Outcome::kEnd;
+    std::string line;  ///< without its newline
+  };
+
+  /// `history_file` "": none is read or written. The caller sees problems with it only as a missing history.
+  LineEditor(Signals& signals, std::string history_file);
+  ~LineEditor();
+  LineEditor(const LineEditor&) = delete;
+  LineEditor& operator=(const LineEditor&) = delete;
+
+  /// Reads one line. `prompt` is shown in bold.
+  Input read(const std::string& prompt);
+  /// Adds an input to the history (several lines as one entry) and to its file.
+  void remember(const std::string& input);
+
+ private:
+  static char* prompt_of(EditLine* editor);
+  static int read_character(EditLine* editor, wchar_t* character);
+  int next_character(wchar_t* character);
+
+  Signals& signals_;
+  std::string history_file_;
+  EditLine* editor_ = nullptr;
+  History* history_ = nullptr;
+  std::string prompt_;
+  int wake_[2] = {-1, -1};  ///< pipe: the signal thread wakes the one that waits for a key
+  bool interrupted_ = false;
+};
+
+}  // namespace dgemma::cli

@@ -1,0 +1,99 @@
+// See live_display.h.
+#include "cli/live_display.h"
+
+namespace dgemma::cli {
+namespace {
+
+constexpr auto kFrameTime = std::chrono::milliseconds(33);
+
+}  // namespace
+
+LiveDisplay::LiveDisplay(Output& out, CanvasView view, double pace)
+    : terminal_(out), view_(std::move(view)), pace_(pace) {}
+
+void LiveDisplay::draw(const std::string& first) {
+  if (!active_) return;
+  const TerminalSize size = terminal_.size();
+  terminal_.write(painter_.paint(view_.frame(size.width, size.height - 1), first));
+  last_frame_ = Clock::now();
+}
+
+void LiveDisplay::draw_if_due(bool must) {
+  if (must || Clock::now() - last_frame_ >= kFrameTime) draw();
+}
+
+void LiveDisplay::hold(std::unique_lock<std::mutex>& lock) {
+  if (pace_.count() > 0) hurry_.wait_for(lock, pace_, [this] { return hurried_; });
+}
+
+void LiveDisplay::start(const Started& started) {
+  const std::lock_guard lock(mutex_);
+  view_.start(started);
+  active_ = true;
+  terminal_.begin_drawing();
+  draw();
+}
+
+void LiveDisplay::draft(const CanvasDraft& draft) {
+  std::unique_lock lock(mutex_);
+  const bool slow = pace_.count() > 0;
+  if (draft.step == 0) {
+    view_.noise(draft.input);
+    draw_if_due(slow);
+    hold(lock);
+  }
+  view_.draft(draft);
+  draw_if_due(slow || draft.last);
+  hold(lock);
+}
+
+void LiveDisplay::commit(std::string_view content, std::string_view reasoning) {
+  const std::lock_guard lock(mutex_);
+  view_.commit(reasoning, true);
+  if (!reasoning.empty() && !content.empty() && !reasoning.ends_with('\n')) view_.commit("\n", true);
+  view_.commit(content, false);
+  view_.clear_canvas();
+  const std::string lines = view_.take_lines();
+  if (!lines.empty()) draw(lines);
+}
+
+void LiveDisplay::finish() {
+  const std::lock_guard lock(mutex_);
+  if (!active_) return;
+  active_ = false;
+  const std::string rest = view_.take_rest();
+  terminal_.write(painter_.erase() + rest + (rest.empty() ? "" : "\n"));
+  terminal_.end_drawing();
+}
+
+void LiveDisplay::hurry() {
+  {
+    const std::lock_guard lock(mutex_);
+    hurried_ = true;
+  }
+  hurry_.notify_all();
+}
+
+void LiveDisplay::resize() {
+  const std::lock_guard lock(mutex_);
+  painter_.forget();
+  draw();
+}
+
+void LiveDisplay::suspend() {
+  const std::lock_guard lock(mutex_);
+  if (!active_) return;
+  terminal_.write(painter_.leave());
+  terminal_.end_drawing();
+  active_ = false;
+}
+
+void LiveDisplay::resume() {
+  const std::lock_guard lock(mutex_);
+  active_ = true;
+  painter_ = {};
+  terminal_.begin_drawing();
+  draw();
+}
+
+}  // namespace dgemma::cli

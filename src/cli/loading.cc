@@ -1,0 +1,60 @@
+// Opening a model with progress for the eye (declared in program.h).
+//
+// Nothing is shown for the first second: most loads are over by then. On a terminal one line counts bytes and goes
+// away; elsewhere one line says once what takes so long.
+#include <unistd.h>
+
+#include <chrono>
+
+#include "base/format.h"
+#include "cli/program.h"
+
+namespace dgemma::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr auto kPatience = std::chrono::seconds(1);
+constexpr auto kRefresh = std::chrono::milliseconds(100);
+
+class LoadingLine {
+ public:
+  void update(const LoadProgress& progress) {
+    const auto now = Clock::now();
+    if (now - start_ < kPatience || (shown_ && now - last_ < kRefresh)) return;
+    if (shown_ && !terminal_) return;
+    last_ = now;
+    shown_ = true;
+    const double seconds = std::chrono::duration<double>(now - start_).count();
+    const auto rate = static_cast<uint64_t>(static_cast<double>(progress.done_bytes) / seconds);
+    const std::string text = base::concat("loading: ", base::bytes_text(progress.done_bytes), " of ",
+                                          base::bytes_text(progress.total_bytes), ", ", base::bytes_text(rate), "/s");
+    write_stderr(terminal_ ? "\r" + text + "\x1b[K" : text + "\n");
+  }
+  void clear() {
+    if (shown_ && terminal_) write_stderr("\r\x1b[K");
+  }
+
+ private:
+  Clock::time_point start_ = Clock::now();
+  Clock::time_point last_;
+  bool shown_ = false;
+  bool terminal_ = stderr_is_terminal();
+};
+
+}  // namespace
+
+Error as_model_error(Error error) {
+  if (error.code == ErrorCode::kNotFound || error.code == ErrorCode::kIo) error.code = ErrorCode::kModelFile;
+  return error;
+}
+
+Result<Engine> open_model(EngineOptions options) {
+  LoadingLine line;
+  options.progress = [&line](const LoadProgress& progress) { line.update(progress); };
+  auto engine = Engine::open(options);
+  line.clear();
+  if (!engine) return Unexpected(as_model_error(engine.error()));
+  return engine;
+}
+
+}  // namespace dgemma::cli

@@ -1,0 +1,46 @@
+// dgemma render: a chat request to its prompt text (declared in program.h; formats in docs/CLI.md).
+#include "base/format.h"
+#include "cli/json_lines.h"
+#include "cli/program.h"
+#include "cli/reports.h"
+#include "dgemma/inspect.h"
+#include "dgemma/text.h"
+
+namespace dgemma::cli {
+namespace {
+
+/// The one built-in format is Gemma 4's; a model has to have it, as inspect sees it.
+Result<void> check_template(const std::string& model) {
+  auto file = inspect_model(model);
+  if (!file) return Unexpected(as_model_error(file.error()));
+  if (file->chat_template.empty())
+    return Unexpected(ErrorCode::kUnsupported,
+                      model + ": expected a model with a chat template, got none. Use --template gemma4");
+  return {};
+}
+
+Result<void> render_whole(const std::string& path, Output& out) {
+  DG_TRY_ASSIGN(const std::string request, read_input(path));
+  auto prompt = render_chat(request);
+  const std::string where = path == "-" ? "standard input: " : path + ": ";
+  if (!prompt) return Unexpected(prompt.error().code, where + prompt.error().message);
+  out.write(out.is_terminal() ? safe_for_terminal(*prompt) : *prompt);
+  return out.result();
+}
+
+}  // namespace
+
+int run_render(const RenderArguments& arguments, Program& program) {
+  if (!arguments.model.empty()) {
+    if (const auto usable = check_template(arguments.model); !usable) return report(usable.error());
+  }
+  const auto line_result = [](const std::string& line) -> Result<std::string> {
+    DG_TRY_ASSIGN(const std::string prompt, render_chat(line));
+    return json_line(prompt);
+  };
+  const auto done = arguments.jsonl ? for_each_line(arguments.file, program.out, line_result)
+                                    : render_whole(arguments.file, program.out);
+  return done ? 0 : report(done.error());
+}
+
+}  // namespace dgemma::cli

@@ -1,0 +1,232 @@
+// Every option, every wrong value and every contradiction of the command line (src/cli/arguments.h, numbers.h).
+#include "cli/arguments.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "cli/numbers.h"
+
+namespace dgemma::cli {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+Environment with_model() {
+  Environment environment;
+  environment.model = "from-environment";
+  return environment;
+}
+
+template <class Arguments>
+Arguments parsed(const std::vector<std::string>& arguments, const Environment& environment = with_model()) {
+  auto result = parse_arguments(arguments, environment);
+  EXPECT_TRUE(result) << result.error().message;
+  if (!result || !std::holds_alternative<Arguments>(*result)) {
+    ADD_FAILURE() << "another command";
+    return {};
+  }
+  return std::get<Arguments>(*result);
+}
+
+std::string error_of(const std::vector<std::string>& arguments, const Environment& environment = with_model()) {
+  auto result = parse_arguments(arguments, environment);
+  if (result) return "";
+  EXPECT_EQ(result.error().code, ErrorCode::kUsage);
+  EXPECT_EQ(exit_status(result.error().code), 2);
+  return result.error().message;
+}
+
+std::string error_of_generate(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), {"generate", "-p", "x"});
+  return error_of(arguments);
+}
+
+TEST(Arguments, GenerateTakesEveryOption) {
+  const auto a = parsed<GenerateArguments>({"generate",
+                                            "-m",
+                                            "pocket",
+                                            "-p",
+                                            "Hello",
+                                            "-n",
+                                            "12",
+                                            "--seed",
+                                            "18446744073709551615",
+                                            "--system",
+                                            "Be kind",
+                                            "--think",
+                                            "--max-denoising-steps",
+                                            "9",
+                                            "--t-min",
+                                            "0.25",
+                                            "--t-max",
+                                            "1e0",
+                                            "--entropy-bound",
+                                            "0",
+                                            "--stability-threshold",
+                                            "0",
+                                            "--confidence-threshold",
+                                            "0.5",
+                                            "--canvas-ids",
+                                            "1,2,3",
+                                            "--eos-ids",
+                                            "1,106",
+                                            "-t",
+                                            "2",
+                                            "--kernels",
+                                            "avx2",
+                                            "--compute",
+                                            "f32",
+                                            "-c",
+                                            "512",
+                                            "--trace",
+                                            "t.jsonl",
+                                            "--json"});
+  EXPECT_EQ(a.engine.model_path, "pocket");
+  EXPECT_EQ(a.prompt, "Hello");
+  EXPECT_EQ(a.answer.generate.max_new_tokens, 12);
+  EXPECT_EQ(a.answer.generate.seed, 18446744073709551615u);
+  EXPECT_EQ(a.answer.system, "Be kind");
+  EXPECT_TRUE(a.answer.think);
+  const SamplerOptions& s = a.answer.generate.sampler;
+  EXPECT_EQ(s.max_denoising_steps, 9);
+  EXPECT_EQ(s.t_min, 0.25);
+  EXPECT_EQ(s.t_max, 1.0);
+  EXPECT_EQ(s.entropy_bound, 0.0);
+  EXPECT_EQ(s.stability_threshold, 0);
+  EXPECT_EQ(s.confidence_threshold, 0.5);
+  EXPECT_THAT(*a.answer.generate.canvas_ids, ElementsAre(1, 2, 3));
+  EXPECT_THAT(*a.answer.generate.eos_ids, ElementsAre(1, 106));
+  EXPECT_EQ(a.engine.threads, 2);
+  EXPECT_EQ(a.engine.kernels, "avx2");
+  EXPECT_EQ(a.engine.compute, "f32");
+  EXPECT_EQ(a.answer.session.context, 512);
+  EXPECT_EQ(a.answer.trace, "t.jsonl");
+  EXPECT_TRUE(a.json);
+}
+
+TEST(Arguments, WhatIsNotGivenStaysEmpty) {
+  const auto a = parsed<GenerateArguments>({"generate", "-p", "x"});
+  EXPECT_EQ(a.engine.model_path, "from-environment");
+  EXPECT_FALSE(a.answer.generate.seed);
+  EXPECT_FALSE(a.answer.generate.max_new_tokens);
+  EXPECT_FALSE(a.answer.generate.eos_ids);
+  EXPECT_FALSE(a.answer.generate.sampler.t_min);
+  EXPECT_EQ(a.engine.threads, 0);
+  EXPECT_EQ(a.engine.compute, "auto");
+  EXPECT_TRUE(a.answer.live);
+}
+
+TEST(Arguments, EosIdsNoneMeansNoEndToken) {
+  const auto a = parsed<GenerateArguments>({"generate", "--prompt-ids", "2,5", "--eos-ids", "none"});
+  ASSERT_TRUE(a.answer.generate.eos_ids);
+  EXPECT_TRUE(a.answer.generate.eos_ids->empty());
+  EXPECT_THAT(*a.prompt_ids, ElementsAre(2, 5));
+}
+
+TEST(Arguments, ValuesThatLookLikeOptionsOrCommandsOrListsStayValues) {
+  EXPECT_EQ(parsed<GenerateArguments>({"generate", "-p", "--json"}).prompt, "--json");
+  EXPECT_EQ(parsed<GenerateArguments>({"generate", "-p", ""}).prompt, "");
+  EXPECT_EQ(parsed<GenerateArguments>({"generate", "--prompt="}).prompt, "");
+  EXPECT_EQ(parsed<GenerateArguments>({"generate", "--prompt=a=b"}).prompt, "a=b");
+  EXPECT_EQ(parsed<GenerateArguments>({"generate", "-p", "[a,b]"}).prompt, "[a,b]");
+  EXPECT_EQ(parsed<GenerateArguments>({"generate", "-p", "chat"}).prompt, "chat");
+  EXPECT_EQ(parsed<TokenizeArguments>({"tokenize", "chat"}).text, "chat");
+  EXPECT_EQ(parsed<TokenizeArguments>({"tokenize", "[1,2]", "--decode"}).text, "[1,2]");
+  EXPECT_EQ(parsed<TokenizeArguments>({"tokenize", "--", "--plain"}).text, "--plain");
+  EXPECT_EQ(parsed<TokenizeArguments>({"tokenize", ""}).text, "");
+  EXPECT_EQ(parsed<RenderArguments>({"render", "-"}).file, "-");
+}
+
+TEST(Arguments, WrongNumbersAreNamedWithWhatWasExpected) {
+  for (const char* option : {"--threads", "-n", "-c", "--max-denoising-steps"})
+    for (const char* value : {"0", "-1", "1.5", "9x", "", " 3", "99999999999999999999", "0x10", "nan"})
+      EXPECT_THAT(error_of_generate({option, value}), HasSubstr("expected a whole number from 1")) << option << value;
+  for (const char* option : {"--t-min", "--t-max"})
+    for (const char* value : {"0", "-0.5", "nan", "inf", "1e999", "0.4f", "", "0,4"})
+      EXPECT_THAT(error_of_generate({option, value}), HasSubstr("expected a finite number > 0, got '")) << value;
+  for (const char* option : {"--entropy-bound", "--confidence-threshold"})
+    for (const char* value : {"-0.1", "nan", "-inf", "x"})
+      EXPECT_THAT(error_of_generate({option, value}), HasSubstr("expected a finite number >= 0")) << value;
+  for (const char* value : {"-1", "18446744073709551616", "1.0", "+1", "seed"})
+    EXPECT_THAT(error_of_generate({"--seed", value}), HasSubstr("--seed: expected a whole number from 0")) << value;
+  for (const char* value : {"-1", "100000000000"})
+    EXPECT_THAT(error_of_generate({"--stability-threshold", value}), HasSubstr("from 0, got"));
+  EXPECT_EQ(error_of_generate({"--threads", "0"}),
+            "--threads: expected a whole number from 1 to 1024, got '0'. See dgemma generate --help");
+}
+
+TEST(Arguments, WrongIdsAreRefused) {
+  for (const char* value : {"", "1,", ",1", "1,,2", "1;2", "-1", "2147483648", "1, 2 ,3", "none", "[1,2", "1.0"})
+    EXPECT_THAT(error_of({"generate", "--prompt-ids", value}), HasSubstr("--prompt-ids: expected token ids")) << value;
+  EXPECT_THAT(error_of_generate({"--eos-ids", ""}), HasSubstr("or none, got ''"));
+  EXPECT_THAT(error_of_generate({"--canvas-ids", "x"}), HasSubstr("--canvas-ids"));
+}
+
+TEST(Arguments, ContradictionsAreRefused) {
+  EXPECT_THAT(error_of({"generate"}), HasSubstr("expected one of -p TEXT, -f FILE and --prompt-ids IDS, got none"));
+  EXPECT_THAT(error_of({"generate", "-p", "a", "-f", "b"}), HasSubstr("got 2 of them"));
+  EXPECT_THAT(error_of({"generate", "--prompt-ids", "1", "--raw"}), HasSubstr("--raw"));
+  EXPECT_THAT(error_of({"generate", "-p", "a", "--raw", "--think"}), HasSubstr("--raw"));
+  EXPECT_THAT(error_of({"generate", "--prompt-ids", "1", "--system", "s"}), HasSubstr("--prompt-ids"));
+  EXPECT_THAT(error_of_generate({"--trace", "-", "--json"}), HasSubstr("--trace"));
+  EXPECT_THAT(error_of({"chat", "--trace", "-"}), HasSubstr("--trace"));
+  EXPECT_THAT(error_of({"tokenize", "-m", "a", "--tokenizer", "b"}), HasSubstr("--tokenizer"));
+  EXPECT_THAT(error_of({"tokenize", "--decode", "--plain"}), HasSubstr("--plain"));
+  EXPECT_THAT(error_of({"tokenize", "--jsonl", "text"}), HasSubstr("--jsonl"));
+  EXPECT_THAT(error_of({"render", "-m", "a", "--template", "gemma4"}), HasSubstr("--template"));
+}
+
+TEST(Arguments, MissingValuesAndRepeatedOptionsAreRefused) {
+  EXPECT_EQ(error_of({"generate", "-p"}), "--prompt: expected a value, got none. See dgemma generate --help");
+  EXPECT_EQ(error_of_generate({"-n", "1", "-n", "2"}),
+            "--max-new-tokens: expected one value, got 2. See dgemma generate --help");
+  EXPECT_THAT(error_of({"info", "--json=yes"}), HasSubstr("--json: expected no value"));
+}
+
+TEST(Arguments, UnknownOptionsAndCommandsAreRefusedWithAHint) {
+  EXPECT_EQ(error_of_generate({"--thread", "2"}),
+            "option: expected one that dgemma generate has, got '--thread'. Did you mean --threads? See dgemma "
+            "generate --help");
+  EXPECT_THAT(error_of_generate({"--sede=2"}), HasSubstr("got '--sede'. Did you mean --seed?"));
+  EXPECT_THAT(error_of_generate({"stray"}), HasSubstr("expected no more arguments, got 'stray'"));
+  EXPECT_THAT(error_of({"info", "-m", "x"}), HasSubstr("option: expected one that dgemma info has, got '-m'"));
+  EXPECT_THAT(error_of({"info", "--canvas-ids", "1"}), HasSubstr("'--canvas-ids'"));
+  EXPECT_THAT(error_of({}),
+              HasSubstr("command: expected one of generate, chat, inspect, info, tokenize, render, got none"));
+  EXPECT_THAT(error_of({"genrate"}), HasSubstr("Did you mean generate?"));
+  EXPECT_THAT(error_of({"--json"}), HasSubstr("expected a command first, got '--json'"));
+  EXPECT_THAT(error_of({"serve"}), HasSubstr("command: expected one of"));
+}
+
+TEST(Arguments, AModelIsNeededWhereOneIsUsed) {
+  const Environment none;
+  EXPECT_THAT(error_of({"generate", "-p", "x"}, none), HasSubstr("set the environment variable DGEMMA_MODEL"));
+  EXPECT_THAT(error_of({"chat"}, none), HasSubstr("--model: expected a model, got none"));
+  EXPECT_THAT(error_of({"inspect"}, none), HasSubstr("--model"));
+  EXPECT_THAT(error_of({"tokenize", "x"}, none), HasSubstr("--model"));
+  EXPECT_THAT(error_of({"render"}, none), HasSubstr("--template: expected a model or a template, got none"));
+  parsed<InfoArguments>({"info"}, none);
+  EXPECT_EQ(parsed<RenderArguments>({"render", "--template", "gemma4"}, none).model, "");
+  EXPECT_EQ(parsed<TokenizeArguments>({"tokenize", "--tokenizer", "t.json", "x"}, none).source, "t.json");
+}
+
+TEST(Arguments, HelpHasExamplesForEveryCommand) {
+  for (const char* command : {"generate", "chat", "inspect", "info", "tokenize", "render"}) {
+    const std::string help = parsed<ShowText>({command, "--help"}, {}).text;
+    EXPECT_THAT(help, HasSubstr(std::string("Usage: dgemma ") + command));
+    EXPECT_THAT(help, HasSubstr("Examples:\n  "));
+    EXPECT_THAT(parsed<ShowText>({"--help"}, {}).text, HasSubstr(std::string("  ") + command));
+  }
+  EXPECT_THAT(parsed<ShowText>({"--version"}, {}).text, testing::StartsWith("dgemma "));
+}
+
+TEST(Numbers, IdsMayBePastedAsAJsonArray) {
+  EXPECT_THAT(*parse_ids("[2, 5,9]"), ElementsAre(2, 5, 9));
+  EXPECT_TRUE(parse_ids("[]")->empty());
+}
+
+}  // namespace
+}  // namespace dgemma::cli
