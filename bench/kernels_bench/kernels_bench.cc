@@ -1,0 +1,200 @@
+// How fast each kernel of each table is, on one thread, beside the machine's multiply-add peak.
+//
+// kernels_bench --benchmark_filter='product.*avx512' ; product/TABLE/N/K/BLOCKS. "flops" counts a multiply-add as two.
+// "peak/..." runs independent multiply-adds on registers: what the products can be measured against, in the same run.
+// On a machine that does other work too, use --benchmark_repetitions=9 and read the median and the best.
+#include <benchmark/benchmark.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/kernels.h"
+#include "tensor/blocks.h"
+
+namespace dgemma::kernels {
+namespace {
+
+using benchmark::Counter;
+using benchmark::State;
+using tensor::AlignedBuffer;
+using tensor::kLanes;
+
+AlignedBuffer<float> values(size_t count) {
+  AlignedBuffer<float> out(count);
+  uint32_t s = 1;
+  for (float& v : out.span()) {
+    s = s * 1664525u + 1013904223u;
+    v = static_cast<float>(static_cast<int32_t>(s) >> 8) * 0x1p-24f;
+  }
+  return out;
+}
+
+AlignedBuffer<uint16_t> bf16_values(size_t count) {
+  AlignedBuffer<uint16_t> out(count);
+  uint32_t s = 1;
+  for (uint16_t& v : out.span()) {
+    s = s * 1664525u + 1013904223u;
+    v = static_cast<uint16_t>(0x3e00u | (s >> 16 & 0x80ffu));  // around +-0.15
+  }
+  return out;
+}
+
+void set_flops(State& state, double per_iteration) {
+  state.counters["flops"] = Counter(per_iteration, Counter::kIsIterationInvariantRate, Counter::kIs1000);
+}
+
+struct Shape {
+  size_t n, k, blocks;
+};
+
+template <class W>
+void product(State& state, const KernelTable& t, Shape s, const W* w) {
+  const auto x = values(s.blocks * s.k * kLanes);
+  const AlignedBuffer<float> c(s.blocks * s.n * kLanes);
+  for (auto _ : state) {
+    if constexpr (sizeof(W) == 4)
+      t.product_f32(w, s.k, x.data(), s.k * kLanes, c.data(), s.n * kLanes, s.blocks, s.n, s.k);
+    else
+      t.product_bf16(w, s.k, x.data(), s.k * kLanes, c.data(), s.n * kLanes, s.blocks, s.n, s.k);
+    benchmark::ClobberMemory();
+  }
+  set_flops(state, 2.0 * static_cast<double>(s.n * s.k * s.blocks * kLanes));
+}
+
+// Here n is the columns of w and k its rows, the tokens of a tile.
+template <class W>
+void weighted_sum(State& state, const KernelTable& t, Shape s, const W* w) {
+  const auto p = values(s.blocks * s.k * kLanes);
+  const AlignedBuffer<float> c(s.blocks * s.n * kLanes);
+  const std::vector<float> scale(s.blocks * kLanes, 0.5f);
+  for (auto _ : state) {
+    if constexpr (sizeof(W) == 4)
+      t.weighted_sum_f32(w, s.n, p.data(), s.k * kLanes, c.data(), s.n * kLanes, scale.data(), s.blocks, s.n, s.k);
+    else
+      t.weighted_sum_bf16(w, s.n, p.data(), s.k * kLanes, c.data(), s.n * kLanes, scale.data(), s.blocks, s.n, s.k);
+    benchmark::ClobberMemory();
+  }
+  set_flops(state, 2.0 * static_cast<double>(s.n * s.k * s.blocks * kLanes));
+}
+
+// One block of `features`; "items" are values.
+template <class Run>
+void elementwise(State& state, size_t features, Run run) {
+  const auto start = values(features * kLanes);
+  const AlignedBuffer<float> x(features * kLanes), y(features * kLanes);
+  for (auto _ : state) {
+    run(start.data(), x.data(), y.data());
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * features * kLanes));
+}
+
+#if defined(__x86_64__)
+// 12 chains: more than latency times multipliers of today's processors. The registers hold zeros or any number.
+__attribute__((target("avx512f"))) void peak_avx512(State& state) {
+  for (auto _ : state) {
+    for (int i = 0; i < 10000; ++i)
+      __asm__ volatile(
+          "vfmadd231ps %%zmm0, %%zmm1, %%zmm2\n vfmadd231ps %%zmm0, %%zmm1, %%zmm3\n"
+          "vfmadd231ps %%zmm0, %%zmm1, %%zmm4\n vfmadd231ps %%zmm0, %%zmm1, %%zmm5\n"
+          "vfmadd231ps %%zmm0, %%zmm1, %%zmm6\n vfmadd231ps %%zmm0, %%zmm1, %%zmm7\n"
+          "vfmadd231ps %%zmm0, %%zmm1, %%zmm8\n vfmadd231ps %%zmm0, %%zmm1, %%zmm9\n"
+          "vfmadd231ps %%zmm0, %%zmm1, %%zmm10\n vfmadd231ps %%zmm0, %%zmm1, %%zmm11\n"
+          "vfmadd231ps %%zmm0, %%zmm1, %%zmm12\n vfmadd231ps %%zmm0, %%zmm1, %%zmm13\n" ::
+              : "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13");
+  }
+  set_flops(state, 2.0 * 16 * 12 * 10000);
+}
+__attribute__((target("avx2,fma"))) void peak_avx2(State& state) {
+  for (auto _ : state) {
+    for (int i = 0; i < 10000; ++i)
+      __asm__ volatile(
+          "vfmadd231ps %%ymm0, %%ymm1, %%ymm2\n vfmadd231ps %%ymm0, %%ymm1, %%ymm3\n"
+          "vfmadd231ps %%ymm0, %%ymm1, %%ymm4\n vfmadd231ps %%ymm0, %%ymm1, %%ymm5\n"
+          "vfmadd231ps %%ymm0, %%ymm1, %%ymm6\n vfmadd231ps %%ymm0, %%ymm1, %%ymm7\n"
+          "vfmadd231ps %%ymm0, %%ymm1, %%ymm8\n vfmadd231ps %%ymm0, %%ymm1, %%ymm9\n"
+          "vfmadd231ps %%ymm0, %%ymm1, %%ymm10\n vfmadd231ps %%ymm0, %%ymm1, %%ymm11\n"
+          "vfmadd231ps %%ymm0, %%ymm1, %%ymm12\n vfmadd231ps %%ymm0, %%ymm1, %%ymm13\n" ::
+              : "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13");
+  }
+  set_flops(state, 2.0 * 8 * 12 * 10000);
+}
+#endif
+
+void add_peak(const KernelTable& t) {
+#if defined(__x86_64__)
+  const std::string name = t.name;
+  if (name == "avx2") benchmark::RegisterBenchmark("peak/avx2", peak_avx2);
+  if (name == "avx512") benchmark::RegisterBenchmark("peak/avx512", peak_avx512);
+#else
+  (void)t;
+#endif
+}
+
+std::string label(const char* kernel, const KernelTable& t, Shape s) {
+  return std::string(kernel) + "/" + t.name + "/" + std::to_string(s.n) + "/" + std::to_string(s.k) + "/" +
+         std::to_string(s.blocks);
+}
+
+void add_products(const KernelTable& t, const float* w, const uint16_t* half) {
+  const Shape shapes[] = {{512, 128, 4},  {128, 128, 4},  {128, 512, 4},    {256, 128, 1},  {256, 128, 2},
+                          {256, 128, 3},  {64, 32, 4},    {4096, 2816, 16}, {704, 2816, 1}, {704, 2816, 2},
+                          {704, 2816, 3}, {2816, 704, 4}, {256, 2816, 16}};
+  for (const Shape s : shapes) {
+    benchmark::RegisterBenchmark(label("product_f32", t, s).c_str(), [&t, s, w](State& st) { product(st, t, s, w); });
+    benchmark::RegisterBenchmark(label("product_bf16", t, s).c_str(),
+                                 [&t, s, half](State& st) { product(st, t, s, half); });
+  }
+  for (const Shape s : {Shape{128, 64, 4}, Shape{32, 64, 4}, Shape{2816, 256, 16}, Shape{256, 256, 16}}) {
+    benchmark::RegisterBenchmark(label("weighted_sum_f32", t, s).c_str(),
+                                 [&t, s, w](State& st) { weighted_sum(st, t, s, w); });
+    benchmark::RegisterBenchmark(label("weighted_sum_bf16", t, s).c_str(),
+                                 [&t, s, half](State& st) { weighted_sum(st, t, s, half); });
+  }
+}
+
+void add_elementwise(const KernelTable& t, size_t n) {
+  const auto add = [&](const char* kernel, auto run) {
+    const std::string name = std::string(kernel) + "/" + t.name + "/" + std::to_string(n);
+    benchmark::RegisterBenchmark(name.c_str(), [n, run](State& st) { elementwise(st, n, run); });
+  };
+  add("rms_norm", [&t, n](const float* in, float* x, float*) { t.rms_norm(in, nullptr, 1e-6f, x, n); });
+  add("gelu_mul", [&t, n](const float* in, float* x, float*) { t.gelu_mul(in, in, x, n); });
+  add("softcap", [&t, n](const float*, float* x, float*) { t.softcap(x, 30.0f, 1.0f, n); });
+  add("softmax_tile", [&t, n](const float* in, float* x, float*) {
+    __builtin_memcpy(x, in, n * kLanes * sizeof(float));  // a few percent of the time
+    SoftmaxLanes stats{};
+    float rescale[kLanes];
+    t.softmax_tile(x, n, 0, &stats, rescale, nullptr);
+  });
+  add("gather_rows", [&t, n](const float* in, float* x, float*) {
+    int32_t offset[kLanes];
+    for (int32_t lane = 0; lane < 16; ++lane) offset[lane] = 15 - lane;
+    t.gather_rows(in, offset, x, n);
+  });
+  add("lanes_to_rows", [&t, n](const float* in, float* x, float*) { t.lanes_to_rows(in, n, x, n, kLanes); });
+  add("rows_to_lanes_f32", [&t, n](const float* in, float* x, float*) {
+    const float* rows[kLanes];
+    for (size_t r = 0; r < kLanes; ++r) rows[r] = in + r * n;
+    t.rows_to_lanes_f32(rows, 2.0f, x, n);
+  });
+}
+
+}  // namespace
+}  // namespace dgemma::kernels
+
+int main(int argc, char** argv) {
+  using namespace dgemma::kernels;
+  const auto w = values(size_t{4096} * 2816);
+  const auto half = bf16_values(size_t{4096} * 2816);
+  for (const KernelTable* t : available()) {
+    add_peak(*t);
+    add_products(*t, w.data(), half.data());
+    for (const size_t n : {128, 2816}) add_elementwise(*t, n);
+  }
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}
