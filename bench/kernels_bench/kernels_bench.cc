@@ -138,11 +138,12 @@ std::string label(const char* kernel, const KernelTable& t, Shape s) {
 }
 
 void add_products(const KernelTable& t, const float* w, const uint16_t* half) {
-  const Shape shapes[] = {{512, 128, 4},  {128, 128, 4},  {128, 512, 4},    {256, 128, 1},  {256, 128, 2},
-                          {256, 128, 3},  {64, 32, 4},    {4096, 2816, 16}, {704, 2816, 1}, {704, 2816, 2},
-                          {704, 2816, 3}, {2816, 704, 4}, {256, 2816, 16}};
+  const Shape shapes[] = {{512, 128, 4},  {128, 128, 4},  {128, 512, 4},    {256, 128, 1},    {256, 128, 2},
+                          {256, 128, 3},  {64, 32, 4},    {4096, 2816, 16}, {704, 2816, 1},   {704, 2816, 2},
+                          {704, 2816, 3}, {2816, 704, 4}, {256, 2816, 16},  {16384, 2816, 1}, {16384, 2816, 2}};
   for (const Shape s : shapes) {
-    benchmark::RegisterBenchmark(label("product_f32", t, s).c_str(), [&t, s, w](State& st) { product(st, t, s, w); });
+    if (s.n <= 4096)
+      benchmark::RegisterBenchmark(label("product_f32", t, s).c_str(), [&t, s, w](State& st) { product(st, t, s, w); });
     benchmark::RegisterBenchmark(label("product_bf16", t, s).c_str(),
                                  [&t, s, half](State& st) { product(st, t, s, half); });
   }
@@ -187,7 +188,7 @@ void add_elementwise(const KernelTable& t, size_t n) {
 int main(int argc, char** argv) {
   using namespace dgemma::kernels;
   const auto w = values(size_t{4096} * 2816);
-  const auto half = bf16_values(size_t{4096} * 2816);
+  const auto half = bf16_values(size_t{16384} * 2816);
   for (const KernelTable* t : available()) {
     add_peak(*t);
     add_products(*t, w.data(), half.data());

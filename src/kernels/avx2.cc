@@ -7,6 +7,7 @@
 #define DG_SQRT(a) _mm256_sqrt_ps(a)
 #define DG_MAX_BLOCKS 1
 #define DG_ROWS_1 6  // 12 sums, 2 of x, a weight: 15 of 16 registers
+#define DG_FEW_REGISTERS
 #define DG_NAME "avx2"
 #define DG_GETTER avx2_table
 #include "kernels/lanes.inc"
