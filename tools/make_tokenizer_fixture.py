@@ -142,6 +142,7 @@ def variants():
 
     n = len(chars)
     yield make()
+    yield make({"ignore_merges": True}, [token("Z", n, single_word=True), token("dx", n + 1, single_word=True)])
     yield make({"fuse_unk": False})
     yield make({"byte_fallback": False})
     yield make({"byte_fallback": False, "unk_token": None})

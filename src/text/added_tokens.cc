@@ -87,6 +87,7 @@ std::vector<AddedTokenMatcher::Piece> AddedTokenMatcher::split(std::string_view 
     if (token.single_word && (ends_with_word(text.substr(0, start)) || starts_with_word(text.substr(stop)))) continue;
     if (token.lstrip) start = std::max(trailing_space(text.substr(0, start)), done);
     if (token.rstrip) stop += leading_space(text.substr(stop));
+    if (start >= stop) continue;  // wholly within what an earlier match took in
     // A match within the white space that an earlier one took in still counts, and `done` may step back: the package
     // does so too.
     if (done < start) pieces.push_back({-1, text.substr(done, start - done)});

@@ -36,12 +36,12 @@ BpeModel::BpeModel(const Vocabulary& vocabulary, const std::vector<Merge>& merge
   for (size_t b = 0; b < byte_tokens_.size(); ++b) {
     char name[8];
     std::snprintf(name, sizeof name, "<0x%02X>", static_cast<unsigned>(b));
-    byte_tokens_[b] = vocabulary_.find(name);
+    byte_tokens_[b] = find(name);
     all_bytes_ = all_bytes_ && byte_tokens_[b] != Vocabulary::kNone;
   }
   for (size_t c = 0; c < ascii_.size(); ++c) {
     const char character = static_cast<char>(c);
-    ascii_[c] = vocabulary_.find(std::string_view(&character, 1));
+    ascii_[c] = find(std::string_view(&character, 1));
   }
   merges_.assign(std::bit_ceil(2 * merges.size() + 2), {0, 0, Vocabulary::kNone});
   joints_.assign(size_t{1} << (kJointBits - 6), 0);
@@ -79,8 +79,13 @@ const BpeModel::MergeSlot* BpeModel::find_merge(int32_t left, int32_t right) con
   }
 }
 
+int32_t BpeModel::find(std::string_view text) const {
+  const int32_t id = vocabulary_.find(text);
+  return id < options_.vocab_size ? id : Vocabulary::kNone;
+}
+
 int32_t BpeModel::token_of(std::string_view character) const {
-  return character.size() == 1 ? ascii_[static_cast<unsigned char>(character[0])] : vocabulary_.find(character);
+  return character.size() == 1 ? ascii_[static_cast<unsigned char>(character[0])] : find(character);
 }
 
 bool BpeModel::can_join(char32_t left, char32_t right) const {
@@ -91,7 +96,7 @@ bool BpeModel::can_join(char32_t left, char32_t right) const {
 void BpeModel::encode(std::string_view text, bool plain, std::vector<int32_t>& out) const {
   if (text.empty()) return;
   if (options_.ignore_merges) {
-    const int32_t whole = vocabulary_.find(text);
+    const int32_t whole = find(text);
     if (whole != Vocabulary::kNone && !(plain && is_control_[static_cast<size_t>(whole)])) {
       out.push_back(whole);
       return;

@@ -24,6 +24,7 @@ struct BpeOptions {
   bool fuse_unk = false;       ///< a run of unknown characters is one unknown token
   bool ignore_merges = false;  ///< a piece that is a token stays whole
   int32_t unk_id = Vocabulary::kNone;
+  int32_t vocab_size = 0;  ///< ids from here on are added tokens that BPE does not know
 };
 
 class BpeModel {
@@ -61,6 +62,7 @@ class BpeModel {
   }
   const MergeSlot* find_merge(int32_t left, int32_t right) const;
   void insert_merge(uint64_t pair, uint32_t rank, int32_t result);
+  int32_t find(std::string_view text) const;
   int32_t token_of(std::string_view character) const;
   bool can_join(char32_t left, char32_t right) const;
   void encode_chunk(std::string_view text, bool plain, Work& work, std::vector<int32_t>& out) const;

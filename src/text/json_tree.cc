@@ -126,6 +126,13 @@ void write_json(const JsonTree& value, std::string& out) {
 
 }  // namespace
 
+JsonTree::JsonTree() = default;
+JsonTree::~JsonTree() = default;
+JsonTree::JsonTree(const JsonTree&) = default;
+JsonTree::JsonTree(JsonTree&&) noexcept = default;
+JsonTree& JsonTree::operator=(const JsonTree&) = default;
+JsonTree& JsonTree::operator=(JsonTree&&) noexcept = default;
+
 const JsonTree* JsonTree::find(std::string_view key) const {
   for (const auto& member : members)
     if (member.first == key) return &member.second;
@@ -197,6 +204,8 @@ void JsonTreeBuilder::close() {
 
 Result<JsonTree> parse_json(std::string_view text, const std::string& where, ErrorCode code) {
   TreeSax sax;
+  if (const size_t zero = text.find('\0'); zero != std::string_view::npos)  // nlohmann would take it for the end
+    return Unexpected(code, base::concat(where, ": expected JSON, got a zero byte at byte ", zero));
   if (nlohmann::json::sax_parse(text.begin(), text.end(), &sax)) return sax.take();
   if (sax.too_deep()) {
     return Unexpected(

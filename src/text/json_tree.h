@@ -20,6 +20,13 @@ struct JsonTree {
   /// Deeper nesting is refused: what walks a tree may recurse.
   static constexpr int kMaxDepth = 100;
 
+  JsonTree();  // the six are defined where the members' type is whole: clang 14 needs it
+  ~JsonTree();
+  JsonTree(const JsonTree&);
+  JsonTree(JsonTree&&) noexcept;
+  JsonTree& operator=(const JsonTree&);
+  JsonTree& operator=(JsonTree&&) noexcept;
+
   Kind kind = Kind::kNull;
   std::string text;  ///< of a string its value (valid UTF-8), of a number its digits as written
   std::vector<JsonTree> items;

@@ -83,6 +83,7 @@ Result<TokenizerSpec> read_gguf_tokenizer(const GgufTokenizerParts& parts, const
   TokenizerSpec spec;
   DG_TRY(read_tokens(parts, path, spec));
   DG_TRY(read_merges(parts, path, spec));
+  spec.bpe.vocab_size = spec.vocabulary.size();
   spec.bpe.byte_fallback = true;
   spec.bpe.fuse_unk = true;
   DG_TRY_ASSIGN(spec.bpe.unk_id, read_id(parts.unk_id, "<unk>", "unknown_token_id", path, spec.vocabulary));

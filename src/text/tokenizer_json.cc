@@ -197,9 +197,10 @@ class SpecReader {
     if (!raw_.rest.is_object()) return fault("top level", "an object", raw_.rest.kind_name());
     DG_TRY(read_model_options());
     DG_TRY(read_vocab());
-    DG_TRY(read_added());
     DG_TRY(read_unk());
     DG_TRY(read_merges());
+    spec_.bpe.vocab_size = spec_.vocabulary.size();
+    DG_TRY(read_added());
     DG_TRY(read_normalizer());
     DG_TRY(read_pre_tokenizer());
     DG_TRY(read_decoder());
@@ -452,6 +453,8 @@ class SpecReader {
 }  // namespace
 
 Result<TokenizerSpec> read_tokenizer_json(std::string_view bytes, const std::string& path) {
+  if (const size_t zero = bytes.find('\0'); zero != std::string_view::npos)  // nlohmann would take it for the end
+    return Unexpected(ErrorCode::kModelFile, base::concat(path, ": expected JSON, got a zero byte at byte ", zero));
   FileSax sax(bytes.size());
   if (!nlohmann::json::sax_parse(bytes.begin(), bytes.end(), &sax))
     return Unexpected(ErrorCode::kModelFile, base::concat(path, ": ", sax.error()));

@@ -34,6 +34,7 @@ TEST(AnswerParser, reads_every_kind_of_argument) {
   EXPECT_EQ(arguments("{s:<|\"|>\"q\"\n\\ <tool_call|> }<|\"|>}"), R"([f{"s":"\"q\"\n\\ <tool_call|> }"}])");
   EXPECT_EQ(arguments(R"({ city : Paris , when: 10:30, "k": "v\n" })"),
             R"([f{"city":"Paris","when":"10:30","k":"v\n"}])");
+  EXPECT_EQ(arguments(std::string("{a:true\0x}", 10)), R"([f{"a":"true\u0000x"}])");
   EXPECT_EQ(arguments(R"({<|"|>quoted key<|"|>:007})"), R"([f{"quoted key":"007"}])");
 }
 

@@ -33,6 +33,7 @@ TEST(JsonTree, refuses_what_is_not_json) {
   EXPECT_EQ(round_trip("[1e999]").substr(0, 6), "error:");
   EXPECT_EQ(round_trip("[\"\xFF\"]").substr(0, 6), "error:");
   EXPECT_EQ(round_trip("").substr(0, 6), "error:");
+  EXPECT_EQ(round_trip(std::string_view("[1]\0rest", 8)), "error: text: expected JSON, got a zero byte at byte 3");
   EXPECT_EQ(round_trip(std::string(1000000, '[')),
             "error: text: expected JSON nested at most 100 levels deep, got more");
 }

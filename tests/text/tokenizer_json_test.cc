@@ -112,6 +112,11 @@ TEST(TokenizerJson, refuses_files_that_are_no_tokenizer) {
   EXPECT_EQ(outcome(deep), "f.json: expected JSON nested at most 100 levels deep, got more");
 }
 
+TEST(TokenizerJson, refuses_a_zero_byte) {
+  const std::string whole = tokenizer_json(kGood);
+  EXPECT_EQ(outcome(whole + '\0'), "f.json: expected JSON, got a zero byte at byte " + std::to_string(whole.size()));
+}
+
 TEST(TokenizerJson, refuses_a_file_cut_at_any_byte) {
   const std::string whole = tokenizer_json(kGood, R"(, "added_tokens": [{"id": 3, "content": "<\u00e9>"}])");
   ASSERT_EQ(outcome(whole), "ok");

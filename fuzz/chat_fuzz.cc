@@ -1,0 +1,65 @@
+// Fuzzes the chat request and the answer parser, with the same bytes for both.
+//
+// A request that parses must render to valid UTF-8 that starts with <bos>, with no two text segments in a row. An
+// answer must come out the same however it is cut, and its calls must hold valid JSON. Seeds: fuzz/corpus/chat.
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/check.h"
+#include "text/answer_parser.h"
+#include "text/chat.h"
+#include "text/json_tree.h"
+#include "text/utf8.h"
+
+namespace text = dgemma::text;
+
+namespace {
+
+void check_request(std::string_view json) {
+  const auto request = text::ChatRequest::parse(json);
+  if (!request) {
+    DG_CHECK(request.error().code == dgemma::ErrorCode::kInvalidRequest && !request.error().message.empty());
+    return;
+  }
+  const std::string prompt = text::render_chat(*request);
+  DG_CHECK(prompt.starts_with("<bos>") && text::utf8_is_valid(prompt), "prompt ", prompt);
+  bool after_text = false;
+  for (const text::ChatSegment& segment : request->segments()) {
+    DG_CHECK(!segment.text.empty() && !(after_text && !segment.is_marker), "segments");
+    after_text = !segment.is_marker;
+  }
+}
+
+std::string shape(const text::AnswerDelta& answer) {
+  std::string out = answer.content + "\n" + answer.reasoning;
+  for (const text::ToolCall& call : answer.tool_calls) {
+    const auto arguments = text::parse_json(call.arguments, "arguments", dgemma::ErrorCode::kInternal);
+    DG_CHECK(arguments && arguments->is_object(), "arguments ", call.arguments);
+    out += "\n" + call.name + call.arguments;
+  }
+  return out;
+}
+
+void check_answer(const std::string& answer, size_t step) {
+  text::AnswerParser parser;
+  text::AnswerDelta all;
+  const auto take = [&](text::AnswerDelta delta) {
+    all.content += delta.content;
+    all.reasoning += delta.reasoning;
+    for (text::ToolCall& call : delta.tool_calls) all.tool_calls.push_back(std::move(call));
+  };
+  for (size_t i = 0; i < answer.size(); i += step) take(parser.push(std::string_view(answer).substr(i, step)));
+  take(parser.finish());
+  DG_CHECK(shape(all) == shape(text::parse_answer(answer)), "a cut changed the answer");
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  check_request(input);
+  check_answer(text::utf8_repair(input), size == 0 ? 1 : 1 + data[0] % 7);
+  return 0;
+}
