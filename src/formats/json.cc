@@ -85,8 +85,9 @@ Result<json> parse_json(std::string_view text, const std::string& path) {
 }
 
 Result<json> read_json_file(const std::string& path) {
-  DG_TRY_ASSIGN(const std::string text, base::read_text_file(path, kMaxJsonBytes));
-  return parse_json(text, path);
+  DG_TRY_ASSIGN(const base::MappedFile file, base::MappedFile::open(path));
+  const auto bytes = file.bytes();
+  return parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path);
 }
 
 }  // namespace dgemma::formats

@@ -27,6 +27,9 @@ std::optional<DType> dtype_of(std::string_view name) {
   return std::nullopt;
 }
 
+/// Writers put a handful of keys into __metadata__; without a limit a hostile header costs ten times its size here.
+constexpr size_t kMaxMetadata = 1u << 16;
+
 /// One tensor as the header says it, before it is compared with the file.
 struct Claim {
   TensorEntry entry;
@@ -152,6 +155,7 @@ bool HeaderReader::number_unsigned(number_unsigned_t v) {
 
 bool HeaderReader::string(string_t& v) {
   if (at_ == At::kMetadata) {
+    if (metadata.size() == kMaxMetadata) return fault(where(), base::concat("at most ", kMaxMetadata, " keys"), "more");
     metadata.emplace_back(std::move(key_), std::move(v));
     return true;
   }

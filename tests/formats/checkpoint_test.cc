@@ -75,6 +75,17 @@ TEST(Checkpoint, a_path_that_is_not_there_is_not_found) {
   EXPECT_EQ(error_of("/nonexistent/model").code, ErrorCode::kNotFound);
 }
 
+TEST(Checkpoint, an_index_of_nonsense_is_a_model_file_error) {
+  for (const std::string& text :
+       {std::string("{"), std::string(), std::string(100000, '['), std::string(5u << 20, ' ')}) {
+    const TemporaryFolder folder;
+    folder.write("model.safetensors.index.json", text);
+    const Error error = error_of(folder.path());
+    EXPECT_EQ(error.code, ErrorCode::kModelFile);
+    EXPECT_THAT(error.message, HasSubstr("model.safetensors.index.json: expected"));
+  }
+}
+
 TEST(Checkpoint, an_index_that_contradicts_its_shards_is_refused) {
   const struct {
     std::string map, message;

@@ -84,6 +84,8 @@ TEST(Safetensors, hostile_header_lengths_are_refused) {
 TEST(Safetensors, hostile_headers_are_refused_with_tensor_expected_and_got) {
   const std::string ok = one("\"F32\"", "[2,3]", "[0,24]");
   const std::string deep = "{\"t\":" + std::string(100000, '[');
+  std::string crowd = "{\"__metadata__\":{\"k\":\"\"";
+  for (int i = 0; i < 70000; ++i) crowd += ",\"k\":\"\"";
   const std::string twice = ok.substr(0, ok.size() - 1) + "," + ok.substr(1);
   const struct {
     std::string header, message;
@@ -128,6 +130,7 @@ TEST(Safetensors, hostile_headers_are_refused_with_tensor_expected_and_got) {
       {R"({"__metadata__":[]})", "__metadata__: expected an object of strings"},
       {R"({"__metadata__":{"a":1}})", "__metadata__: expected a string"},
       {R"({"__metadata__":{},"__metadata__":{}})", "__metadata__: expected at most one"},
+      {crowd + "}}", "__metadata__: expected at most 65536 keys"},
       {ok + " x", "expected JSON"},
       {ok + std::string(1, '\0'), "a NUL byte"},
       {"{\"t\xC0\":{}}", "expected JSON"},
