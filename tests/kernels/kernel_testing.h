@@ -94,8 +94,6 @@ inline bool fused(const KernelTable& t) {
   return name != "scalar" && name != "sse2";
 }
 
-inline const KernelTable& scalar() { return *available().front(); }
-
 inline bool same_bits(const PageEnd<float>& a, const PageEnd<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
@@ -109,17 +107,21 @@ inline double ulps(double got, double want) {
 }
 
 /// Base of every test that runs once for each table of this machine.
-class EachTable : public ::testing::TestWithParam<const KernelTable*> {
+class EachTable : public ::testing::TestWithParam<std::string> {
  protected:
-  const KernelTable& table() const { return *GetParam(); }
+  const KernelTable& table() const { return *choose(GetParam()).value(); }
 };
 
-inline std::string table_name(const ::testing::TestParamInfo<const KernelTable*>& info) { return info.param->name; }
+inline std::vector<std::string> table_names() {
+  std::vector<std::string> names;
+  for (const KernelTable* t : available()) names.push_back(t->name);
+  return names;
+}
+
+inline std::string table_name(const ::testing::TestParamInfo<std::string>& info) { return info.param; }
 
 }  // namespace dgemma::kernels::testing
 
-#define DG_FOR_EACH_TABLE(suite)                                                                         \
-  INSTANTIATE_TEST_SUITE_P(                                                                              \
-      Tables, suite,                                                                                     \
-      ::testing::ValuesIn(::dgemma::kernels::available().begin(), ::dgemma::kernels::available().end()), \
-      ::dgemma::kernels::testing::table_name)
+#define DG_FOR_EACH_TABLE(suite)                                                                          \
+  INSTANTIATE_TEST_SUITE_P(Tables, suite, ::testing::ValuesIn(::dgemma::kernels::testing::table_names()), \
+                           ::dgemma::kernels::testing::table_name)
