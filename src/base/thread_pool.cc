@@ -9,11 +9,19 @@
 #include <set>
 #include <string>
 
+#include "base/check.h"
+
 namespace dgemma::base {
 namespace {
 
 // Longer than the serial gap between two rounds of a sweep, far shorter than what a person or a power meter notices.
 constexpr std::chrono::microseconds kSpin{100};
+
+constexpr int kTasksShift = 20, kRoundShift = 40;
+constexpr size_t kMostTasks = size_t{1} << kTasksShift;
+size_t next_of(uint64_t ticket) { return ticket & (kMostTasks - 1); }
+size_t tasks_of(uint64_t ticket) { return ticket >> kTasksShift & (kMostTasks - 1); }
+uint64_t round_of(uint64_t ticket) { return ticket >> kRoundShift; }
 
 void pause_cpu() {
 #if defined(__x86_64__)
@@ -33,7 +41,6 @@ ThreadPool::~ThreadPool() {
   {
     const std::lock_guard lock(mutex_);
     stop_.store(true);
-    round_.fetch_add(1);
   }
   wake_.notify_all();
   for (std::thread& t : workers_) t.join();
@@ -44,45 +51,56 @@ void ThreadPool::run_erased(size_t tasks, Call call, void* context) {
     for (size_t task = 0; task < tasks; ++task) call(context, task, 0);
     return;
   }
+  DG_CHECK(tasks < kMostTasks, tasks, " tasks");
   const std::lock_guard one_round(turn_);
-  tasks_ = tasks, call_ = call, context_ = context;
-  next_.store(0, std::memory_order_relaxed);
-  busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+  call_ = call, context_ = context;
+  unfinished_.store(tasks, std::memory_order_relaxed);
+  const uint64_t round = round_of(tickets_.load(std::memory_order_relaxed)) + 1;
   {
     const std::lock_guard lock(mutex_);
-    round_.fetch_add(1, std::memory_order_release);
+    tickets_.store(round << kRoundShift | uint64_t{tasks} << kTasksShift, std::memory_order_release);
   }
   wake_.notify_all();
   drain(0);
-  for (int spins = 0; busy_.load(std::memory_order_acquire) != 0; ++spins) {
+  for (int spins = 0; unfinished_.load(std::memory_order_acquire) != 0; ++spins) {
     if (spins < 4096)
       pause_cpu();
     else
-      std::this_thread::yield();  // the worker has lost its core to another process: give it ours
+      std::this_thread::yield();  // a worker has lost its core inside a task: give it ours
   }
 }
 
 void ThreadPool::drain(int worker) {
-  for (size_t task; (task = next_.fetch_add(1, std::memory_order_relaxed)) < tasks_;) call_(context_, task, worker);
+  uint64_t ticket = tickets_.load(std::memory_order_acquire);
+  while (next_of(ticket) < tasks_of(ticket)) {
+    if (!tickets_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
+    call_(context_, next_of(ticket), worker);
+    unfinished_.fetch_sub(1, std::memory_order_release);
+    ticket = tickets_.load(std::memory_order_acquire);
+  }
 }
 
 bool ThreadPool::wait_for_round(uint64_t seen) {
+  const auto changed = [&] {
+    return round_of(tickets_.load(std::memory_order_acquire)) != seen || stop_.load(std::memory_order_relaxed);
+  };
   const auto until = std::chrono::steady_clock::now() + kSpin;
   while (std::chrono::steady_clock::now() < until) {
     for (int i = 0; i < 64; ++i) {
-      if (round_.load(std::memory_order_acquire) != seen) return !stop_.load();
+      if (changed()) return !stop_.load();
       pause_cpu();
     }
   }
   std::unique_lock lock(mutex_);
-  wake_.wait(lock, [&] { return round_.load(std::memory_order_acquire) != seen; });
+  wake_.wait(lock, changed);
   return !stop_.load();
 }
 
 void ThreadPool::work(int worker) {
-  for (uint64_t seen = 0; wait_for_round(seen); ++seen) {
+  uint64_t seen = 0;
+  while (wait_for_round(seen)) {
+    seen = round_of(tickets_.load(std::memory_order_acquire));
     drain(worker);
-    busy_.fetch_sub(1, std::memory_order_release);
   }
 }
 

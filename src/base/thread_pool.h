@@ -1,7 +1,8 @@
 // A fixed team of threads for one kind of work: many equal tasks, all finished before the caller goes on.
 //
-// A denoising step is a few hundred such rounds of 10-1000 us, so workers spin for a short while before they sleep.
-// Which thread runs a task is left to chance: a task's result may depend on its number only, never on its worker.
+// A denoising step is a few hundred such rounds of 10-1000 us, so workers spin for a short while before they sleep, and
+// the caller waits for tasks, never for workers: one that another process keeps off its core costs nothing but its
+// help. Which thread runs a task is left to chance: a task's result may depend on its number only, never on its worker.
 // Not a general executor: no futures, no nesting. Test: tests/base/thread_pool_test.cc (also under the thread
 // sanitizer).
 #pragma once
@@ -50,11 +51,12 @@ class ThreadPool {
   std::mutex turn_;  ///< one round at a time
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::atomic<uint64_t> round_{0};
-  std::atomic<size_t> next_{0};
-  std::atomic<int> busy_{0};
+  /// Round, number of tasks and next task in one word, so that a late worker cannot take a task of a round it did not
+  /// look at: [24 bits round | 20 bits tasks | 20 bits next].
+  std::atomic<uint64_t> tickets_{0};
+  std::atomic<size_t> unfinished_{0};
   std::atomic<bool> stop_{false};
-  size_t tasks_ = 0;
+  // Written between rounds, read by whoever holds a ticket.
   Call call_ = nullptr;
   void* context_ = nullptr;
   std::vector<std::thread> workers_;
