@@ -28,8 +28,10 @@ class CanvasRun {
       if (options_.cancel != nullptr && options_.cancel->load()) return Unexpected(ErrorCode::kCancelled, "cancelled");
       DG_TRY(predict(denoiser));
       const double mean = decide();
-      converged_ = stopping_.update(best_, mean);
-      const bool last = converged_ || steps_ + 1 == options_.sampler.max_denoising_steps;
+      // A canvas that meets the rule at its last allowed step counts as capped, as in the reference's records.
+      const bool capped = steps_ + 1 == options_.sampler.max_denoising_steps;
+      converged_ = stopping_.update(best_, mean) && !capped;
+      const bool last = converged_ || capped;
       if (observer.on_step) observer.on_step(draft(mean, last));
       ++steps_;
       if (last) return {};

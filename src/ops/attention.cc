@@ -14,8 +14,6 @@ using tensor::Blocks;
 using tensor::ConstBlocks;
 using tensor::kLanes;
 
-// Keys per tile: the scores of 8 query heads (32 KiB) and 64 keys of 512 floats stay in a 1 MiB second-level cache.
-constexpr size_t kTile = 64;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 /// One task: the query heads of one kv head in one lane block.
@@ -25,7 +23,7 @@ struct HeadGroup {
   size_t head_dim;      // Dh
   const float* q;       // [heads, Dh, 16]
   float* out;           // [heads, Dh, 16]
-  float* scores;        // [heads, kTile, 16]
+  float* scores;        // [heads, kKeyTile, 16]
   float* rescale;       // [heads, 16]
   SoftmaxLanes* stats;  // [heads]
 
@@ -72,8 +70,8 @@ struct HeadGroup {
   void add_run(const KeyRun& run, size_t kv_offset) {
     const auto [low_min, low_max] = std::minmax_element(run.low.begin(), run.low.end());
     const auto [high_min, high_max] = std::minmax_element(run.high.begin(), run.high.end());
-    for (int32_t first = *low_min; first < *high_max; first += static_cast<int32_t>(kTile)) {
-      const int32_t count = std::min(static_cast<int32_t>(kTile), *high_max - first);
+    for (int32_t first = *low_min / kKeyTile * kKeyTile; first < *high_max; first += kKeyTile) {
+      const int32_t count = std::min(kKeyTile, *high_max - first);
       const bool masked = first < *low_max || first + count > *high_min;
       add_tile(run, kv_offset, static_cast<size_t>(first), static_cast<size_t>(count), masked);
     }
@@ -92,7 +90,7 @@ void attention(Exec& exec, const AttentionShape& shape, ConstBlocks q, std::span
     const size_t block = task / kv_heads, kv_head = task % kv_heads;
     const size_t first_value = kv_head * group * head_dim * kLanes;
     const size_t stats_floats = group * sizeof(SoftmaxLanes) / sizeof(float);
-    float* memory = exec.scratch(worker, stats_floats + group * kLanes * (kTile + 1));
+    float* memory = exec.scratch(worker, stats_floats + group * kLanes * (kKeyTile + 1));
     HeadGroup heads{exec.kernels(),
                     group,
                     head_dim,

@@ -15,6 +15,11 @@
 
 namespace dgemma::ops {
 
+/// Keys are taken in tiles that start at multiples of this. So that a row's result does not depend on the rows beside
+/// it, a key must always fall on the same place in its tile: runs start at positions that are multiples of it. 64 keys
+/// of 512 floats and the scores of 8 query heads (32 KiB) stay in a 1 MiB second-level cache.
+inline constexpr int32_t kKeyTile = 64;
+
 /// Consecutive keys and values, and which of them each row of a lane block sees: low[lane] <= i < high[lane].
 /// Row i of the run is at keys + i * row_stride, kv head h at offset h * head_dim in it.
 struct KeyRun {
