@@ -1,0 +1,304 @@
+// See weights.h: finds each tensor by its names, checks its shape, and puts it where the passes use it.
+//
+// Two walks over the same list: the first only looks (examine_weights) and adds up the memory that the second takes.
+#include <algorithm>
+#include <cmath>
+#include <unordered_map>
+
+#include "base/check.h"
+#include "base/format.h"
+#include "base/memory.h"
+#include "model/names.h"
+#include "model/weights.h"
+#include "tensor/quant/quant.h"
+
+namespace dgemma::model {
+namespace {
+
+using formats::TensorEntry;
+using tensor::DType;
+using tensor::Weight;
+
+/// True where a product can read the tensor in the mapped file.
+bool stays_mapped(const TensorName& name, const TensorEntry& entry) {
+  if (!name.matrix || (entry.dtype != DType::kF32 && entry.dtype != DType::kBF16)) return false;
+  return entry.aligned(tensor::info(entry.dtype).block_bytes);
+}
+
+/// A tensor of the list with the entry that stands for it in the file.
+struct Match {
+  TensorName name;
+  const TensorEntry* entry;
+};
+
+struct Matches {
+  std::vector<Match> found;
+  std::vector<std::string> missing, problems;
+  std::unordered_map<std::string, std::string> role_of;  // by tensor name in the file
+};
+
+/// Experts are fused or split, never neither: the one rule that the list itself cannot say.
+void require_experts(const Matches& m, const Config& config, bool gguf, std::vector<std::string>& missing) {
+  if (!gguf) return;
+  std::vector<int> parts(static_cast<size_t>(config.layers), 0);
+  for (const Match& match : m.found) {
+    if (match.name.role == Role::kExpertGateUp) parts[static_cast<size_t>(match.name.layer)] += 2;
+    if (match.name.role == Role::kExpertGate || match.name.role == Role::kExpertUp)
+      parts[static_cast<size_t>(match.name.layer)] += 1;
+  }
+  for (size_t i = 0; i < parts.size(); ++i)
+    if (parts[i] != 2) missing.push_back(base::concat("blk.", i, ".ffn_gate_up_exps.weight"));
+}
+
+Matches match_names(const formats::Checkpoint& file, const Config& config) {
+  Matches m;
+  const bool gguf = file.gguf() != nullptr;
+  for (TensorName& name : gguf ? gguf_names(config) : safetensors_names(config)) {
+    const TensorEntry* entry = nullptr;
+    for (const std::string& candidate : name.names) {
+      const TensorEntry* other = file.find(candidate);
+      if (other == nullptr) continue;
+      m.role_of[candidate] = entry == nullptr ? "model" : "tied copy";
+      const std::string where = file.where(*other) + ": ";
+      if (other->shape != name.shape && !(other->shape.empty() && name.shape == std::vector<uint64_t>{1}))
+        m.problems.push_back(where + "expected shape " + formats::shape_text(name.shape) + ", got " +
+                             formats::shape_text(other->shape));
+      else if (!tensor::quant::can_decode(other->dtype))
+        m.problems.push_back(where + "expected a floating-point or quantised type, got " +
+                             std::string(tensor::info(other->dtype).name));
+      else if (entry != nullptr && (entry->dtype != other->dtype || !std::ranges::equal(entry->data, other->data)))
+        m.problems.push_back(where + "expected the same values as " + entry->name + ", which it is tied to");
+      if (entry == nullptr) entry = other;
+    }
+    if (entry != nullptr)
+      m.found.push_back({std::move(name), entry});
+    else if (name.required)
+      m.missing.push_back(name.names.front());
+  }
+  require_experts(m, config, gguf, m.missing);
+  return m;
+}
+
+uint64_t values_of(const std::vector<uint64_t>& shape) {
+  uint64_t values = 1;
+  for (const uint64_t d : shape) values *= d;
+  return values;
+}
+
+uint64_t expanded_bytes(const Match& match) {
+  if (stays_mapped(match.name, *match.entry)) return 0;
+  return values_of(match.name.shape) * sizeof(float);
+}
+
+/// Copies or maps what is found, tensor by tensor.
+class Binder {
+ public:
+  Binder(const Config& config, Weights& weights) : config_(config), weights_(weights) {
+    weights_.layer.resize(static_cast<size_t>(config.layers));
+  }
+
+  void bind(const Match& match) {
+    const TensorName& name = match.name;
+    weights_.parameters += values_of(name.shape);
+    weights_.resident_bytes += match.entry->data.size() + expanded_bytes(match);
+    if (name.role == Role::kExpertGate || name.role == Role::kExpertUp) return bind_split_experts(match);
+    if (name.matrix)
+      bind_matrix(match);
+    else
+      bind_vector(match);
+  }
+
+  /// What is derived once every tensor is bound.
+  void finish() {
+    weights_.vocabulary.softcap = static_cast<float>(config_.softcap);
+    weights_.vocabulary.soft_scale = std::sqrt(static_cast<float>(config_.width));
+    if (!weights_.vocabulary.head) weights_.vocabulary.head = weights_.vocabulary.embedding;
+    for (LayerWeights& layer : weights_.layer) {
+      layer.experts.experts = static_cast<size_t>(config_.experts);
+      layer.experts.width = static_cast<size_t>(config_.expert_width);
+      layer.experts.used = static_cast<size_t>(config_.experts_used);
+    }
+  }
+
+ private:
+  float* own(uint64_t values) {
+    weights_.owned.emplace_back(values * sizeof(float));
+    return reinterpret_cast<float*>(weights_.owned.back().data());
+  }
+
+  float* expand(const TensorEntry& entry) {
+    const uint64_t values = entry.values();
+    float* out = own(values);
+    tensor::quant::decode(entry.dtype, entry.data.data(), values, out);
+    return out;
+  }
+
+  void bind_matrix(const Match& match) {
+    const auto& shape = match.name.shape;
+    Weight w{match.entry->dtype, match.entry->data.data(), values_of(shape) / shape.back(), shape.back()};
+    if (!stays_mapped(match.name, *match.entry)) w.dtype = DType::kF32, w.data = expand(*match.entry);
+    *matrix_place(match.name) = w;
+  }
+
+  /// Split gate and up matrices are joined: expert e gets Fe gate rows, then Fe up rows.
+  void bind_split_experts(const Match& match) {
+    ops::ExpertWeights& experts = weights_.layer[static_cast<size_t>(match.name.layer)].experts;
+    const auto& shape = match.name.shape;  // [E, Fe, D]
+    const uint64_t part = shape[1] * shape[2];
+    if (!experts.gate_up) experts.gate_up = {DType::kF32, own(shape[0] * 2 * part), shape[0] * 2 * shape[1], shape[2]};
+    auto* joined = const_cast<float*>(experts.gate_up.f32()) + (match.name.role == Role::kExpertUp ? part : 0);
+    const uint64_t bytes = match.entry->data.size() / shape[0];
+    for (uint64_t e = 0; e < shape[0]; ++e)
+      tensor::quant::decode(match.entry->dtype, match.entry->data.data() + e * bytes, part, joined + e * 2 * part);
+  }
+
+  void bind_vector(const Match& match) {
+    float* values = expand(*match.entry);
+    const uint64_t count = values_of(match.name.shape);
+    if (match.name.role == Role::kRopeDivisors) {
+      weights_.rope_divisors.assign(values, values + count);
+      return;
+    }
+    if (match.name.role == Role::kDecoderScalar || match.name.role == Role::kEncoderScalar) {
+      LayerWeights& layer = weights_.layer[static_cast<size_t>(match.name.layer)];
+      (match.name.role == Role::kDecoderScalar ? layer.decoder_scalar : layer.encoder_scalar) = values[0];
+      return;
+    }
+    if (match.name.role == Role::kRouterScale)  // the reference's factor D^-0.5, folded in
+      for (uint64_t i = 0; i < count; ++i) values[i] *= 1.0f / std::sqrt(static_cast<float>(config_.width));
+    *vector_place(match.name) = values;
+  }
+
+  Weight* matrix_place(const TensorName& name) {
+    SelfConditioningWeights& sc = weights_.self_conditioning;
+    switch (name.role) {
+      case Role::kEmbedding:
+        return &weights_.vocabulary.embedding;
+      case Role::kHead:
+        return &weights_.vocabulary.head;
+      case Role::kConditioningGate:
+        return &sc.gate;
+      case Role::kConditioningUp:
+        return &sc.up;
+      case Role::kConditioningDown:
+        return &sc.down;
+      default:
+        break;
+    }
+    LayerWeights& l = weights_.layer[static_cast<size_t>(name.layer)];
+    switch (name.role) {
+      case Role::kQuery:
+        return &l.q;
+      case Role::kKey:
+        return &l.k;
+      case Role::kValue:
+        return &l.v;
+      case Role::kOutput:
+        return &l.o;
+      case Role::kGate:
+        return &l.gate;
+      case Role::kUp:
+        return &l.up;
+      case Role::kDown:
+        return &l.down;
+      case Role::kRouter:
+        return &l.router;
+      case Role::kExpertGateUp:
+        return &l.experts.gate_up;
+      case Role::kExpertDown:
+        return &l.experts.down;
+      default:
+        break;
+    }
+    DG_CHECK(false, "no matrix has role ", static_cast<int>(name.role));
+    return nullptr;
+  }
+
+  const float** vector_place(const TensorName& name) {
+    if (name.role == Role::kFinalNorm) return &weights_.final_norm;
+    if (name.role == Role::kConditioningNorm) return &weights_.self_conditioning.pre_norm;
+    LayerWeights& l = weights_.layer[static_cast<size_t>(name.layer)];
+    switch (name.role) {
+      case Role::kInputNorm:
+        return &l.input_norm;
+      case Role::kPostAttentionNorm:
+        return &l.post_attention_norm;
+      case Role::kPreFeedforwardNorm:
+        return &l.pre_feedforward_norm;
+      case Role::kPostFeedforwardNorm:
+        return &l.post_feedforward_norm;
+      case Role::kPostFeedforwardNorm1:
+        return &l.post_feedforward_norm_1;
+      case Role::kPostFeedforwardNorm2:
+        return &l.post_feedforward_norm_2;
+      case Role::kPreFeedforwardNorm2:
+        return &l.pre_feedforward_norm_2;
+      case Role::kQueryNorm:
+        return &l.q_norm;
+      case Role::kKeyNorm:
+        return &l.k_norm;
+      case Role::kRouterScale:
+        return &l.router_scale;
+      case Role::kPerExpertScale:
+        return &l.per_expert_scale;
+      default:
+        break;
+    }
+    DG_CHECK(false, "no vector has role ", static_cast<int>(name.role));
+    return nullptr;
+  }
+
+  const Config& config_;
+  Weights& weights_;
+};
+
+/// The first of several findings, with a count of the others.
+std::string first_of(const std::vector<std::string>& list) {
+  return list.size() == 1 ? list.front() : base::concat(list.front(), " (and ", list.size() - 1, " more)");
+}
+
+}  // namespace
+
+BindingReport examine_weights(const formats::Checkpoint& file, const Config& config) {
+  Matches m = match_names(file, config);
+  BindingReport report;
+  for (const Match& match : m.found) {
+    report.parameters += values_of(match.name.shape);
+    report.expanded_bytes += expanded_bytes(match);
+  }
+  for (const TensorEntry& t : file.tensors()) {
+    const auto role = m.role_of.find(t.name);
+    report.tensors.push_back({t.name, std::string(tensor::info(t.dtype).name), t.shape, t.data.size(),
+                              role != m.role_of.end() ? role->second : foreign_kind(t.name)});
+  }
+  report.missing = std::move(m.missing);
+  report.problems = std::move(m.problems);
+  return report;
+}
+
+Result<Weights> bind_weights(const formats::Checkpoint& file, const Config& config,
+                             const std::function<void(const LoadProgress&)>& progress) {
+  const Matches m = match_names(file, config);
+  if (!m.problems.empty()) return Unexpected(ErrorCode::kModelFile, first_of(m.problems));
+  if (!m.missing.empty())
+    return Unexpected(ErrorCode::kModelFile, file.path() + ": expected tensor " + first_of(m.missing) + ", got none");
+  LoadProgress done;
+  uint64_t expanded = 0;
+  for (const Match& match : m.found) done.total_bytes += match.entry->data.size(), expanded += expanded_bytes(match);
+  if (const uint64_t available = base::available_memory_bytes(); expanded > available)
+    return Unexpected(
+        ErrorCode::kOutOfMemory,
+        base::concat(file.path(), ": expanding the weights to f32 takes ", base::bytes_text(expanded), " of memory, ",
+                     base::bytes_text(available), " are available. Use a smaller model or a machine with more memory"));
+  Weights weights;
+  Binder binder(config, weights);
+  for (const Match& match : m.found) {
+    binder.bind(match);
+    done.done_bytes += match.entry->data.size();
+    if (progress) progress(done);
+  }
+  binder.finish();
+  return weights;
+}
+
+}  // namespace dgemma::model

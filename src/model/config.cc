@@ -1,0 +1,90 @@
+// See config.h: the rules between fields and the description; reading is in config_json.cc and config_gguf.cc.
+#include "model/config.h"
+
+#include "base/format.h"
+#include "model/config_rules.h"
+
+namespace dgemma::model {
+namespace {
+
+std::string id_list(const std::vector<int32_t>& ids) {
+  std::string text;
+  for (const int32_t id : ids) text += (text.empty() ? "" : ", ") + std::to_string(id);
+  return text.empty() ? "none" : text;
+}
+
+std::string sliding_layers(const Config& c) {
+  std::string text;
+  for (const LayerConfig& layer : c.layer) text += layer.sliding ? 's' : 'F';
+  return text;
+}
+
+/// The two kinds' values, "8 sliding, 2 full"; one value where they are equal or only one kind is there.
+template <class Get>
+std::string by_kind(const Config& c, Get get) {
+  std::string sliding, full;
+  for (const LayerConfig& layer : c.layer) (layer.sliding ? sliding : full) = std::to_string(get(layer));
+  if (sliding.empty() || sliding == full) return full;
+  return sliding + " sliding, " + full + " full";
+}
+
+}  // namespace
+
+Result<void> check_config(const Config& c, const std::string& path) {
+  const auto wrong = [&](const std::string& text) { return Unexpected(ErrorCode::kModelFile, path + ": " + text); };
+  if (c.experts_used > c.experts)
+    return wrong(base::concat("experts used per token: expected at most ", c.experts, ", got ", c.experts_used));
+  for (size_t i = 0; i < c.layer.size(); ++i) {
+    const LayerConfig& layer = c.layer[i];
+    if (layer.kv_heads < 1 || c.heads % layer.kv_heads != 0)
+      return wrong(base::concat("layer ", i, ": expected a number of key/value heads that divides ", c.heads, ", got ",
+                                layer.kv_heads));
+    if (layer.head_dim < 2 || layer.head_dim % 2 != 0)
+      return wrong(base::concat("layer ", i, ": expected an even head width, got ", layer.head_dim));
+    for (const LayerConfig& other : c.layer)
+      if (other.sliding == layer.sliding && other.head_dim != layer.head_dim)
+        return wrong(base::concat("layer ", i, ": expected one head width for all layers of a kind, got ",
+                                  layer.head_dim, " and ", other.head_dim));
+  }
+  if (c.layer.empty() || c.layer.back().sliding) return wrong("expected the last layer to be a full one");
+  const SamplerOptions& s = c.sampler;
+  const double t_min = s.t_min.value_or(0.4), t_max = s.t_max.value_or(0.8);
+  if (!(t_max > 0) || t_min < 0 || t_min > t_max)
+    return wrong(base::concat("temperatures: expected 0 <= t_min <= t_max and t_max > 0, got ", t_min, " and ", t_max));
+  return {};
+}
+
+std::vector<std::pair<std::string, std::string>> describe(const Config& c) {
+  const auto number = [](auto value) { return base::concat(value); };
+  const SamplerOptions& s = c.sampler;
+  const auto or_default = [](const auto& value, const char* fallback) {
+    return value ? base::concat(*value) : std::string(fallback) + " (published default)";
+  };
+  return {
+      {"layers", number(c.layers)},
+      {"layer kinds", sliding_layers(c) + " (s sliding, F full)"},
+      {"width", number(c.width)},
+      {"query heads", number(c.heads)},
+      {"key/value heads", by_kind(c, [](const LayerConfig& l) { return l.kv_heads; })},
+      {"head width", by_kind(c, [](const LayerConfig& l) { return l.head_dim; })},
+      {"dense feed-forward width", number(c.dense_width)},
+      {"experts", base::concat(c.experts, ", of which ", c.experts_used, " per token, ", c.expert_width, " wide")},
+      {"vocabulary", number(c.vocab)},
+      {"sliding window", number(c.window)},
+      {"canvas length", number(c.canvas_length)},
+      {"context length", number(c.context_length)},
+      {"logit softcap", number(c.softcap)},
+      {"norm epsilon", number(c.norm_eps)},
+      {"rope theta", base::concat(c.sliding_rope.theta, " sliding, ", c.full_rope.theta, " full (",
+                                  c.full_rope.partial_rotary_factor, " of the pairs turn)")},
+      {"end tokens", id_list(c.eos_ids)},
+      {"max_denoising_steps", or_default(s.max_denoising_steps, "48")},
+      {"t_min", or_default(s.t_min, "0.4")},
+      {"t_max", or_default(s.t_max, "0.8")},
+      {"entropy_bound", or_default(s.entropy_bound, "0.1")},
+      {"stability_threshold", or_default(s.stability_threshold, "1")},
+      {"confidence_threshold", or_default(s.confidence_threshold, "0.005")},
+  };
+}
+
+}  // namespace dgemma::model

@@ -1,0 +1,14 @@
+// What must hold between the values of a Config, wherever they were read. Internal to config_*.cc.
+#pragma once
+
+#include <string>
+
+#include "dgemma/result.h"
+#include "model/config.h"
+
+namespace dgemma::model {
+
+/// Errors: kModelFile with the fields that contradict each other.
+Result<void> check_config(const Config& config, const std::string& path);
+
+}  // namespace dgemma::model

@@ -1,0 +1,110 @@
+// See kv_cache.h.
+#include "model/kv_cache.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace dgemma::model {
+namespace {
+
+// How far a conversation can go back on sliding layers without encoding its prompt again: four canvases, so that an
+// answer of usual length can be rendered anew in the next turn.
+int64_t margin(const Config& config) { return int64_t{4} * config.canvas_length; }
+
+int64_t kept_rows(const Config& config) { return std::max(0, config.window - 1) + margin(config); }
+
+// Rows that a layer takes at first and by which it grows at least.
+constexpr int64_t kGrain = 64;
+
+}  // namespace
+
+KvCache::KvCache(const Config& config) : window_(config.window) {
+  for (const LayerConfig& layer : config.layer) {
+    Layer l;
+    l.row = static_cast<size_t>(layer.kv_heads) * static_cast<size_t>(layer.head_dim);
+    l.keep = layer.sliding ? kept_rows(config) : 0;
+    layers_.push_back(std::move(l));
+  }
+}
+
+void KvCache::reserve(int64_t count) {
+  for (Layer& layer : layers_) make_room(layer, count);
+}
+
+void KvCache::make_room(Layer& layer, int64_t count) {
+  const int64_t used = length_ - layer.first;
+  if (used + count <= layer.capacity) return;
+  // Drop what a sliding layer no longer needs, in whole tiles, so that row 0 stays at the start of one. Half of the
+  // kept rows fit behind them, so each row moves about twice.
+  const int64_t spare = layer.keep > 0 ? std::max<int64_t>(0, used - layer.keep) : 0;
+  const int64_t kept = used - spare / ops::kKeyTile * ops::kKeyTile;
+  const int64_t needed = kept + count;
+  const size_t skip = static_cast<size_t>(used - kept) * layer.row;
+  const size_t values = static_cast<size_t>(kept) * layer.row;
+  if (needed > layer.capacity) {
+    const int64_t grown = layer.capacity + layer.capacity / 2 + kGrain;
+    const int64_t limit = layer.keep > 0 ? layer.keep + layer.keep / 2 + ops::kKeyTile + count : grown;
+    layer.capacity = std::max(needed, std::min(grown, limit));
+    tensor::AlignedBuffer<float> keys(static_cast<size_t>(layer.capacity) * layer.row);
+    tensor::AlignedBuffer<float> new_values(static_cast<size_t>(layer.capacity) * layer.row);
+    if (values > 0) {
+      std::copy_n(layer.keys.data() + skip, values, keys.data());
+      std::copy_n(layer.values.data() + skip, values, new_values.data());
+    }
+    layer.keys = std::move(keys);
+    layer.values = std::move(new_values);
+  } else if (skip > 0) {
+    std::copy_n(layer.keys.data() + skip, values, layer.keys.data());
+    std::copy_n(layer.values.data() + skip, values, layer.values.data());
+  }
+  layer.first = length_ - kept;
+}
+
+float* KvCache::key_row(size_t layer, int64_t position) {
+  Layer& l = layers_[layer];
+  DG_CHECK(position >= l.first && position < l.first + l.capacity, "position ", position, " from ", l.first);
+  return l.keys.data() + static_cast<size_t>(position - l.first) * l.row;
+}
+
+float* KvCache::value_row(size_t layer, int64_t position) {
+  return layers_[layer].values.data() + (key_row(layer, position) - layers_[layer].keys.data());
+}
+
+ops::KeyRun KvCache::run(size_t layer) const {
+  const Layer& l = layers_[layer];
+  ops::KeyRun run;
+  run.keys = l.keys.data(), run.values = l.values.data(), run.row_stride = l.row;
+  return run;
+}
+
+int64_t KvCache::truncate(int64_t length) {
+  DG_CHECK(length >= 0 && length <= length_, length, " of ", length_);
+  for (const Layer& layer : layers_) {
+    const int64_t needed_from = std::max<int64_t>(0, length - (window_ - 1));
+    if (layer.keep > 0 && layer.first > needed_from) length = 0;
+  }
+  length_ = length;
+  if (length == 0)
+    for (Layer& layer : layers_) layer.first = 0;
+  return length;
+}
+
+uint64_t KvCache::planned_bytes(const Config& config, int64_t positions) {
+  uint64_t total = 0;
+  for (const LayerConfig& layer : config.layer) {
+    const uint64_t row =
+        uint64_t{sizeof(float)} * 2 * static_cast<uint64_t>(layer.kv_heads) * static_cast<uint64_t>(layer.head_dim);
+    const int64_t most = layer.sliding ? kept_rows(config) + kept_rows(config) / 2 + ops::kKeyTile : positions;
+    total += row * static_cast<uint64_t>(std::min(positions, most));
+  }
+  return total;
+}
+
+uint64_t KvCache::bytes() const {
+  uint64_t total = 0;
+  for (const Layer& layer : layers_) total += (layer.keys.size() + layer.values.size()) * sizeof(float);
+  return total;
+}
+
+}  // namespace dgemma::model

@@ -1,0 +1,291 @@
+// See model.h. The parts of a pass that are the same for every layer kind; attention is in attention_pass.cc.
+#include "model/model.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/check.h"
+#include "model/pass.h"
+#include "ops/product.h"
+
+namespace dgemma::model {
+
+using tensor::Blocks;
+using tensor::kLanes;
+
+namespace {
+
+/// Inverse frequencies of `pairs` rotary pairs, in the reference's float arithmetic.
+std::vector<float> inverse_frequencies(const RopeConfig& rope, int head_dim, std::span<const float> divisors) {
+  const int pairs = head_dim / 2;
+  const int turning = static_cast<int>(rope.partial_rotary_factor * pairs);
+  std::vector<float> frequency(static_cast<size_t>(pairs), 0.0f);
+  for (int i = 0; i < turning; ++i) {
+    const float exponent = static_cast<float>(2 * i) / static_cast<float>(head_dim);
+    frequency[static_cast<size_t>(i)] = 1.0f / static_cast<float>(std::pow(rope.theta, double{exponent}));
+  }
+  for (size_t i = 0; i < divisors.size() && i < frequency.size(); ++i) frequency[i] /= divisors[i];
+  return frequency;
+}
+
+int head_dim_of(const Config& config, bool sliding) {
+  for (const LayerConfig& layer : config.layer)
+    if (layer.sliding == sliding) return layer.head_dim;
+  return 0;
+}
+
+size_t largest(const Config& config, size_t (*size)(const Config&, const LayerConfig&)) {
+  size_t most = 0;
+  for (const LayerConfig& layer : config.layer) most = std::max(most, size(config, layer));
+  return most;
+}
+size_t query_width(const Config& c) {
+  return largest(c, [](const Config& f, const LayerConfig& l) { return size_t(f.heads) * size_t(l.head_dim); });
+}
+size_t key_width(const Config& c) {
+  return largest(c, [](const Config&, const LayerConfig& l) { return size_t(l.kv_heads) * size_t(l.head_dim); });
+}
+
+/// Grows every matrix to `blocks` lane blocks.
+void reserve(Workspace& w, const Config& c, size_t blocks) {
+  if (blocks <= w.blocks) return;
+  const size_t rows = blocks * kLanes, width = size_t(c.width);
+  w.blocks = blocks;
+  for (tensor::BlockMatrix* m : {&w.x, &w.normed, &w.branch, &w.experts, &w.soft}) *m = {rows, width};
+  w.q = {rows, query_width(c)}, w.attended = {rows, query_width(c)};
+  w.k = {rows, key_width(c)}, w.v = {rows, key_width(c)};
+  w.hidden = {rows, size_t(c.dense_width)};
+  w.scores = {rows, size_t(c.experts)};
+  w.canvas_keys = tensor::AlignedBuffer<float>(rows * key_width(c));
+  w.canvas_values = tensor::AlignedBuffer<float>(rows * key_width(c));
+  w.sliding_rope.resize(blocks), w.full_rope.resize(blocks);
+  w.rope_positions.assign(blocks, {});
+  for (auto& positions : w.rope_positions) positions.fill(-1);
+}
+
+}  // namespace
+
+std::unique_ptr<Workspace, void (*)(Workspace*)> make_workspace() {
+  return {new Workspace, [](Workspace* w) { delete w; }};
+}
+
+Model::Model(Config config, Weights weights) : config_(std::move(config)), weights_(std::move(weights)) {
+  sliding_frequency_ = inverse_frequencies(config_.sliding_rope, head_dim_of(config_, true), {});
+  full_frequency_ = inverse_frequencies(config_.full_rope, head_dim_of(config_, false), weights_.rope_divisors);
+}
+
+Result<void> Model::sweep(ops::Exec& exec, Workspace& workspace, std::span<const RowGroup> groups,
+                          const LayerTap& tap) const {
+  Pass pass(*this, exec, workspace, groups);
+  DG_TRY(pass.run(tap));
+  for (const RowGroup& group : groups)
+    if (!group.denoise) group.cache->advance(static_cast<int64_t>(group.tokens.size()));
+  return {};
+}
+
+uint64_t Model::workspace_bytes(int rows) const {
+  const auto r = static_cast<uint64_t>(tensor::blocks_for(static_cast<size_t>(rows)) * kLanes);
+  const uint64_t slots = r * uint64_t(config_.experts_used) + uint64_t(config_.experts) * (kLanes - 1);
+  const uint64_t row = 5 * uint64_t(config_.width) + 2 * query_width(config_) + 4 * key_width(config_) +
+                       uint64_t(config_.dense_width) + uint64_t(config_.experts);
+  const uint64_t soft_parts = 8 * r * uint64_t(config_.width);
+  return sizeof(float) *
+         (r * row + slots * (2 * uint64_t(config_.width) + uint64_t(config_.expert_width)) + soft_parts);
+}
+
+Model::Pass::Pass(const Model& m, ops::Exec& e, Workspace& w, std::span<const RowGroup> groups)
+    : model_(m), config_(m.config_), weights_(m.weights_), exec_(e), space_(w) {
+  for (const RowGroup& group : groups) {
+    DG_CHECK(!group.tokens.empty() && group.cache != nullptr, "a group needs rows and a cache");
+    int64_t position = group.cache->length();
+    int64_t appended = 0;
+    for (const PlacedGroup& before : placed_)
+      if (before.group->cache == group.cache) appended += static_cast<int64_t>(before.group->tokens.size());
+    position += appended;
+    const size_t count = tensor::blocks_for(group.tokens.size());
+    placed_.push_back({&group, blocks_, count, position});
+    for (size_t b = 0; b < count; ++b) {
+      group_of_block_.push_back(placed_.size() - 1);
+      if (group.denoise) denoise_blocks_.push_back(blocks_ + b);
+    }
+    for (size_t row = 0; row < group.tokens.size(); ++row)
+      rows_.push_back(static_cast<uint32_t>(blocks_ * kLanes + row));
+    blocks_ += count;
+  }
+  reserve(space_, config_, blocks_);
+  for (const PlacedGroup& p : placed_) {
+    if (p.group->denoise) continue;
+    const int64_t ahead = p.position - p.group->cache->length();
+    p.group->cache->reserve(ahead + static_cast<int64_t>(p.group->tokens.size()));
+  }
+}
+
+int64_t Model::Pass::position(size_t block, size_t lane) const {
+  const PlacedGroup& p = group_of(block);
+  const size_t row = std::min((block - p.first_block) * kLanes + lane, p.group->tokens.size() - 1);
+  return p.position + static_cast<int64_t>(row);
+}
+
+bool Model::Pass::cancelled() const {
+  return std::all_of(placed_.begin(), placed_.end(), [](const PlacedGroup& p) {
+    return p.group->cancel != nullptr && p.group->cancel->load(std::memory_order_relaxed);
+  });
+}
+
+Result<void> Model::Pass::run(const LayerTap& tap) {
+  embed();
+  condition();
+  make_rope_tables();
+  for (size_t index = 0; index < weights_.layer.size(); ++index) {
+    if (cancelled()) return Unexpected(ErrorCode::kCancelled, "cancelled");
+    layer(index);
+    if (tap) tap(index, view(space_.x));
+  }
+  return predict();
+}
+
+/// x = embed[token] * sqrt(D)
+void Model::Pass::embed() {
+  const tensor::Weight& table = weights_.vocabulary.embedding;
+  const float scale = std::sqrt(static_cast<float>(config_.width));
+  exec_.run(blocks_, [&](size_t block, int) {
+    const PlacedGroup& p = group_of(block);
+    const auto fill = [&](auto* (*row_of)(const tensor::Weight&, size_t), auto kernel) {
+      decltype(row_of(table, 0)) rows[kLanes] = {};
+      for (size_t lane = 0; lane < kLanes; ++lane) {
+        const size_t row = (block - p.first_block) * kLanes + lane;
+        if (row >= p.group->tokens.size()) continue;
+        const int32_t id = p.group->tokens[row];
+        DG_CHECK(id >= 0 && id < config_.vocab, "token id ", id);
+        rows[lane] = row_of(table, static_cast<size_t>(id));
+      }
+      kernel(rows, scale, space_.x.view().block(block), static_cast<size_t>(config_.width));
+    };
+    if (table.dtype == tensor::DType::kBF16)
+      fill(
+          +[](const tensor::Weight& w, size_t r) { return w.bf16(r); }, exec_.kernels().rows_to_lanes_bf16);
+    else
+      fill(
+          +[](const tensor::Weight& w, size_t r) { return w.f32(r); }, exec_.kernels().rows_to_lanes_f32);
+  });
+}
+
+/// Denoise groups: x = RMSNorm(x + MLP(soft)). A canvas's first step has soft = 0, for which the MLP gives exactly 0,
+/// so it is left out there.
+void Model::Pass::condition() {
+  const SelfConditioningWeights& w = weights_.self_conditioning;
+  const auto eps = static_cast<float>(config_.norm_eps);
+  const auto width = static_cast<size_t>(config_.width);
+  size_t count = 0;  // conditioned blocks, gathered at the front of `soft`
+  std::vector<size_t> conditioned;
+  for (const PlacedGroup& p : placed_) {
+    if (!p.group->denoise || !p.group->conditioning->present) continue;
+    for (size_t b = 0; b < p.blocks; ++b, ++count) {
+      std::copy_n(p.group->conditioning->soft.view().block(b), width * kLanes, space_.soft.view().block(count));
+      conditioned.push_back(p.first_block + b);
+    }
+  }
+  if (count > 0) {
+    const Blocks soft = space_.soft.view(count), out = space_.branch.view(count);
+    const Blocks hidden{space_.hidden.view().data, count, w.gate.rows, w.gate.rows * kLanes};
+    ops::rms_norm(exec_, soft, w.pre_norm, eps, soft);
+    ops::gated_product(exec_, w.gate, w.up, soft, hidden);
+    ops::product(exec_, w.down, hidden, out);
+    exec_.run(count, [&](size_t i, int) {
+      exec_.kernels().add_scaled(space_.x.view().block(conditioned[i]), out.block(i), 1.0f, width);
+    });
+  }
+  exec_.run(denoise_blocks_.size(), [&](size_t i, int) {
+    float* x = space_.x.view().block(denoise_blocks_[i]);
+    exec_.kernels().rms_norm(x, nullptr, eps, x, width);
+  });
+}
+
+void Model::Pass::layer(size_t index) {
+  const LayerWeights& w = weights_.layer[index];
+  const auto eps = static_cast<float>(config_.norm_eps);
+  const auto width = static_cast<size_t>(config_.width);
+  const Blocks x = view(space_.x), branch = view(space_.branch);
+
+  attention_branch(index);  // branch = o_proj attention(RMSNorm(x))
+  exec_.run(blocks_, [&](size_t b, int) {
+    exec_.kernels().rms_norm(branch.block(b), w.post_attention_norm, eps, branch.block(b), width);
+    exec_.kernels().add_scaled(x.block(b), branch.block(b), 1.0f, width);
+  });
+
+  feedforward_branch(w);  // branch = RMSNorm(dense MLP) + RMSNorm(experts)
+  exec_.run(blocks_, [&](size_t b, int) {
+    const float scalar = group_of(b).group->denoise ? w.decoder_scalar : w.encoder_scalar;
+    exec_.kernels().rms_norm(branch.block(b), w.post_feedforward_norm, eps, branch.block(b), width);
+    exec_.kernels().add_scaled(x.block(b), branch.block(b), scalar, width);
+  });
+}
+
+void Model::Pass::feedforward_branch(const LayerWeights& w) {
+  const auto eps = static_cast<float>(config_.norm_eps);
+  const auto width = static_cast<size_t>(config_.width);
+  const Blocks x = view(space_.x), normed = view(space_.normed), branch = view(space_.branch);
+  const Blocks hidden = view(space_.hidden, w.gate.rows), scores = view(space_.scores), mixed = view(space_.experts);
+
+  ops::rms_norm(exec_, x, w.pre_feedforward_norm, eps, normed);
+  ops::gated_product(exec_, w.gate, w.up, normed, hidden);
+  ops::product(exec_, w.down, hidden, branch);
+
+  // The router reads the residual stream itself, not the experts' normed input.
+  ops::rms_norm(exec_, x, w.router_scale, eps, normed);
+  ops::product(exec_, w.router, normed, scores);
+  ops::choose_experts(scores, rows_, w.per_expert_scale, w.experts.used, space_.assignment);
+  ops::rms_norm(exec_, x, w.pre_feedforward_norm_2, eps, normed);
+  ops::experts(exec_, w.experts, normed, rows_, space_.assignment, space_.expert_space, mixed);
+
+  exec_.run(blocks_, [&](size_t b, int) {
+    exec_.kernels().rms_norm(branch.block(b), w.post_feedforward_norm_1, eps, branch.block(b), width);
+    exec_.kernels().rms_norm(mixed.block(b), w.post_feedforward_norm_2, eps, mixed.block(b), width);
+    exec_.kernels().add_scaled(branch.block(b), mixed.block(b), 1.0f, width);
+  });
+}
+
+/// The final norm and the vocabulary pass, for the rows of denoise groups.
+Result<void> Model::Pass::predict() {
+  if (denoise_blocks_.empty()) return {};
+  const size_t count = denoise_blocks_.size();
+  const auto width = static_cast<size_t>(config_.width);
+  const Blocks hidden = space_.normed.view(count), soft = space_.soft.view(count);
+  exec_.run(count, [&](size_t i, int) {
+    exec_.kernels().rms_norm(space_.x.view().block(denoise_blocks_[i]), weights_.final_norm,
+                             static_cast<float>(config_.norm_eps), hidden.block(i), width);
+  });
+
+  std::vector<float> inverse_temperature(count);
+  std::vector<uint8_t> want_soft(count);
+  std::vector<double> uniform(count * kLanes, 0.0);
+  std::vector<ops::RowPrediction> predictions(count * kLanes);
+  for (size_t i = 0; i < count; ++i) {
+    const PlacedGroup& p = group_of(denoise_blocks_[i]);
+    inverse_temperature[i] = static_cast<float>(1.0 / p.group->temperature);
+    want_soft[i] = p.group->keep_soft ? 1 : 0;
+    const size_t first = (denoise_blocks_[i] - p.first_block) * kLanes;
+    const size_t rows = std::min(kLanes, p.group->tokens.size() - first);
+    std::copy_n(p.group->uniform.data() + first, rows, uniform.data() + i * kLanes);
+  }
+  if (!ops::vocabulary_pass(exec_, weights_.vocabulary,
+                            {hidden, inverse_temperature, uniform, want_soft, predictions, soft}, space_.vocabulary))
+    return Unexpected(ErrorCode::kModelFile,
+                      "the model computed logits that are not finite: its weights are broken. Check the file");
+
+  size_t i = 0;
+  for (const PlacedGroup& p : placed_) {
+    if (!p.group->denoise) continue;
+    std::copy_n(predictions.data() + i * kLanes, p.group->tokens.size(), p.group->predictions.data());
+    SelfConditioning& next = *p.group->conditioning;
+    next.present = p.group->keep_soft;
+    if (p.group->keep_soft) {
+      if (next.soft.view().blocks < p.blocks) next.soft = tensor::BlockMatrix(p.blocks * kLanes, width);
+      std::copy_n(soft.block(i), p.blocks * width * kLanes, next.soft.view().data);
+    }
+    i += p.blocks;
+  }
+  return {};
+}
+
+}  // namespace dgemma::model

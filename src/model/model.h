@@ -1,0 +1,81 @@
+// Model: one walk over the weights (a sweep) for a list of row groups.
+//
+// A group is a run of rows of one session: a prompt chunk or a finished canvas (encode: causal, appends to the cache)
+// or a canvas (denoise: every row sees every row, reads the cache). A prompt chunk, a canvas, a commit with the next
+// canvas's first step, two users' canvases: the same code with other lists. Norms, projections, experts and the
+// vocabulary pass see one matrix of rows; attention goes group by group. A row's result never depends on which other
+// rows are in the sweep. Source: docs/MODEL.md sections 3 and 4; transformers' modeling_diffusion_gemma.py.
+// Tests: tests/model/reference_test.cc, against recorded activations.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "dgemma/result.h"
+#include "model/config.h"
+#include "model/kv_cache.h"
+#include "model/weights.h"
+#include "ops/attention.h"
+#include "ops/exec.h"
+#include "ops/experts.h"
+#include "ops/vocabulary.h"
+
+namespace dgemma::model {
+
+/// What a canvas's next step is conditioned on: the soft embedding of its last step.
+struct SelfConditioning {
+  tensor::BlockMatrix soft;  ///< [L, D]
+  bool present = false;      ///< false on a canvas's first step: stands for zeros
+};
+
+struct RowGroup {
+  KvCache* cache = nullptr;
+  std::span<const int32_t> tokens;  ///< [rows], ids inside the vocabulary
+  bool denoise = false;             ///< false: encode
+
+  // Denoise groups only.
+  double temperature = 1;
+  std::span<const double> uniform;           ///< [rows]
+  SelfConditioning* conditioning = nullptr;  ///< read, then replaced when keep_soft
+  bool keep_soft = true;
+  std::span<ops::RowPrediction> predictions;  ///< [rows]
+
+  const std::atomic<bool>* cancel = nullptr;  ///< may be null
+};
+
+/// Looks at the residual stream after each layer: layer, values [B, D, 16]. For tests and research.
+using LayerTap = std::function<void(size_t layer, tensor::ConstBlocks x)>;
+
+/// Memory that sweeps work in; grows to the largest sweep and is kept.
+struct Workspace;
+std::unique_ptr<Workspace, void (*)(Workspace*)> make_workspace();
+
+class Model {
+ public:
+  /// `weights` were bound for `config`; rope_divisors: see Weights.
+  Model(Config config, Weights weights);
+
+  const Config& config() const { return config_; }
+  const Weights& weights() const { return weights_; }
+
+  /// Runs one sweep. Encode groups of a cache stand before its denoise group, which then sees them. On success the
+  /// caches of encode groups have grown; otherwise no cache has changed.
+  /// Errors: kCancelled (every group's cancel is set), kModelFile (numbers that are not finite).
+  Result<void> sweep(ops::Exec& exec, Workspace& workspace, std::span<const RowGroup> groups,
+                     const LayerTap& tap = {}) const;
+
+  /// Bytes that a workspace takes for sweeps of `rows` rows.
+  uint64_t workspace_bytes(int rows) const;
+
+ private:
+  struct Pass;
+  Config config_;
+  Weights weights_;
+  std::vector<float> sliding_frequency_;  ///< [Dh / 2] of sliding layers
+  std::vector<float> full_frequency_;     ///< [Dh / 2] of full layers; 0 where a pair keeps still
+};
+
+}  // namespace dgemma::model

@@ -1,0 +1,70 @@
+// TensorNames: what each tensor of a model is called, in safetensors and in GGUF, and the shape that the config asks
+// for.
+//
+// The one list that binding, `dgemma inspect` and its "missing" column go by. A tensor may have several names (tied
+// copies, renamed files); the first is canonical. Source: docs/MODEL.md section 2 and "GGUF".
+// Test: tests/model/weights_test.cc.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "model/config.h"
+
+namespace dgemma::model {
+
+/// What a tensor is for.
+enum class Role {
+  kEmbedding,
+  kHead,
+  kFinalNorm,
+  kRopeDivisors,
+  kConditioningNorm,
+  kConditioningGate,
+  kConditioningUp,
+  kConditioningDown,
+  kInputNorm,
+  kPostAttentionNorm,
+  kPreFeedforwardNorm,
+  kPostFeedforwardNorm,
+  kPostFeedforwardNorm1,
+  kPostFeedforwardNorm2,
+  kPreFeedforwardNorm2,
+  kQuery,
+  kKey,
+  kValue,
+  kOutput,
+  kQueryNorm,
+  kKeyNorm,
+  kGate,
+  kUp,
+  kDown,
+  kRouter,
+  kRouterScale,
+  kPerExpertScale,
+  kExpertGateUp,
+  kExpertGate,
+  kExpertUp,
+  kExpertDown,
+  kDecoderScalar,
+  kEncoderScalar,
+};
+
+struct TensorName {
+  Role role;
+  int layer = -1;                  ///< -1: none
+  std::vector<std::string> names;  ///< canonical first; in a safetensors file every one that exists must be equal
+  std::vector<uint64_t> shape;     ///< slowest dimension first
+  bool required = true;
+  bool matrix = false;  ///< used in products: may stay mapped; otherwise expanded to f32
+};
+
+/// All tensors of a model in one naming scheme, in file order of importance.
+std::vector<TensorName> safetensors_names(const Config& config);
+std::vector<TensorName> gguf_names(const Config& config);
+
+/// "vision" for tensors of the vision tower, "unknown" otherwise; for names that are in neither list.
+const char* foreign_kind(const std::string& name);
+
+}  // namespace dgemma::model

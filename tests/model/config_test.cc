@@ -1,0 +1,137 @@
+#include "model/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/mapped_file.h"
+#include "golden.h"
+
+namespace dgemma::model {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+json tiny() { return json::parse(base::read_text_file(golden::folder() + "tiny-a/config.json", 1 << 20).value()); }
+
+Result<Config> read(const json& config, const std::string& generation = "") {
+  return config_from_json(config.dump(), "config.json", generation, "generation_config.json");
+}
+
+TEST(ConfigJson, reads_a_file_of_new_transformers) {
+  const Config c = read(tiny()).value();
+  EXPECT_EQ(c.layers, 3);
+  EXPECT_EQ(c.width, 64);
+  EXPECT_EQ(c.canvas_length, 16);
+  EXPECT_TRUE(c.layer[0].sliding);
+  EXPECT_FALSE(c.layer[2].sliding);
+  EXPECT_EQ(c.layer[0].head_dim, 16);
+  EXPECT_EQ(c.layer[2].head_dim, 32);
+  EXPECT_EQ(c.layer[2].kv_heads, 1);
+  EXPECT_EQ(c.softcap, 30.0);
+  EXPECT_EQ(c.full_rope.partial_rotary_factor, 0.25);
+  EXPECT_EQ(c.eos_ids, std::vector<int32_t>{1});
+}
+
+TEST(ConfigJson, reads_the_same_from_the_names_of_old_transformers) {
+  json old = tiny();
+  old["text_config"].erase("per_layer_config");
+  old["text_config"]["global_head_dim"] = 32;
+  old["text_config"]["num_global_key_value_heads"] = 1;
+  old["text_config"]["final_logit_softcapping"] = 25.0;
+  const Config c = read(old).value();
+  EXPECT_EQ(c.layer[2].head_dim, 32);
+  EXPECT_EQ(c.layer[2].kv_heads, 1);
+  EXPECT_EQ(c.layer[1].kv_heads, 2);
+  EXPECT_EQ(c.softcap, 25.0);
+}
+
+TEST(ConfigJson, derives_the_layer_kinds_and_makes_the_last_layer_full) {
+  json config = tiny();
+  config["text_config"].erase("layer_types");
+  config["text_config"].erase("per_layer_config");
+  config["text_config"]["num_hidden_layers"] = 8;
+  std::string kinds;
+  const Config c = read(config).value();
+  for (const LayerConfig& layer : c.layer) kinds += layer.sliding ? 's' : 'F';
+  EXPECT_EQ(kinds, "sssssFsF");
+}
+
+TEST(ConfigJson, takes_nulls_as_defaults_and_the_nested_sampler_config) {
+  const Config c = read(tiny(), R"({"max_denoising_steps": null, "t_min": 0.3, "sampler_config":
+      {"entropy_bound": 0.2, "_cls_name": "EntropyBoundSamplerConfig"}, "eos_token_id": [1, 106, 50]})")
+                       .value();
+  EXPECT_FALSE(c.sampler.max_denoising_steps);
+  EXPECT_EQ(c.sampler.t_min, 0.3);
+  EXPECT_EQ(c.sampler.entropy_bound, 0.2);
+  EXPECT_EQ(c.eos_ids, (std::vector<int32_t>{1, 106, 50}));
+}
+
+struct Broken {
+  const char* field;
+  json value;
+  const char* message;
+};
+
+TEST(ConfigJson, names_the_field_the_expected_and_the_given_value) {
+  const Broken cases[] = {
+      {"hidden_size", nullptr, "hidden_size: expected an integer from 1 to 16777216, got 'nothing'"},
+      {"hidden_size", -64, "hidden_size"},
+      {"hidden_size", 64.5, "hidden_size: expected an integer from 1 to 16777216, got '64.5'"},
+      {"hidden_size", "64", "hidden_size"},
+      {"hidden_size", 1e300, "hidden_size"},
+      {"vocab_size", 18446744073709551615u, "vocab_size"},
+      {"num_hidden_layers", 1000000000, "num_hidden_layers"},
+      {"layer_types", json::array({"full_attention"}), "layer_types: expected a list of 3 kinds"},
+      {"layer_types", json::array({"a", "b", "c"}), "layer_types: expected sliding_attention or full_attention"},
+      {"top_k_experts", 5, "experts used per token: expected at most 4, got 5"},
+      {"num_key_value_heads", 3, "layer 0: expected a number of key/value heads that divides 4, got 3"},
+      {"hidden_activation", "silu", "hidden_activation: expected gelu_pytorch_tanh"},
+      {"attention_bias", true, "attention_bias"},
+      {"rms_norm_eps", -1, "rms_norm_eps"},
+      {"per_layer_config", json::array(), "per_layer_config: expected an object"},
+      {"rope_parameters", {{"full_attention", {{"rope_type", "yarn"}}}}, "rope_type: expected proportional"},
+  };
+  for (const Broken& b : cases) {
+    json config = tiny();
+    config["text_config"][b.field] = b.value;
+    const auto result = read(config);
+    ASSERT_FALSE(result) << b.field << " = " << b.value;
+    EXPECT_EQ(result.error().code, ErrorCode::kModelFile);
+    EXPECT_THAT(result.error().message, HasSubstr(b.message));
+    EXPECT_THAT(result.error().message, HasSubstr("config.json"));
+  }
+}
+
+TEST(ConfigJson, refuses_other_models_and_texts_that_are_no_config) {
+  json config = tiny();
+  config["model_type"] = "llama";
+  EXPECT_THAT(read(config).error().message, HasSubstr("model_type: expected diffusion_gemma"));
+  for (const char* text : {"", "[]", "{", "null", "{\"text_config\": 5}"})
+    EXPECT_FALSE(config_from_json(text, "config.json", "", "")) << text;
+  EXPECT_FALSE(read(tiny(), "[1]"));
+  EXPECT_FALSE(read(tiny(), R"({"t_min": -1})"));
+  EXPECT_FALSE(read(tiny(), R"({"t_min": 0.9, "t_max": 0.1})"));
+  EXPECT_FALSE(read(tiny(), R"({"eos_token_id": [1.5]})"));
+}
+
+TEST(ConfigGguf, says_the_same_as_config_json) {
+  const auto file = formats::GgufFile::open(golden::folder() + "tiny-a.gguf");
+  ASSERT_TRUE(file) << file.error().message;
+  const Config a = config_from_gguf(*file).value(), b = read(tiny()).value();
+  EXPECT_EQ(a.width, b.width);
+  EXPECT_EQ(a.vocab, b.vocab);
+  EXPECT_EQ(a.window, b.window);
+  EXPECT_EQ(a.context_length, b.context_length);
+  EXPECT_EQ(a.experts_used, b.experts_used);
+  for (size_t i = 0; i < a.layer.size(); ++i) {
+    EXPECT_EQ(a.layer[i].sliding, b.layer[i].sliding);
+    EXPECT_EQ(a.layer[i].head_dim, b.layer[i].head_dim);
+    EXPECT_EQ(a.layer[i].kv_heads, b.layer[i].kv_heads);
+  }
+}
+
+}  // namespace
+}  // namespace dgemma::model

@@ -1,0 +1,153 @@
+// What a sweep promises beyond its numbers: rows do not depend on company, chunks or threads; cancel leaves no trace.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <numeric>
+
+#include "model/tiny_model.h"
+
+namespace dgemma::model {
+namespace {
+
+std::vector<int32_t> some_tokens(size_t count, int32_t start) {
+  std::vector<int32_t> ids(count);
+  for (size_t i = 0; i < count; ++i) ids[i] = static_cast<int32_t>((static_cast<size_t>(start) + i * 37) % 500);
+  return ids;
+}
+
+/// A model with everything that runs it, and one canvas step on top of a cache.
+class Sweep : public testing::Test {
+ protected:
+  Sweep() : tiny_(TinyModel::open("tiny-a")), exec_(*kernels::available().back(), 2), workspace_(make_workspace()) {}
+
+  KvCache encoded(const std::vector<int32_t>& ids, size_t chunk) {
+    KvCache cache(tiny_.model.config());
+    for (size_t first = 0; first < ids.size(); first += chunk) {
+      RowGroup g;
+      g.cache = &cache, g.tokens = std::span(ids).subspan(first, std::min(chunk, ids.size() - first));
+      EXPECT_TRUE(tiny_.model.sweep(exec_, *workspace_, {&g, 1}));
+    }
+    return cache;
+  }
+
+  struct Canvas {
+    std::vector<int32_t> tokens;
+    std::vector<double> uniform = std::vector<double>(16, 0.37);
+    std::vector<ops::RowPrediction> predictions = std::vector<ops::RowPrediction>(16);
+    SelfConditioning conditioning = {};
+
+    RowGroup group(KvCache& cache) {
+      RowGroup g;
+      g.cache = &cache, g.tokens = tokens, g.denoise = true, g.temperature = 0.7, g.uniform = uniform;
+      g.conditioning = &conditioning, g.predictions = predictions;
+      return g;
+    }
+    void expect_same(const Canvas& other) const {
+      for (size_t r = 0; r < predictions.size(); ++r) {
+        EXPECT_EQ(predictions[r].best, other.predictions[r].best) << r;
+        EXPECT_EQ(predictions[r].sample, other.predictions[r].sample) << r;
+        EXPECT_EQ(predictions[r].entropy, other.predictions[r].entropy) << r;
+      }
+    }
+  };
+
+  Canvas step(KvCache& cache, int32_t start = 5) {
+    Canvas canvas{some_tokens(16, start)};
+    const RowGroup g = canvas.group(cache);
+    EXPECT_TRUE(tiny_.model.sweep(exec_, *workspace_, {&g, 1}));
+    return canvas;
+  }
+
+  TinyModel tiny_;
+  ops::Exec exec_;
+  std::unique_ptr<Workspace, void (*)(Workspace*)> workspace_;
+};
+
+TEST_F(Sweep, chunks_of_a_prompt_do_not_change_what_follows) {
+  const auto ids = some_tokens(150, 11);  // nine windows of 16
+  KvCache whole = encoded(ids, 1000), small = encoded(ids, 1), odd = encoded(ids, 17);
+  const Canvas a = step(whole), b = step(small), c = step(odd);
+  a.expect_same(b);
+  a.expect_same(c);
+}
+
+TEST_F(Sweep, two_sessions_in_one_sweep_get_what_each_gets_alone) {
+  KvCache one = encoded(some_tokens(40, 3), 64), two = encoded(some_tokens(23, 8), 64);
+  const Canvas alone_one = step(one, 5), alone_two = step(two, 9);
+  Canvas first{some_tokens(16, 5)}, second{some_tokens(16, 9)};
+  const RowGroup groups[] = {first.group(one), second.group(two)};
+  ASSERT_TRUE(tiny_.model.sweep(exec_, *workspace_, groups));
+  first.expect_same(alone_one);
+  second.expect_same(alone_two);
+}
+
+TEST_F(Sweep, a_commit_and_the_next_canvas_may_share_a_sweep) {
+  const auto prompt = some_tokens(30, 3), answer = some_tokens(16, 77);
+  KvCache apart = encoded(prompt, 64), together = encoded(prompt, 64);
+  RowGroup commit;
+  commit.cache = &apart, commit.tokens = answer;
+  ASSERT_TRUE(tiny_.model.sweep(exec_, *workspace_, {&commit, 1}));
+  const Canvas expected = step(apart);
+
+  Canvas canvas{some_tokens(16, 5)};
+  commit.cache = &together;
+  const RowGroup groups[] = {commit, canvas.group(together)};
+  ASSERT_TRUE(tiny_.model.sweep(exec_, *workspace_, groups));
+  canvas.expect_same(expected);
+  EXPECT_EQ(together.length(), 46);
+}
+
+TEST_F(Sweep, threads_do_not_change_a_prediction) {
+  KvCache cache = encoded(some_tokens(40, 3), 64);
+  const Canvas two = step(cache);
+  ops::Exec single(*kernels::available().back(), 1);
+  Canvas one{some_tokens(16, 5)};
+  const RowGroup g = one.group(cache);
+  ASSERT_TRUE(tiny_.model.sweep(single, *workspace_, {&g, 1}));
+  one.expect_same(two);
+}
+
+TEST_F(Sweep, cancelled_encoding_leaves_the_cache_as_it_was) {
+  KvCache cache = encoded(some_tokens(40, 3), 64);
+  const Canvas before = step(cache);
+  std::atomic<bool> cancel{true};
+  const auto more = some_tokens(20, 99);
+  RowGroup g;
+  g.cache = &cache, g.tokens = more, g.cancel = &cancel;
+  const auto result = tiny_.model.sweep(exec_, *workspace_, {&g, 1});
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(cache.length(), 40);
+  step(cache).expect_same(before);
+}
+
+TEST_F(Sweep, going_back_and_encoding_again_gives_the_same_as_a_fresh_cache) {
+  const auto ids = some_tokens(60, 3);
+  KvCache fresh = encoded(ids, 64);
+  auto other = ids;
+  for (size_t i = 45; i < other.size(); ++i) other[i] = 1;
+  KvCache back = encoded(other, 64);
+  ASSERT_EQ(back.truncate(45), 45);
+  RowGroup g;
+  g.cache = &back, g.tokens = std::span(ids).subspan(45);
+  ASSERT_TRUE(tiny_.model.sweep(exec_, *workspace_, {&g, 1}));
+  step(back).expect_same(step(fresh));
+}
+
+TEST_F(Sweep, every_kernel_table_decides_alike) {
+  KvCache cache = encoded(some_tokens(40, 3), 64);
+  const Canvas best = step(cache);
+  for (const kernels::KernelTable* table : kernels::available()) {
+    ops::Exec exec(*table, 1);
+    Canvas canvas{some_tokens(16, 5)};
+    const RowGroup g = canvas.group(cache);
+    ASSERT_TRUE(tiny_.model.sweep(exec, *workspace_, {&g, 1}));
+    for (size_t r = 0; r < 16; ++r) {
+      EXPECT_EQ(canvas.predictions[r].best, best.predictions[r].best) << table->name;
+      EXPECT_NEAR(canvas.predictions[r].entropy, best.predictions[r].entropy, 1e-4) << table->name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace dgemma::model

@@ -1,0 +1,103 @@
+#include "model/weights.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "model/tiny_model.h"
+
+namespace dgemma::model {
+namespace {
+
+using testing::HasSubstr;
+
+std::string file_bytes(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// Replaces text of the same length in the header of tiny-a's file: the offsets stay right.
+std::string edited(const std::string& from, const std::string& to) {
+  EXPECT_EQ(from.size(), to.size());
+  std::string bytes = file_bytes(golden::folder() + "tiny-a/model.safetensors");
+  const size_t at = bytes.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  bytes.replace(at, from.size(), to);
+  return bytes;
+}
+
+Result<Weights> bind_bytes(const std::string& bytes) {
+  const std::string path = testing::TempDir() + "/edited.safetensors";
+  std::ofstream(path, std::ios::binary) << bytes;
+  static std::vector<formats::Checkpoint> open;  // weights view the mapped file
+  DG_TRY_ASSIGN(formats::Checkpoint checkpoint, formats::Checkpoint::open(path));
+  open.push_back(std::move(checkpoint));
+  return bind_weights(open.back(), TinyModel::open("tiny-a").model.config(), {});
+}
+
+TEST(Weights, bf16_matrices_stay_in_the_mapped_file_and_vectors_are_expanded) {
+  const TinyModel tiny = TinyModel::open("tiny-a");
+  const Weights& w = tiny.model.weights();
+  EXPECT_EQ(w.vocabulary.embedding.dtype, tensor::DType::kBF16);
+  EXPECT_EQ(w.vocabulary.embedding.rows, 512u);
+  EXPECT_EQ(w.vocabulary.head.data, w.vocabulary.embedding.data) << "the head is tied to the embedding";
+  EXPECT_FALSE(w.layer[2].v) << "full layers have no v_proj";
+  EXPECT_NE(w.layer[0].encoder_scalar, w.layer[0].decoder_scalar);
+  EXPECT_GT(w.parameters, 200000u);
+}
+
+TEST(Weights, a_missing_tensor_is_named) {
+  const auto r =
+      bind_bytes(edited("model.decoder.layers.1.mlp.up_proj.weight", "model.decoder.layers.1.mlp.up_pr_j.weight"));
+  ASSERT_FALSE(r);
+  EXPECT_EQ(r.error().code, ErrorCode::kModelFile);
+  EXPECT_THAT(r.error().message, HasSubstr("expected tensor model.decoder.layers.1.mlp.up_proj.weight, got none"));
+}
+
+TEST(Weights, a_wrong_shape_is_named_with_both_shapes) {
+  const std::string name = "\"model.decoder.layers.0.mlp.up_proj.weight\":{\"dtype\":\"BF16\",\"shape\":[";
+  const auto r = bind_bytes(edited(name + "96,64]", name + "64,96]"));
+  ASSERT_FALSE(r);
+  EXPECT_THAT(r.error().message, HasSubstr("up_proj.weight: expected shape [96, 64], got [64, 96]"));
+}
+
+TEST(Weights, an_integer_tensor_is_refused) {
+  const std::string name = "\"model.decoder.norm.weight\":{\"dtype\":\"";
+  const auto r = bind_bytes(edited(name + "BF16\"", name + "I16\" "));
+  if (!r) {
+    EXPECT_THAT(r.error().message, HasSubstr("model.decoder.norm.weight"));
+  } else {
+    ADD_FAILURE() << "I16 was accepted";
+  }
+}
+
+TEST(Weights, names_of_the_encoder_alone_are_accepted) {
+  std::string bytes = file_bytes(golden::folder() + "tiny-a/model.safetensors");
+  uint64_t length = 0;
+  std::memcpy(&length, bytes.data(), sizeof length);
+  std::string header = bytes.substr(8, length);
+  const std::string from = "model.decoder.layers.0.mlp.up_proj.weight";
+  header.replace(header.find(from), from.size(), "model.encoder.language_model.layers.0.mlp.up_proj.weight");
+  const uint64_t grown = header.size();
+  std::string rebuilt(8, '\0');
+  std::memcpy(rebuilt.data(), &grown, sizeof grown);
+  const auto r = bind_bytes(rebuilt + header + bytes.substr(8 + length));
+  EXPECT_TRUE(r) << r.error().message;
+}
+
+TEST(Weights, examination_lists_every_tensor_with_its_role) {
+  const TinyModel tiny = TinyModel::open("tiny-a");
+  const BindingReport report = examine_weights(tiny.checkpoint, tiny.model.config());
+  EXPECT_TRUE(report.missing.empty());
+  EXPECT_TRUE(report.problems.empty());
+  std::map<std::string, int> roles;
+  for (const TensorReport& t : report.tensors) ++roles[t.role];
+  EXPECT_GT(roles["model"], 70);
+  EXPECT_GT(roles["vision"], 10);
+  EXPECT_EQ(roles["unknown"], 0);
+}
+
+}  // namespace
+}  // namespace dgemma::model
