@@ -1,0 +1,87 @@
+// Engine: opens a model and hands out sessions. Implements dgemma/engine.h. Test: tests/engine/engine_test.cc.
+#include "dgemma/engine.h"
+
+#include <chrono>
+
+#include "base/format.h"
+#include "base/thread_pool.h"
+#include "dgemma/session.h"
+#include "engine/engine_state.h"
+#include "engine/model_source.h"
+#include "engine/public_text.h"
+#include "engine/session_state.h"
+#include "text/chat.h"
+
+namespace dgemma {
+namespace {
+
+constexpr int kMostThreads = 1024;
+
+Result<int> thread_count(int asked) {
+  if (asked == 0) return base::ThreadPool::default_threads();
+  if (asked < 1 || asked > kMostThreads)
+    return Unexpected(ErrorCode::kUsage, base::concat("threads: expected 1 to ", kMostThreads, ", got ", asked));
+  return asked;
+}
+
+Result<std::string> compute_mode(const std::string& asked) {
+  if (asked == "f32" || asked == "auto" || asked.empty()) return std::string("f32");
+  return Unexpected(ErrorCode::kUnsupported, "compute: expected f32 or auto, got " + base::quoted(asked));
+}
+
+}  // namespace
+
+Engine::Engine(std::shared_ptr<const EngineState> state) : state_(std::move(state)) {}
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+Engine::~Engine() = default;
+
+Result<Engine> Engine::open(const EngineOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  DG_TRY_ASSIGN(const int threads, thread_count(options.threads));
+  DG_TRY_ASSIGN(const std::string compute, compute_mode(options.compute));
+  DG_TRY_ASSIGN(const kernels::KernelTable* table, kernels::choose(options.kernels));
+  DG_TRY_ASSIGN(formats::Checkpoint checkpoint, formats::Checkpoint::open(options.model_path));
+  DG_TRY_ASSIGN(model::Config config, engine::read_config(checkpoint));
+  DG_TRY_ASSIGN(const auto found, engine::find_tokenizer(checkpoint));
+  DG_TRY_ASSIGN(const auto chat_template, engine::find_chat_template(checkpoint));
+  DG_TRY_ASSIGN(model::Weights weights, model::bind_weights(checkpoint, config, options.progress));
+
+  ModelInfo info;
+  info.path = options.model_path, info.architecture = "diffusion-gemma";
+  info.canvas_length = config.canvas_length, info.vocab_size = config.vocab;
+  info.context_length = config.context_length, info.layers = config.layers;
+  info.parameters = weights.parameters, info.weight_bytes = weights.resident_bytes;
+  info.eos_ids = engine::end_tokens(checkpoint, config, found);
+  info.bos_id = found ? found->tokenizer.bos_id() : config.bos_id;
+  info.has_tokenizer = found.has_value();
+  info.has_chat_template = chat_template && text::is_gemma4_template(chat_template->text);
+  info.threads = threads, info.kernels = table->name, info.compute = compute;
+
+  auto state = std::shared_ptr<EngineState>(
+      new EngineState{std::move(checkpoint), model::Model(std::move(config), std::move(weights)), nullptr, {}, {}, {}});
+  state->runner = std::make_unique<engine::SweepRunner>(state->model, *table, threads);
+  if (found) {
+    state->tokenizer = found->tokenizer;
+    state->public_tokenizer = engine::public_tokenizer(found->tokenizer);
+  }
+  info.load_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  state->info = std::move(info);
+  return Engine(std::move(state));
+}
+
+const ModelInfo& Engine::info() const { return state_->info; }
+
+const Tokenizer* Engine::tokenizer() const { return state_->public_tokenizer ? &*state_->public_tokenizer : nullptr; }
+
+Result<Session> Engine::new_session(const SessionOptions& options) const {
+  const model::Config& config = state_->model.config();
+  if (options.context < 0 || options.context > config.context_length)
+    return Unexpected(ErrorCode::kUsage,
+                      base::concat("context: expected 1 to ", config.context_length, " tokens, got ", options.context));
+  auto session = std::make_unique<SessionState>(state_, options.context == 0 ? config.context_length : options.context);
+  if (options.context != 0) DG_TRY(session->plan_memory(options.context));
+  return Session(std::move(session));
+}
+
+}  // namespace dgemma

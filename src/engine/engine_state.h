@@ -1,0 +1,25 @@
+// EngineState: what a loaded model is made of. Shared by its Engine and all its Sessions, immutable but for the runner.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "dgemma/engine.h"
+#include "dgemma/text.h"
+#include "engine/sweep_runner.h"
+#include "formats/checkpoint.h"
+#include "model/model.h"
+#include "text/tokenizer.h"
+
+namespace dgemma {
+
+struct EngineState {
+  formats::Checkpoint checkpoint;  // keeps the file mapped
+  model::Model model;
+  std::unique_ptr<engine::SweepRunner> runner;
+  std::optional<text::Tokenizer> tokenizer;
+  std::optional<Tokenizer> public_tokenizer;  // the same, as dgemma/text.h shows it
+  ModelInfo info;
+};
+
+}  // namespace dgemma

@@ -1,0 +1,124 @@
+// See model_source.h.
+#include "engine/model_source.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/format.h"
+#include "base/mapped_file.h"
+#include "formats/json.h"
+
+namespace dgemma::engine {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The largest tokenizer.json known is 33 MB.
+constexpr size_t kMostTokenizerBytes = size_t{256} << 20;
+constexpr size_t kMostTemplateBytes = size_t{4} << 20;
+
+bool exists(const std::string& path) {
+  std::error_code ignored;
+  return fs::is_regular_file(path, ignored);
+}
+
+std::string inside(const std::string& folder, const char* name) { return (fs::path(folder) / name).string(); }
+
+/// The text of a file that may be absent: "" then.
+Result<std::string> read_if_there(const std::string& path, size_t limit) {
+  if (!exists(path)) return std::string();
+  return base::read_text_file(path, limit);
+}
+
+Result<FoundTokenizer> tokenizer_from_json(const std::string& path) {
+  DG_TRY_ASSIGN(const base::MappedFile file, base::MappedFile::open(path));
+  if (file.bytes().size() > kMostTokenizerBytes)
+    return Unexpected(ErrorCode::kModelFile,
+                      base::concat(path, ": expected at most ", base::bytes_text(kMostTokenizerBytes), ", got ",
+                                   base::bytes_text(file.bytes().size())));
+  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  DG_TRY_ASSIGN(text::Tokenizer tokenizer, text::Tokenizer::from_json(text, path));
+  return FoundTokenizer{std::move(tokenizer), path};
+}
+
+Result<std::optional<FoundTokenizer>> tokenizer_from_gguf(const formats::GgufFile& file) {
+  if (file.find("tokenizer.ggml.tokens") == nullptr) return std::optional<FoundTokenizer>();
+  text::GgufTokenizerParts parts;
+  DG_TRY_ASSIGN(const std::string_view model, file.get<std::string_view>("tokenizer.ggml.model"));
+  DG_TRY_ASSIGN(const auto tokens, file.get<std::vector<std::string_view>>("tokenizer.ggml.tokens"));
+  DG_TRY_ASSIGN(const auto types, file.get_optional<std::vector<int32_t>>("tokenizer.ggml.token_type"));
+  DG_TRY_ASSIGN(const auto merges, file.get_optional<std::vector<std::string_view>>("tokenizer.ggml.merges"));
+  DG_TRY_ASSIGN(parts.bos_id, file.get_optional<int64_t>("tokenizer.ggml.bos_token_id"));
+  DG_TRY_ASSIGN(parts.unk_id, file.get_optional<int64_t>("tokenizer.ggml.unknown_token_id"));
+  DG_TRY_ASSIGN(const auto prefix, file.get_optional<bool>("tokenizer.ggml.add_space_prefix"));
+  parts.model = model;
+  parts.tokens = tokens;
+  if (types) parts.token_types = *types;
+  if (merges) parts.merges = *merges;
+  parts.add_space_prefix = prefix.value_or(false);
+  DG_TRY_ASSIGN(text::Tokenizer tokenizer, text::Tokenizer::from_gguf_parts(parts, file.path()));
+  return std::optional(FoundTokenizer{std::move(tokenizer), file.path()});
+}
+
+}  // namespace
+
+Result<model::Config> read_config(const formats::Checkpoint& checkpoint) {
+  if (checkpoint.gguf() != nullptr) return model::config_from_gguf(*checkpoint.gguf());
+  const std::string config_path = inside(checkpoint.folder(), "config.json");
+  const std::string generation_path = inside(checkpoint.folder(), "generation_config.json");
+  if (!exists(config_path))
+    return Unexpected(ErrorCode::kModelFile,
+                      config_path + ": expected the model's config.json beside its safetensors, got no such file");
+  DG_TRY_ASSIGN(const std::string config, base::read_text_file(config_path, formats::kMaxJsonBytes));
+  DG_TRY_ASSIGN(const std::string generation, read_if_there(generation_path, formats::kMaxJsonBytes));
+  return model::config_from_json(config, config_path, generation, generation_path);
+}
+
+Result<std::optional<FoundTokenizer>> find_tokenizer(const formats::Checkpoint& checkpoint) {
+  if (checkpoint.gguf() != nullptr) return tokenizer_from_gguf(*checkpoint.gguf());
+  const std::string path = inside(checkpoint.folder(), "tokenizer.json");
+  if (!exists(path)) return std::optional<FoundTokenizer>();
+  DG_TRY_ASSIGN(FoundTokenizer found, tokenizer_from_json(path));
+  return std::optional(std::move(found));
+}
+
+Result<FoundTokenizer> open_tokenizer(const std::string& path) {
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) return tokenizer_from_json(inside(path, "tokenizer.json"));
+  DG_TRY_ASSIGN(const base::MappedFile file, base::MappedFile::open(path));
+  if (!formats::looks_like_gguf(file.bytes())) return tokenizer_from_json(path);
+  DG_TRY_ASSIGN(const formats::GgufFile gguf, formats::GgufFile::open(path));
+  DG_TRY_ASSIGN(std::optional<FoundTokenizer> found, tokenizer_from_gguf(gguf));
+  if (!found) return Unexpected(ErrorCode::kModelFile, path + ": expected a tokenizer, got a GGUF file without one");
+  return std::move(*found);
+}
+
+Result<std::optional<FoundTemplate>> find_chat_template(const formats::Checkpoint& checkpoint) {
+  if (const formats::GgufFile* gguf = checkpoint.gguf()) {
+    DG_TRY_ASSIGN(const auto text, gguf->get_optional<std::string_view>("tokenizer.chat_template"));
+    if (!text) return std::optional<FoundTemplate>();
+    return std::optional(FoundTemplate{std::string(*text), "tokenizer.chat_template"});
+  }
+  const std::string own = inside(checkpoint.folder(), "chat_template.jinja");
+  DG_TRY_ASSIGN(std::string text, read_if_there(own, kMostTemplateBytes));
+  if (!text.empty()) return std::optional(FoundTemplate{std::move(text), own});
+  const std::string config_path = inside(checkpoint.folder(), "tokenizer_config.json");
+  if (!exists(config_path)) return std::optional<FoundTemplate>();
+  DG_TRY_ASSIGN(const nlohmann::json config, formats::read_json_file(config_path));
+  const auto field = config.is_object() ? config.find("chat_template") : config.end();
+  if (field == config.end() || !field->is_string()) return std::optional<FoundTemplate>();
+  return std::optional(FoundTemplate{field->get<std::string>(), config_path + " (chat_template)"});
+}
+
+std::vector<int32_t> end_tokens(const formats::Checkpoint& checkpoint, const model::Config& config,
+                                const std::optional<FoundTokenizer>& tokenizer) {
+  std::vector<int32_t> ids = config.eos_ids;
+  if (checkpoint.gguf() == nullptr || !tokenizer) return ids;
+  for (const char* name : {"<turn|>", "<|tool_response>"}) {
+    const int32_t id = tokenizer->tokenizer.id_of(name);
+    if (id >= 0 && std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
+  }
+  return ids;
+}
+
+}  // namespace dgemma::engine

@@ -1,0 +1,42 @@
+// ModelSource: a model on disk, opened but not bound: its files, config, tokenizer and chat template.
+//
+// What Engine::open, Tokenizer::open and inspect_model have in common. Test: tests/engine/engine_test.cc.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "formats/checkpoint.h"
+#include "model/config.h"
+#include "text/tokenizer.h"
+
+namespace dgemma::engine {
+
+/// A tokenizer and where it was found.
+struct FoundTokenizer {
+  text::Tokenizer tokenizer;
+  std::string path;
+};
+
+/// Reads config.json (and generation_config.json) beside safetensors, or GGUF metadata.
+/// Errors: kModelFile, kNotFound (no config.json), kIo.
+Result<model::Config> read_config(const formats::Checkpoint& checkpoint);
+
+/// tokenizer.json in a folder, or the tokenizer inside a GGUF; nullopt where there is none. Errors: kModelFile, kIo.
+Result<std::optional<FoundTokenizer>> find_tokenizer(const formats::Checkpoint& checkpoint);
+/// From a tokenizer.json, a folder or a .gguf. Errors: kNotFound, kIo, kModelFile.
+Result<FoundTokenizer> open_tokenizer(const std::string& path);
+
+/// The chat template: its text and where it was found.
+struct FoundTemplate {
+  std::string text;
+  std::string path;
+};
+/// chat_template.jinja, the field of tokenizer_config.json, or GGUF metadata; nullopt where there is none.
+Result<std::optional<FoundTemplate>> find_chat_template(const formats::Checkpoint& checkpoint);
+
+/// End tokens of the checkpoint; for GGUF with the chat format's own, which its one eos key cannot name.
+std::vector<int32_t> end_tokens(const formats::Checkpoint& checkpoint, const model::Config& config,
+                                const std::optional<FoundTokenizer>& tokenizer);
+
+}  // namespace dgemma::engine

@@ -1,0 +1,43 @@
+// Implements dgemma/text.h on the text room. Test: tests/engine/engine_test.cc.
+#include "engine/public_text.h"
+
+#include "engine/model_source.h"
+#include "text/chat.h"
+
+namespace dgemma {
+
+struct Tokenizer::Impl {
+  text::Tokenizer tokenizer;
+};
+
+Tokenizer::Tokenizer(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
+Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
+Tokenizer::~Tokenizer() = default;
+
+Tokenizer engine::public_tokenizer(const text::Tokenizer& tokenizer) {
+  return Tokenizer(std::make_shared<const Tokenizer::Impl>(Tokenizer::Impl{tokenizer}));
+}
+
+Result<Tokenizer> Tokenizer::open(const std::string& path) {
+  DG_TRY_ASSIGN(const engine::FoundTokenizer found, engine::open_tokenizer(path));
+  return engine::public_tokenizer(found.tokenizer);
+}
+
+std::vector<int32_t> Tokenizer::encode(std::string_view text) const { return impl_->tokenizer.encode(text); }
+std::vector<int32_t> Tokenizer::encode_plain(std::string_view text) const {
+  return impl_->tokenizer.encode_plain(text);
+}
+Result<std::string> Tokenizer::decode(std::span<const int32_t> ids, bool keep_control) const {
+  return impl_->tokenizer.decode(ids, keep_control ? text::ControlText::kKeep : text::ControlText::kDropSpecial);
+}
+std::string Tokenizer::piece(int32_t id) const { return impl_->tokenizer.piece(id); }
+int Tokenizer::vocab_size() const { return impl_->tokenizer.vocab_size(); }
+int32_t Tokenizer::bos_id() const { return impl_->tokenizer.bos_id(); }
+
+Result<std::string> render_chat(std::string_view request_json) {
+  DG_TRY_ASSIGN(const text::ChatRequest request, text::ChatRequest::parse(request_json));
+  return text::render_chat(request);
+}
+
+}  // namespace dgemma

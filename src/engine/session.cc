@@ -1,0 +1,214 @@
+// Session: the timeline of one conversation, its cache, and the answer loop around diffusion/.
+//
+// Implements dgemma/session.h. Test: tests/engine/session_test.cc.
+#include "dgemma/session.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <random>
+
+#include "base/format.h"
+#include "base/memory.h"
+#include "diffusion/canvas_loop.h"
+#include "engine/engine_state.h"
+#include "engine/model_denoiser.h"
+#include "engine/sampler_values.h"
+#include "engine/session_state.h"
+#include "text/chat.h"
+#include "text/detokenizer.h"
+
+namespace dgemma {
+namespace {
+
+Unexpected invalid(const std::string& message) { return {ErrorCode::kInvalidRequest, message}; }
+
+Result<void> check_ids(std::span<const int32_t> ids, int vocab, const char* what) {
+  for (size_t i = 0; i < ids.size(); ++i)
+    if (ids[i] < 0 || ids[i] >= vocab)
+      return invalid(base::concat(what, ": position ", i, ": expected an id from 0 to ", vocab - 1, ", got ", ids[i]));
+  return {};
+}
+
+uint64_t random_seed() {
+  std::random_device device;
+  return uint64_t{device()} << 32 | device();
+}
+
+/// Makes `running` true for its life, and the cancel flag fresh.
+class RunningMark {
+ public:
+  explicit RunningMark(SessionState& state) : state_(state) {
+    state_.cancel.store(false);
+    state_.running.store(true);
+  }
+  RunningMark(const RunningMark&) = delete;
+  RunningMark& operator=(const RunningMark&) = delete;
+  ~RunningMark() { state_.running.store(false); }
+
+ private:
+  SessionState& state_;
+};
+
+/// One answer while it is made.
+class AnswerRun {
+ public:
+  AnswerRun(SessionState& state, const EventCallback& on_event) : state_(state), on_event_(on_event) {
+    if (state.engine->tokenizer) detokenizer_.emplace(*state.engine->tokenizer, text::ControlText::kKeepMarkers);
+  }
+
+  Result<void> prepare(const GenerateOptions& options);
+  Result<Answer> run();
+
+ private:
+  void on_canvas(const diffusion::FinishedCanvas& canvas);
+  void emit(const Event& event) const {
+    if (on_event_) on_event_(event);
+  }
+
+  SessionState& state_;
+  const EventCallback& on_event_;
+  std::optional<text::Detokenizer> detokenizer_;
+  diffusion::LoopOptions loop_;
+  Answer answer_;
+};
+
+Result<void> AnswerRun::prepare(const GenerateOptions& options) {
+  const model::Config& config = state_.engine->model.config();
+  const auto prompt = static_cast<int>(state_.timeline.size());
+  if (prompt == 0) return invalid("prompt: expected at least one token, got none. Sync a prompt first");
+  DG_TRY_ASSIGN(loop_.sampler, engine::resolve_sampler(options.sampler, config.sampler));
+  loop_.canvas_length = config.canvas_length, loop_.vocab_size = config.vocab;
+  loop_.max_canvases = (state_.context - prompt) / config.canvas_length;
+  if (loop_.max_canvases < 1)
+    return Unexpected(
+        ErrorCode::kContextFull,
+        base::concat("context: expected room for a prompt of ", prompt, " tokens and a canvas of ",
+                     config.canvas_length, ", got ", state_.context, ". Shorten the prompt or give a larger context"));
+  const int64_t room = int64_t{loop_.max_canvases} * config.canvas_length;
+  if (options.max_new_tokens && *options.max_new_tokens < 1)
+    return invalid(base::concat("max_new_tokens: expected at least 1, got ", *options.max_new_tokens));
+  loop_.max_new_tokens =
+      static_cast<int>(std::min<int64_t>(options.max_new_tokens.value_or(static_cast<int>(room)), room));
+  loop_.eos_ids = options.eos_ids.value_or(state_.engine->info.eos_ids);
+  DG_TRY(check_ids(options.eos_ids.value_or(std::vector<int32_t>{}), config.vocab, "eos_ids"));
+  if (options.canvas_ids) {
+    if (options.canvas_ids->size() != static_cast<size_t>(config.canvas_length))
+      return invalid(
+          base::concat("canvas_ids: expected ", config.canvas_length, " ids, got ", options.canvas_ids->size()));
+    DG_TRY(check_ids(*options.canvas_ids, config.vocab, "canvas_ids"));
+    loop_.first_canvas = *options.canvas_ids;
+  }
+  loop_.seed = options.seed ? *options.seed : random_seed();
+  loop_.cancel = &state_.cancel;
+  answer_.seed = loop_.seed;
+  return state_.plan_memory(prompt + loop_.max_new_tokens);
+}
+
+void AnswerRun::on_canvas(const diffusion::FinishedCanvas& canvas) {
+  std::string piece;
+  if (detokenizer_) piece = detokenizer_->push(canvas.tokens);
+  answer_.text += piece;
+  emit(Committed{canvas.canvas, canvas.steps, canvas.converged, canvas.canvas_tokens, canvas.tokens, piece});
+}
+
+Result<Answer> AnswerRun::run() {
+  const auto start = std::chrono::steady_clock::now();
+  Finished& summary = answer_.summary;
+  summary.prompt_tokens = static_cast<int>(state_.timeline.size());
+  summary.cached_tokens = static_cast<int>(state_.cache.length());
+  emit(Started{state_.timeline, loop_.seed, loop_.canvas_length, loop_.vocab_size, loop_.eos_ids, loop_.first_canvas,
+               loop_.max_new_tokens, loop_.sampler});
+  engine::ModelDenoiser denoiser(*state_.engine->runner, state_.cache, state_.encoded, &state_.cancel, summary.timing);
+  diffusion::LoopResult loop;
+  loop.reason = FinishReason::kCancelled;
+  const std::span<const int32_t> rest = std::span<const int32_t>(state_.timeline).subspan(state_.encoded.size());
+  const Result<void> encoded = denoiser.encode_prompt(rest);
+  if (!encoded && encoded.error().code != ErrorCode::kCancelled) return Unexpected(encoded.error());
+  if (encoded) {
+    DG_TRY_ASSIGN(loop, diffusion::run_canvases(
+                            loop_, denoiser,
+                            {.on_step = [this](const CanvasDraft& draft) { emit(draft); },
+                             .on_canvas = [this](const diffusion::FinishedCanvas& canvas) { on_canvas(canvas); }}));
+  }
+  if (detokenizer_) answer_.text += detokenizer_->finish();
+  summary.reason = loop.reason;
+  summary.completion_tokens = static_cast<int>(loop.tokens.size());
+  summary.steps_per_canvas = std::move(loop.steps_per_canvas);
+  for (const int steps : summary.steps_per_canvas) summary.denoising_steps += steps;
+  if (summary.denoising_steps > 0)
+    summary.tokens_per_forward = static_cast<double>(summary.completion_tokens) / summary.denoising_steps;
+  summary.timing.total_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  state_.timeline.insert(state_.timeline.end(), loop.tokens.begin(), loop.tokens.end());
+  answer_.tokens = std::move(loop.tokens);
+  emit(summary);
+  return std::move(answer_);
+}
+
+}  // namespace
+
+Result<void> SessionState::plan_memory(int64_t positions) const {
+  const uint64_t planned = model::KvCache::planned_bytes(engine->model.config(), positions);
+  const uint64_t taken = cache.bytes();
+  const uint64_t available = base::available_memory_bytes();
+  if (planned <= taken || planned - taken <= available) return {};
+  return Unexpected(ErrorCode::kOutOfMemory,
+                    base::concat("context: the cache of ", positions, " tokens takes ", base::bytes_text(planned),
+                                 " of memory, ", base::bytes_text(available), " are available. Ask for fewer tokens"));
+}
+
+const char* finish_reason_name(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kStop:
+      return "stop";
+    case FinishReason::kLength:
+      return "length";
+    case FinishReason::kCancelled:
+      return "cancelled";
+  }
+  return "unknown";
+}
+
+Session::Session(std::unique_ptr<SessionState> state) : state_(std::move(state)) {}
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+Session::~Session() = default;
+
+Result<void> Session::sync_tokens(std::span<const int32_t> ids) {
+  const model::Config& config = state_->engine->model.config();
+  if (ids.empty()) return invalid("prompt: expected at least one token, got none");
+  DG_TRY(check_ids(ids, config.vocab, "prompt"));
+  if (static_cast<int64_t>(ids.size()) + config.canvas_length > state_->context)
+    return Unexpected(ErrorCode::kContextFull,
+                      base::concat("prompt: expected at most ", std::max(0, state_->context - config.canvas_length),
+                                   " tokens beside a canvas of ", config.canvas_length, " in a context of ",
+                                   state_->context, ", got ", ids.size(), ". Shorten it or give a larger context"));
+  const auto same = std::mismatch(ids.begin(), ids.end(), state_->encoded.begin(), state_->encoded.end());
+  const int64_t kept = state_->cache.truncate(same.first - ids.begin());
+  state_->encoded.resize(static_cast<size_t>(kept));
+  state_->timeline.assign(ids.begin(), ids.end());
+  return {};
+}
+
+Result<void> Session::sync_chat(std::string_view request_json) {
+  if (!state_->engine->tokenizer)
+    return Unexpected(ErrorCode::kUnsupported, "the model has no tokenizer: give token ids instead of text");
+  DG_TRY_ASSIGN(const text::ChatRequest request, text::ChatRequest::parse(request_json));
+  DG_TRY_ASSIGN(const std::vector<int32_t> ids, text::encode_chat(request, *state_->engine->tokenizer));
+  return sync_tokens(ids);
+}
+
+std::span<const int32_t> Session::tokens() const { return state_->timeline; }
+
+Result<Answer> Session::generate(const GenerateOptions& options, const EventCallback& on_event) {
+  const RunningMark mark(*state_);
+  AnswerRun run(*state_, on_event);
+  DG_TRY(run.prepare(options));
+  return run.run();
+}
+
+void Session::cancel() {
+  if (state_->running.load()) state_->cancel.store(true);
+}
+
+}  // namespace dgemma

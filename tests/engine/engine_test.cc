@@ -1,0 +1,101 @@
+#include "dgemma/engine.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "dgemma/inspect.h"
+#include "golden.h"
+
+namespace dgemma {
+namespace {
+
+using testing::HasSubstr;
+
+std::string open_error(EngineOptions options) {
+  const auto r = Engine::open(options);
+  return r ? std::string("opened") : r.error().message;
+}
+
+EngineOptions tiny() {
+  EngineOptions o;
+  o.model_path = golden::folder() + "tiny-a";
+  return o;
+}
+
+TEST(Engine, tells_what_it_loaded) {
+  EngineOptions o = tiny();
+  uint64_t last = 0, total = 0;
+  o.progress = [&](const LoadProgress& p) {
+    EXPECT_GE(p.done_bytes, last);
+    last = p.done_bytes, total = p.total_bytes;
+  };
+  const auto engine = Engine::open(o);
+  ASSERT_TRUE(engine) << engine.error().message;
+  EXPECT_EQ(engine->info().canvas_length, 16);
+  EXPECT_EQ(engine->info().vocab_size, 512);
+  EXPECT_EQ(engine->info().layers, 3);
+  EXPECT_FALSE(engine->info().has_tokenizer);
+  EXPECT_GT(last, 400000u);
+  EXPECT_EQ(last, total);
+}
+
+TEST(Engine, refuses_options_that_cannot_be_used) {
+  EngineOptions o = tiny();
+  o.threads = -1;
+  EXPECT_THAT(open_error(o), HasSubstr("threads: expected 1 to 1024, got -1"));
+  o = tiny(), o.kernels = "quantum";
+  EXPECT_THAT(open_error(o), HasSubstr("scalar"));
+  o = tiny(), o.compute = "f8";
+  EXPECT_THAT(open_error(o), HasSubstr("compute: expected"));
+  o.model_path = "/nonexistent";
+  o.compute = "f32";
+  EXPECT_THAT(open_error(o), HasSubstr("/nonexistent"));
+}
+
+TEST(Engine, a_folder_without_config_is_named) {
+  const std::string folder = testing::TempDir() + "/no_config";
+  std::filesystem::create_directories(folder);
+  std::filesystem::copy_file(golden::folder() + "tiny-a/model.safetensors", folder + "/model.safetensors",
+                             std::filesystem::copy_options::overwrite_existing);
+  EngineOptions o;
+  o.model_path = folder;
+  EXPECT_THAT(open_error(o), HasSubstr("config.json"));
+}
+
+TEST(InspectModel, lists_config_tensors_and_nothing_missing) {
+  for (const char* suffix : {"tiny-a", "tiny-a.gguf"}) {
+    const auto report = inspect_model(golden::folder() + suffix);
+    ASSERT_TRUE(report) << report.error().message;
+    EXPECT_TRUE(report->missing.empty());
+    EXPECT_TRUE(report->problems.empty());
+    EXPECT_GT(report->tensors.size(), 60u);
+    EXPECT_GT(report->config.size(), 15u);
+    EXPECT_GT(report->parameters, 200000u);
+  }
+}
+
+TEST(InspectModel, says_what_is_missing_without_failing) {
+  const std::string folder = testing::TempDir() + "/other_config";
+  std::filesystem::create_directories(folder);
+  std::filesystem::copy_file(golden::folder() + "tiny-b/model.safetensors", folder + "/model.safetensors",
+                             std::filesystem::copy_options::overwrite_existing);
+  std::filesystem::copy_file(golden::folder() + "tiny-a/config.json", folder + "/config.json",
+                             std::filesystem::copy_options::overwrite_existing);
+  const auto report = inspect_model(folder);
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_FALSE(report->problems.empty());
+}
+
+TEST(InspectMachine, knows_its_kernels) {
+  const MachineReport m = inspect_machine();
+  ASSERT_FALSE(m.kernels.empty());
+  EXPECT_EQ(m.kernels.front(), "scalar");
+  EXPECT_GT(m.memory_bytes, 0u);
+  EXPECT_GE(m.threads, 1);
+}
+
+}  // namespace
+}  // namespace dgemma

@@ -1,0 +1,99 @@
+// Whole trajectories against transformers: every token of every step of every canvas, from safetensors and from GGUF,
+// with one and with two threads. Says the first canvas, step, field and row that differ.
+#include <gtest/gtest.h>
+
+#include "dgemma/engine.h"
+#include "dgemma/session.h"
+#include "dgemma/trace.h"
+#include "golden.h"
+
+namespace dgemma {
+namespace {
+
+using nlohmann::json;
+
+struct Variant {
+  golden::Case golden;
+  std::string suffix;  // "" safetensors, ".gguf"
+  int threads;
+  friend void PrintTo(const Variant& v, std::ostream* out) {
+    *out << v.golden.model << "/" << v.golden.name << v.suffix << " threads " << v.threads;
+  }
+};
+
+std::vector<Variant> variants() {
+  std::vector<Variant> all;
+  for (const golden::Case& c : golden::cases())
+    for (const char* suffix : {"", ".gguf"})
+      for (const int threads : {1, 2}) all.push_back({c, suffix, threads});
+  return all;
+}
+
+GenerateOptions options_of(const json& start) {
+  GenerateOptions o;
+  const json& s = start["options"];
+  o.seed = start["seed"].get<uint64_t>();
+  o.max_new_tokens = s["max_new_tokens"].get<int>();
+  o.sampler.max_denoising_steps = s["max_denoising_steps"].get<int>();
+  o.sampler.t_min = s["t_min"].get<double>();
+  o.sampler.t_max = s["t_max"].get<double>();
+  o.sampler.entropy_bound = s["entropy_bound"].get<double>();
+  o.sampler.stability_threshold = s["stability_threshold"].get<int>();
+  o.sampler.confidence_threshold = s["confidence_threshold"].get<double>();
+  o.eos_ids = start["eos_ids"].get<std::vector<int32_t>>();
+  if (!start["canvas_ids"].is_null()) o.canvas_ids = start["canvas_ids"].get<std::vector<int32_t>>();
+  return o;
+}
+
+/// Compares one line with the recorded one, field by field and row by row.
+void expect_line(const json& got, const json& recorded, const std::string& where) {
+  for (const char* field : {"input", "best", "sample", "accepted", "next", "tokens"}) {
+    if (!recorded.contains(field)) continue;
+    ASSERT_EQ(got[field].size(), recorded[field].size()) << where << " " << field;
+    for (size_t row = 0; row < recorded[field].size(); ++row)
+      ASSERT_EQ(got[field][row], recorded[field][row]) << where << ": first difference in " << field << ", row " << row;
+  }
+  for (const char* field : {"entropy", "best_logprob"}) {
+    if (!recorded.contains(field)) continue;
+    for (size_t row = 0; row < recorded[field].size(); ++row)
+      ASSERT_NEAR(got[field][row].get<double>(), recorded[field][row].get<double>(), 1e-3)
+          << where << ": first difference in " << field << ", row " << row;
+  }
+  for (const char* field : {"type", "canvas", "step", "steps", "committed", "reason", "finish_reason"})
+    if (recorded.contains(field)) {
+      ASSERT_EQ(got[field], recorded[field]) << where << " " << field;
+    }
+}
+
+class Golden : public testing::TestWithParam<Variant> {};
+
+TEST_P(Golden, trajectory_is_reproduced_token_for_token) {
+  const Variant v = GetParam();
+  const auto recorded = golden::trace(v.golden);
+  const auto engine = Engine::open({.model_path = golden::folder() + v.golden.model + v.suffix,
+                                    .threads = v.threads,
+                                    .kernels = {},
+                                    .compute = "f32",
+                                    .progress = {}});
+  ASSERT_TRUE(engine) << engine.error().message;
+  auto session = engine->new_session({});
+  ASSERT_TRUE(session);
+  ASSERT_TRUE(session->sync_tokens(recorded[0]["prompt_ids"].get<std::vector<int32_t>>()));
+  const std::string path =
+      testing::TempDir() + "/" + v.golden.model + v.golden.name + v.suffix + std::to_string(v.threads) + ".trace.jsonl";
+  auto trace = TraceWriter::open(path);
+  ASSERT_TRUE(trace);
+  const auto answer = session->generate(options_of(recorded[0]), [&](const Event& event) { trace->on_event(event); });
+  ASSERT_TRUE(answer) << answer.error().message;
+  ASSERT_TRUE(trace->finish());
+  const auto got = golden::read_trace(path);
+  for (size_t i = 1; i < std::min(got.size(), recorded.size()); ++i)
+    ASSERT_NO_FATAL_FAILURE(expect_line(got[i], recorded[i], "line " + std::to_string(i)));
+  EXPECT_EQ(got.size(), recorded.size());
+  EXPECT_EQ(json(answer->tokens), recorded.back()["tokens"]);
+}
+
+INSTANTIATE_TEST_SUITE_P(Transformers, Golden, testing::ValuesIn(variants()));
+
+}  // namespace
+}  // namespace dgemma

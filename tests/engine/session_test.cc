@@ -1,0 +1,172 @@
+// What a session promises: the cache is reused up to the first token that differs and never changes an answer; cancel;
+// limits; clear errors.
+#include "dgemma/session.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "dgemma/engine.h"
+#include "golden.h"
+
+namespace dgemma {
+namespace {
+
+using testing::HasSubstr;
+
+Engine open_tiny(const std::string& name = "tiny-a") {
+  auto engine = Engine::open(
+      {.model_path = golden::folder() + name, .threads = 2, .kernels = {}, .compute = "f32", .progress = {}});
+  EXPECT_TRUE(engine) << engine.error().message;
+  return std::move(*engine);
+}
+
+std::vector<int32_t> ids(size_t count, int32_t start) {
+  std::vector<int32_t> list(count);
+  for (size_t i = 0; i < count; ++i) list[i] = static_cast<int32_t>((static_cast<size_t>(start) + 31 * i) % 500 + 3);
+  return list;
+}
+
+GenerateOptions quick(int tokens = 32) {
+  GenerateOptions o;
+  o.seed = 3, o.max_new_tokens = tokens, o.eos_ids = std::vector<int32_t>{};
+  o.sampler.max_denoising_steps = 4;
+  return o;
+}
+
+TEST(Session, a_second_turn_reuses_the_cache_and_answers_as_a_fresh_session_does) {
+  const Engine engine = open_tiny();
+  Session session = engine.new_session({}).value();
+  ASSERT_TRUE(session.sync_tokens(ids(40, 1)));
+  const Answer first = session.generate(quick()).value();
+  std::vector<int32_t> next = ids(40, 1);
+  next.insert(next.end(), first.tokens.begin(), first.tokens.begin() + 20);  // the answer, rendered anew and shorter
+  for (const int32_t id : ids(9, 77)) next.push_back(id);
+  ASSERT_TRUE(session.sync_tokens(next));
+  const Answer second = session.generate(quick()).value();
+  EXPECT_GE(second.summary.cached_tokens, 56) << "the prompt and the first canvas were in the cache";
+
+  Session fresh = engine.new_session({}).value();
+  ASSERT_TRUE(fresh.sync_tokens(next));
+  const Answer expected = fresh.generate(quick()).value();
+  EXPECT_EQ(expected.summary.cached_tokens, 0);
+  EXPECT_EQ(second.tokens, expected.tokens);
+}
+
+TEST(Session, goes_on_after_an_answer_without_a_new_sync) {
+  const Engine engine = open_tiny();
+  Session session = engine.new_session({}).value();
+  ASSERT_TRUE(session.sync_tokens(ids(10, 1)));
+  const Answer first = session.generate(quick(16)).value();
+  EXPECT_EQ(session.tokens().size(), 26u);
+  ASSERT_TRUE(session.generate(quick(16)));
+  EXPECT_EQ(session.tokens().size(), 42u);
+}
+
+TEST(Session, the_same_seed_gives_the_same_answer_and_another_seed_another) {
+  const Engine engine = open_tiny();
+  const auto answer = [&](uint64_t seed) {
+    Session session = engine.new_session({}).value();
+    EXPECT_TRUE(session.sync_tokens(ids(12, 5)));
+    GenerateOptions o = quick();
+    o.seed = seed;
+    return session.generate(o).value().tokens;
+  };
+  EXPECT_EQ(answer(1), answer(1));
+  EXPECT_NE(answer(1), answer(2));
+}
+
+TEST(Session, sessions_on_several_threads_do_not_change_each_other) {
+  const Engine engine = open_tiny();
+  const auto answer = [&](int32_t start) {
+    Session session = engine.new_session({}).value();
+    EXPECT_TRUE(session.sync_tokens(ids(25, start)));
+    return session.generate(quick()).value().tokens;
+  };
+  const auto a = answer(1), b = answer(50), c = answer(99);
+  std::vector<std::vector<int32_t>> got(3);
+  std::vector<std::thread> users;
+  for (size_t i = 0; i < 3; ++i) users.emplace_back([&, i] { got[i] = answer(std::vector<int32_t>{1, 50, 99}[i]); });
+  for (std::thread& user : users) user.join();
+  EXPECT_EQ(got, (std::vector<std::vector<int32_t>>{a, b, c}));
+}
+
+TEST(Session, cancel_from_another_thread_ends_the_answer_and_keeps_what_was_committed) {
+  const Engine engine = open_tiny();
+  Session session = engine.new_session({}).value();
+  ASSERT_TRUE(session.sync_tokens(ids(12, 5)));
+  GenerateOptions o = quick(900);
+  std::thread stopper;
+  const Answer answer =
+      session
+          .generate(o,
+                    [&](const Event& event) {
+                      if (const auto* done = std::get_if<Committed>(&event); done != nullptr && done->canvas == 1)
+                        stopper = std::thread([&] { session.cancel(); });
+                    })
+          .value();
+  stopper.join();
+  EXPECT_EQ(answer.summary.reason, FinishReason::kCancelled);
+  EXPECT_GE(answer.tokens.size(), 32u);
+  EXPECT_LT(answer.tokens.size(), 900u);
+  EXPECT_EQ(session.tokens().size(), 12 + answer.tokens.size());
+  ASSERT_TRUE(session.generate(quick(16))) << "a cancelled session can go on";
+}
+
+TEST(Session, events_come_in_order_and_end_with_finished) {
+  const Engine engine = open_tiny();
+  Session session = engine.new_session({}).value();
+  ASSERT_TRUE(session.sync_tokens(ids(12, 5)));
+  std::string order;
+  const Answer answer =
+      session.generate(quick(32), [&](const Event& event) { order += "sdcf"[event.index()]; }).value();
+  EXPECT_EQ(order, "sddddcddddcf");
+  EXPECT_EQ(answer.summary.denoising_steps, 8);
+  EXPECT_DOUBLE_EQ(answer.summary.tokens_per_forward, 4.0);
+}
+
+TEST(Session, without_a_limit_it_answers_until_the_context_is_full) {
+  const Engine engine = open_tiny();
+  Session session = engine.new_session({.context = 100}).value();
+  ASSERT_TRUE(session.sync_tokens(ids(30, 5)));
+  GenerateOptions o = quick();
+  o.max_new_tokens.reset();
+  const Answer answer = session.generate(o).value();
+  EXPECT_EQ(answer.tokens.size(), 64u) << "four canvases of 16 fit behind 30 tokens in 100";
+  EXPECT_EQ(answer.summary.reason, FinishReason::kLength);
+}
+
+TEST(Session, bad_requests_get_an_error_with_the_field_and_the_limits) {
+  const Engine engine = open_tiny();
+  Session session = engine.new_session({.context = 64}).value();
+  const auto sync = [&](const std::vector<int32_t>& list) {
+    const auto r = session.sync_tokens(list);
+    return r ? std::string("accepted") : r.error().message;
+  };
+  EXPECT_THAT(sync({}), HasSubstr("prompt: expected at least one token"));
+  EXPECT_THAT(sync({5, 512}), HasSubstr("prompt: position 1: expected an id from 0 to 511, got 512"));
+  EXPECT_THAT(sync({-1}), HasSubstr("got -1"));
+  EXPECT_THAT(sync(ids(49, 1)), HasSubstr("prompt: expected at most 48 tokens"));
+  EXPECT_EQ(sync(ids(48, 1)), "accepted");
+
+  const auto generate = [&](auto change) {
+    GenerateOptions o = quick(1);
+    change(o);
+    const auto r = session.generate(o);
+    return r ? std::string("accepted") : r.error().message;
+  };
+  EXPECT_THAT(generate([](GenerateOptions& o) { o.canvas_ids = ids(15, 1); }),
+              HasSubstr("canvas_ids: expected 16 ids, got 15"));
+  EXPECT_THAT(generate([](GenerateOptions& o) { o.canvas_ids = std::vector<int32_t>(16, 512); }),
+              HasSubstr("canvas_ids: position 0"));
+  EXPECT_THAT(generate([](GenerateOptions& o) { o.eos_ids = std::vector<int32_t>{-4}; }), HasSubstr("eos_ids"));
+  EXPECT_THAT(generate([](GenerateOptions& o) { o.max_new_tokens = 0; }), HasSubstr("max_new_tokens"));
+  EXPECT_THAT(generate([](GenerateOptions& o) { o.sampler.t_min = -1; }), HasSubstr("t_min"));
+  EXPECT_EQ(generate([](GenerateOptions&) {}), "accepted");
+  EXPECT_FALSE(engine.new_session({.context = 1025}));
+  EXPECT_FALSE(session.sync_chat("{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}]}")) << "no tokenizer";
+}
+
+}  // namespace
+}  // namespace dgemma
