@@ -35,6 +35,25 @@ std::string Tokenizer::piece(int32_t id) const { return impl_->tokenizer.piece(i
 int Tokenizer::vocab_size() const { return impl_->tokenizer.vocab_size(); }
 int32_t Tokenizer::bos_id() const { return impl_->tokenizer.bos_id(); }
 
+AnswerParts split_answer(std::string_view text) {
+  constexpr std::string_view kOpen = "<|channel>", kClose = "<channel|>";
+  AnswerParts parts;
+  while (true) {
+    const size_t open = text.find(kOpen);
+    parts.content += text.substr(0, open);
+    if (open == std::string_view::npos) return parts;
+    text.remove_prefix(open + kOpen.size());
+    const size_t close = text.find(kClose);
+    std::string_view channel = text.substr(0, close);
+    const size_t header = channel.find('\n');  // "thought", the channel's name
+    channel.remove_prefix(header == std::string_view::npos ? channel.size() : header + 1);
+    if (close != std::string_view::npos && channel.ends_with('\n')) channel.remove_suffix(1);
+    parts.reasoning += channel;
+    if (close == std::string_view::npos) return parts;
+    text.remove_prefix(close + kClose.size());
+  }
+}
+
 Result<std::string> render_chat(std::string_view request_json) {
   DG_TRY_ASSIGN(const text::ChatRequest request, text::ChatRequest::parse(request_json));
   return text::render_chat(request);

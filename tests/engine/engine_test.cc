@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "dgemma/inspect.h"
+#include "dgemma/text.h"
 #include "golden.h"
 
 namespace dgemma {
@@ -87,6 +88,15 @@ TEST(InspectModel, says_what_is_missing_without_failing) {
   const auto report = inspect_model(folder);
   ASSERT_TRUE(report) << report.error().message;
   EXPECT_FALSE(report->problems.empty());
+}
+
+TEST(SplitAnswer, takes_the_thought_channel_apart_from_the_answer) {
+  const AnswerParts closed = split_answer("<|channel>thought\nhm, 2\n<channel|>Two.");
+  EXPECT_EQ(closed.content, "Two.");
+  EXPECT_EQ(closed.reasoning, "hm, 2");
+  EXPECT_EQ(split_answer("<|channel>thought\nhm").reasoning, "hm");
+  EXPECT_EQ(split_answer("<|channel>tho").reasoning, "");
+  EXPECT_EQ(split_answer("plain <channel|>").content, "plain <channel|>");
 }
 
 TEST(InspectMachine, knows_its_kernels) {
