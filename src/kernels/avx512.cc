@@ -1,10 +1,13 @@
 // The kernels for AVX-512 (F, BW, DQ, VL): a register holds one feature of 16 tokens. See lanes.inc.
 #include <immintrin.h>
 
+// The maskz forms compile to the plain instructions; GCC 12 warns of its own headers with the plain forms.
 #define DG_WIDTH 16
 #define DG_SET1(s) _mm512_set1_ps(s)
 #define DG_FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
-#define DG_SQRT(a) _mm512_maskz_sqrt_ps(0xffff, a)  // GCC 12 warns inside the plain form
+#define DG_SQRT(a) _mm512_maskz_sqrt_ps(0xffff, a)
+#define DG_LOW_DOUBLES(a) _mm512_maskz_cvtps_pd(0xff, _mm512_maskz_extractf32x8_ps(0xff, a, 0))
+#define DG_HIGH_DOUBLES(a) _mm512_maskz_cvtps_pd(0xff, _mm512_maskz_extractf32x8_ps(0xff, a, 1))
 #define DG_MAX_BLOCKS 4
 #define DG_ROWS_1 12  // sums: 12, 24, 24, 24 of 32 registers; 8 hide the latency of two multipliers
 #define DG_ROWS_2 12

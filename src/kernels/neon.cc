@@ -5,6 +5,8 @@
 #define DG_SET1(s) vdupq_n_f32(s)
 #define DG_FMA(a, b, c) vfmaq_f32(c, a, b)
 #define DG_SQRT(a) vsqrtq_f32(a)
+#define DG_LOW_DOUBLES(a) vcvt_f64_f32(vget_low_f32(a))
+#define DG_HIGH_DOUBLES(a) vcvt_high_f64_f32(a)
 #define DG_MAX_BLOCKS 1
 #define DG_ROWS_1 6  // 24 sums, 4 of x, a weight: 29 of 32 registers
 #define DG_NAME "neon"

@@ -2,7 +2,8 @@
 //
 // Every kernel is single-threaded, allocates nothing and cannot fail; shapes are checked above, in ops. All activations
 // are in lane blocks (tensor/blocks.h): [blocks, features, 16] f32, 64-byte aligned, a block `..._stride` floats (a
-// multiple of 16) after the one before. Weights lie where the file put them: any address that suits their type.
+// multiple of 16) after the one before. Weights lie where the file put them: any address that suits their type; so may
+// scale, rescale, tile_sum, cos and sin.
 // The value for one row depends on that row only, and a sum over features runs in ascending order in one accumulator
 // per row: tables that fuse multiply and add (avx2, avx512, neon) agree bit for bit, scalar and sse2 round twice and
 // may differ in the last bits. A table takes what it lacks from the one below (a partial port is right). Nothing but
@@ -57,7 +58,8 @@ struct KernelTable {
   /// replaces z[i][lane] by exp(z - new max), updates stats, and gives in rescale[lane] the factor exp(old max - new
   /// max) for what was summed before. z = -inf is a key that this lane does not see (every tile has one that it sees,
   /// or the lane's max stays -inf: then z becomes 0 and rescale 1). tile_sum[lane] (or null): sum of this tile's new
-  /// values.
+  /// values. Sums run in f32 over 8 logits in ascending order, then in double; exp(x) is 0 for x < -87; a NaN logit is
+  /// never the largest and makes its lane's sums NaN.
   void (*softmax_tile)(float* z, size_t count, int32_t first, SoftmaxLanes* stats, float* rescale, double* tile_sum);
   /// out[d][lane] = src[offset[lane] + 16 d]: gathers 16 rows out of lane blocks (offset in floats, < 2^31).
   void (*gather_rows)(const float* src, const int32_t* offset, float* out, size_t features);
