@@ -1,4 +1,7 @@
-// The kernels for AVX2 with FMA: registers of 8 floats. See lanes.inc.
+// The kernels for AVX2 with FMA: registers of 8 floats.
+//
+// Only the instruction set is here; the kernels are in lanes.inc. No standard library in this file: it is built with -m
+// flags. Tests: tests/kernels/*, which run every table.
 #include <immintrin.h>
 
 #define DG_WIDTH 8

@@ -1,4 +1,7 @@
-// The kernels for AVX-512 (F, BW, DQ, VL): a register holds one feature of 16 tokens. See lanes.inc.
+// The kernels for AVX-512 (F, BW, DQ, VL): a register holds one feature of 16 tokens.
+//
+// Only the instruction set is here; the kernels are in lanes.inc. No standard library in this file: it is built with -m
+// flags. Tests: tests/kernels/*, which run every table.
 #include <immintrin.h>
 
 // The maskz forms compile to the plain instructions; GCC 12 warns of its own headers with the plain forms.

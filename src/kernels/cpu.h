@@ -1,4 +1,6 @@
-// What the processor can do and the operating system lets us use. Detected once; see cpu.cc.
+// What the processor can do and the operating system lets us use.
+//
+// Detected once, in cpu.cc; which table needs what stands in dispatch.cc. Test: tests/kernels/dispatch_test.cc.
 #pragma once
 
 #include <string>

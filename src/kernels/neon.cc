@@ -1,4 +1,8 @@
-// The kernels for AArch64: registers of 4 floats, 32 of them. See lanes.inc.
+// The kernels for AArch64: registers of 4 floats, 32 of them.
+//
+// Only the instruction set is here; the kernels are in lanes.inc. No standard library in this file either: it is
+// written like the files that are built with -m flags. Tests: tests/kernels/*, which run every table;
+// scripts/test-aarch64.
 #include <arm_neon.h>
 
 #define DG_WIDTH 4

@@ -1,4 +1,7 @@
-// The kernels for any x86-64 processor: registers of 4 floats, no fused multiply-add. See lanes.inc.
+// The kernels for any x86-64 processor: registers of 4 floats, no fused multiply-add.
+//
+// Only the instruction set is here; the kernels are in lanes.inc. No standard library in this file either: it is
+// included in the same way as for the others. Tests: tests/kernels/*, which run every table.
 #include <emmintrin.h>
 
 #define DG_WIDTH 4
