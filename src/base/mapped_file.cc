@@ -35,21 +35,24 @@ Unexpected system_error(const std::string& path, const char* what) {
 struct OpenFile {
   Descriptor descriptor;
   size_t size;
+  bool regular;  // has bytes that can be mapped: no pipe, no device
 };
 
-Result<OpenFile> open_regular(const std::string& path) {
-  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+/// `flags` beyond reading: O_NONBLOCK does not wait for the other end of a pipe.
+Result<OpenFile> open_file(const std::string& path, int flags) {
+  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags));
   if (file.fd < 0) return system_error(path, "cannot open the file");
   struct stat info {};
   if (::fstat(file.fd, &info) != 0) return system_error(path, "cannot look at the file");
   if (S_ISDIR(info.st_mode)) return Unexpected(ErrorCode::kIo, path + ": expected a file, got a folder");
-  return OpenFile{std::move(file), static_cast<size_t>(info.st_size)};
+  return OpenFile{std::move(file), static_cast<size_t>(info.st_size), S_ISREG(info.st_mode)};
 }
 
 }  // namespace
 
 Result<MappedFile> MappedFile::open(const std::string& path) {
-  DG_TRY_ASSIGN(OpenFile file, open_regular(path));
+  DG_TRY_ASSIGN(OpenFile file, open_file(path, O_NONBLOCK));
+  if (!file.regular) return Unexpected(ErrorCode::kIo, path + ": expected a file, got a pipe or a device");
   if (file.size == 0) return MappedFile(path, nullptr, 0);
   void* data = ::mmap(nullptr, file.size, PROT_READ, MAP_SHARED, file.descriptor.fd, 0);
   if (data == MAP_FAILED) return system_error(path, "cannot map the file into memory");
@@ -74,7 +77,7 @@ MappedFile::~MappedFile() {
 }
 
 Result<std::string> read_text_file(const std::string& path, size_t limit) {
-  DG_TRY_ASSIGN(OpenFile file, open_regular(path));
+  DG_TRY_ASSIGN(OpenFile file, open_file(path, 0));
   std::string text;
   char buffer[1 << 16];
   while (true) {  // not by the size that fstat gave: pipes and /proc have none

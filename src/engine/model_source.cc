@@ -113,11 +113,15 @@ Result<std::optional<FoundTemplate>> find_chat_template(const formats::Checkpoin
 std::vector<int32_t> end_tokens(const formats::Checkpoint& checkpoint, const model::Config& config,
                                 const std::optional<FoundTokenizer>& tokenizer) {
   std::vector<int32_t> ids = config.eos_ids;
-  if (checkpoint.gguf() == nullptr || !tokenizer) return ids;
-  for (const char* name : {"<turn|>", "<|tool_response>"}) {
-    const int32_t id = tokenizer->tokenizer.id_of(name);
-    if (id >= 0 && std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
-  }
+  if (checkpoint.gguf() == nullptr) return ids;
+  const auto add = [&](int64_t id) {
+    const auto end = static_cast<int32_t>(id);
+    if (id >= 0 && id < config.vocab && std::find(ids.begin(), ids.end(), end) == ids.end()) ids.push_back(end);
+  };
+  const formats::GgufValue* end_of_turn = checkpoint.gguf()->find("tokenizer.ggml.eot_token_id");
+  if (end_of_turn != nullptr) add(end_of_turn->integer().value_or(-1));
+  if (!tokenizer) return ids;
+  for (const char* name : {"<turn|>", "<|tool_response>"}) add(tokenizer->tokenizer.id_of(name));
   return ids;
 }
 

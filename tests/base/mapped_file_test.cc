@@ -1,6 +1,8 @@
 #include "base/mapped_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -32,6 +34,14 @@ TEST(MappedFile, says_what_is_wrong_with_a_path) {
   const auto folder = MappedFile::open("/tmp");
   ASSERT_FALSE(folder);
   EXPECT_NE(folder.error().message.find("/tmp: expected a file, got a folder"), std::string::npos);
+}
+
+TEST(MappedFile, refuses_a_pipe_without_waiting_for_its_other_end) {
+  const std::string path = testing::TempDir() + "/pipe";
+  unlink(path.c_str());
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  EXPECT_EQ(MappedFile::open(path).error().code, ErrorCode::kIo);
+  EXPECT_EQ(MappedFile::open("/dev/null").error().code, ErrorCode::kIo);
 }
 
 TEST(ReadTextFile, reads_all_and_refuses_more_than_the_limit) {
