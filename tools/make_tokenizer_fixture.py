@@ -9,7 +9,7 @@ the PyPI package `tokenizers`; tokenizer_variants.jsonl holds whole little token
     python3 tools/make_tokenizer_fixture.py gemma3-tokenizer.json tests/data/text
     python3 tools/make_tokenizer_fixture.py tokenizer.json --check PROGRAM  # compare PROGRAM with the package at length
 
-PROGRAM --check is called as PROGRAM tokenize --tokenizer tokenizer.json --jsonl (docs/CLI: one JSON string a line in,
+PROGRAM --check is called as PROGRAM tokenize --tokenizer tokenizer.json --jsonl (one JSON string a line in,
 one array of ids a line out).
 """
 import json
