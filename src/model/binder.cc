@@ -19,10 +19,12 @@ using formats::TensorEntry;
 using tensor::DType;
 using tensor::Weight;
 
-/// True where a product can read the tensor in the mapped file.
+/// True where the tensor is used in the mapped file: matrices, unless a kernel would read them through a misaligned
+/// pointer. Block formats are read by bytes.
 bool stays_mapped(const TensorName& name, const TensorEntry& entry) {
-  if (!name.matrix || (entry.dtype != DType::kF32 && entry.dtype != DType::kBF16)) return false;
-  return entry.aligned(tensor::info(entry.dtype).block_bytes);
+  if (!name.matrix || entry.dtype == DType::kF64) return false;
+  const bool direct = entry.dtype == DType::kF32 || entry.dtype == DType::kBF16;
+  return !direct || entry.aligned(tensor::info(entry.dtype).block_bytes);
 }
 
 /// A tensor of the list with the entry that stands for it in the file.
@@ -101,7 +103,6 @@ class Binder {
     const TensorName& name = match.name;
     weights_.parameters += values_of(name.shape);
     weights_.resident_bytes += match.entry->data.size() + expanded_bytes(match);
-    if (name.role == Role::kExpertGate || name.role == Role::kExpertUp) return bind_split_experts(match);
     if (name.matrix)
       bind_matrix(match);
     else
@@ -117,6 +118,7 @@ class Binder {
       layer.experts.experts = static_cast<size_t>(config_.experts);
       layer.experts.width = static_cast<size_t>(config_.expert_width);
       layer.experts.used = static_cast<size_t>(config_.experts_used);
+      if (layer.experts.stride == 0) layer.experts.stride = layer.experts.width;  // split gate and up
     }
   }
 
@@ -137,19 +139,17 @@ class Binder {
     const auto& shape = match.name.shape;
     Weight w{match.entry->dtype, match.entry->data.data(), values_of(shape) / shape.back(), shape.back()};
     if (!stays_mapped(match.name, *match.entry)) w.dtype = DType::kF32, w.data = expand(*match.entry);
+    if (match.name.role == Role::kExpertGateUp) return bind_fused_experts(match, w);
     *matrix_place(match.name) = w;
   }
 
-  /// Split gate and up matrices are joined: expert e gets Fe gate rows, then Fe up rows.
-  void bind_split_experts(const Match& match) {
+  /// [E, 2 * Fe, D]: gate and up alternate, so up is the same rows from Fe on.
+  void bind_fused_experts(const Match& match, const Weight& w) {
     ops::ExpertWeights& experts = weights_.layer[static_cast<size_t>(match.name.layer)].experts;
-    const auto& shape = match.name.shape;  // [E, Fe, D]
-    const uint64_t part = shape[1] * shape[2];
-    if (!experts.gate_up) experts.gate_up = {DType::kF32, own(shape[0] * 2 * part), shape[0] * 2 * shape[1], shape[2]};
-    auto* joined = const_cast<float*>(experts.gate_up.f32()) + (match.name.role == Role::kExpertUp ? part : 0);
-    const uint64_t bytes = match.entry->data.size() / shape[0];
-    for (uint64_t e = 0; e < shape[0]; ++e)
-      tensor::quant::decode(match.entry->dtype, match.entry->data.data() + e * bytes, part, joined + e * 2 * part);
+    const auto width = static_cast<size_t>(config_.expert_width);
+    experts.gate = w;
+    experts.up = w.row_range(width, w.rows - width);
+    experts.stride = 2 * width;
   }
 
   void bind_vector(const Match& match) {
@@ -203,8 +203,10 @@ class Binder {
         return &l.down;
       case Role::kRouter:
         return &l.router;
-      case Role::kExpertGateUp:
-        return &l.experts.gate_up;
+      case Role::kExpertGate:
+        return &l.experts.gate;
+      case Role::kExpertUp:
+        return &l.experts.up;
       case Role::kExpertDown:
         return &l.experts.down;
       default:
@@ -286,10 +288,10 @@ Result<Weights> bind_weights(const formats::Checkpoint& file, const Config& conf
   uint64_t expanded = 0;
   for (const Match& match : m.found) done.total_bytes += match.entry->data.size(), expanded += expanded_bytes(match);
   if (const uint64_t available = base::available_memory_bytes(); expanded > available)
-    return Unexpected(
-        ErrorCode::kOutOfMemory,
-        base::concat(file.path(), ": expanding the weights to f32 takes ", base::bytes_text(expanded), " of memory, ",
-                     base::bytes_text(available), " are available. Use a smaller model or a machine with more memory"));
+    return Unexpected(ErrorCode::kOutOfMemory,
+                      base::concat(file.path(), ": the weights that cannot be used in the file take ",
+                                   base::bytes_text(expanded), " of memory, ", base::bytes_text(available),
+                                   " are available. Use a smaller model or a machine with more memory"));
   Weights weights;
   Binder binder(config, weights);
   for (const Match& match : m.found) {

@@ -148,25 +148,30 @@ Result<void> Model::Pass::run(const LayerTap& tap) {
 void Model::Pass::embed() {
   const tensor::Weight& table = weights_.vocabulary.embedding;
   const float scale = std::sqrt(static_cast<float>(config_.width));
-  exec_.run(blocks_, [&](size_t block, int) {
+  const auto width = static_cast<size_t>(config_.width);
+  exec_.run(blocks_, [&](size_t block, int worker) {
     const PlacedGroup& p = group_of(block);
-    const auto fill = [&](auto* (*row_of)(const tensor::Weight&, size_t), auto kernel) {
-      decltype(row_of(table, 0)) rows[kLanes] = {};
-      for (size_t lane = 0; lane < kLanes; ++lane) {
-        const size_t row = (block - p.first_block) * kLanes + lane;
-        if (row >= p.group->tokens.size()) continue;
-        const int32_t id = p.group->tokens[row];
-        DG_CHECK(id >= 0 && id < config_.vocab, "token id ", id);
-        rows[lane] = row_of(table, static_cast<size_t>(id));
-      }
-      kernel(rows, scale, space_.x.view().block(block), static_cast<size_t>(config_.width));
-    };
+    const size_t first = (block - p.first_block) * kLanes;
+    const size_t rows = std::min(kLanes, p.group->tokens.size() - first);
+    float* x = space_.x.view().block(block);
+    float* decoded = table.is_direct() ? nullptr : exec_.scratch(worker, kLanes * width);
+    const float* values[kLanes] = {};
+    const uint16_t* halves[kLanes] = {};
+    for (size_t lane = 0; lane < rows; ++lane) {
+      const int32_t id = p.group->tokens[first + lane];
+      DG_CHECK(id >= 0 && id < config_.vocab, "token id ", id);
+      const tensor::Weight row = table.row_range(static_cast<size_t>(id), 1);
+      if (table.dtype == tensor::DType::kBF16)
+        halves[lane] = row.bf16();
+      else if (table.dtype == tensor::DType::kF32)
+        values[lane] = row.f32();
+      else
+        values[lane] = std::copy_n(ops::direct_rows(exec_, worker, row).f32(), width, decoded + lane * width) - width;
+    }
     if (table.dtype == tensor::DType::kBF16)
-      fill(
-          +[](const tensor::Weight& w, size_t r) { return w.bf16(r); }, exec_.kernels().rows_to_lanes_bf16);
+      exec_.kernels().rows_to_lanes_bf16(halves, scale, x, width);
     else
-      fill(
-          +[](const tensor::Weight& w, size_t r) { return w.f32(r); }, exec_.kernels().rows_to_lanes_f32);
+      exec_.kernels().rows_to_lanes_f32(values, scale, x, width);
   });
 }
 

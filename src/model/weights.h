@@ -1,7 +1,7 @@
 // Weights: the tensors of a checkpoint bound to the places where the passes use them.
 //
-// f32 and bf16 matrices are used where the file is mapped; everything else (f16, quantised, misaligned, small vectors)
-// is expanded once into memory of our own, planned and checked against what the machine has before it is taken. Tied
+// Matrices are used where the file is mapped, in whatever type it has; small vectors (and misaligned f32 and bf16
+// matrices) are expanded once into memory of our own, checked against what the machine has before it is taken. Tied
 // names and both naming schemes (safetensors, GGUF) are resolved here and nowhere else.
 // Source: docs/MODEL.md section 2, "GGUF". Tests: tests/model/weights_test.cc.
 #pragma once

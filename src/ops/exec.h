@@ -15,7 +15,7 @@ namespace dgemma::ops {
 class Exec {
  public:
   Exec(const kernels::KernelTable& table, int threads)
-      : table_(table), pool_(threads), scratch_(static_cast<size_t>(threads)) {}
+      : table_(table), pool_(threads), scratch_(static_cast<size_t>(threads)), panel_(static_cast<size_t>(threads)) {}
 
   const kernels::KernelTable& kernels() const { return table_; }
   int threads() const { return pool_.threads(); }
@@ -28,16 +28,19 @@ class Exec {
 
   /// At least `floats` floats of this worker's own memory, 64-byte aligned, kept between calls and grown when needed;
   /// the content does not survive the next call of this worker.
-  float* scratch(int worker, size_t floats) {
-    tensor::AlignedBuffer<float>& buffer = scratch_[static_cast<size_t>(worker)];
+  float* scratch(int worker, size_t floats) { return grown(scratch_[static_cast<size_t>(worker)], floats); }
+  /// The same, for weights that are decoded before they are multiplied (direct_rows).
+  float* panel(int worker, size_t floats) { return grown(panel_[static_cast<size_t>(worker)], floats); }
+
+ private:
+  static float* grown(tensor::AlignedBuffer<float>& buffer, size_t floats) {
     if (buffer.size() < floats) buffer = tensor::AlignedBuffer<float>(floats);
     return buffer.data();
   }
 
- private:
   const kernels::KernelTable& table_;
   base::ThreadPool pool_;
-  std::vector<tensor::AlignedBuffer<float>> scratch_;
+  std::vector<tensor::AlignedBuffer<float>> scratch_, panel_;
 };
 
 }  // namespace dgemma::ops

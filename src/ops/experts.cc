@@ -108,18 +108,18 @@ void experts(Exec& exec, const ExpertWeights& weights, ConstBlocks x, std::span<
     const size_t count = std::min(kOutputsPerTask, width - first);
     const Blocks up{exec.scratch(worker, in.blocks * count * kLanes), in.blocks, count, count * kLanes};
     const Blocks gate = blocks_of(hidden, expert).feature_range(first, count);
-    const size_t row = expert * 2 * width + first;
-    product_on_this_thread(exec.kernels(), weights.gate_up.row_range(row, count), in, gate);
-    product_on_this_thread(exec.kernels(), weights.gate_up.row_range(row + width, count), in, up);
+    const size_t row = expert * weights.stride + first;
+    product_on_this_thread(exec, worker, weights.gate.row_range(row, count), in, gate);
+    product_on_this_thread(exec, worker, weights.up.row_range(row, count), in, up);
     for (size_t b = 0; b < in.blocks; ++b) exec.kernels().gelu_mul(gate.block(b), up.block(b), gate.block(b), count);
   });
   const size_t down_tasks = (features + kOutputsPerTask - 1) / kOutputsPerTask;
-  exec.run(weights.experts * down_tasks, [&](size_t task, int) {
+  exec.run(weights.experts * down_tasks, [&](size_t task, int worker) {
     const size_t expert = task / down_tasks, first = task % down_tasks * kOutputsPerTask;
     const Blocks in = blocks_of(hidden, expert);
     if (in.blocks == 0) return;
     const size_t count = std::min(kOutputsPerTask, features - first);
-    product_on_this_thread(exec.kernels(), weights.down.row_range(expert * features + first, count), in,
+    product_on_this_thread(exec, worker, weights.down.row_range(expert * features + first, count), in,
                            blocks_of(output, expert).feature_range(first, count));
   });
 

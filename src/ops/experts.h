@@ -14,11 +14,12 @@ namespace dgemma::ops {
 
 /// The weights of one layer's experts.
 struct ExpertWeights {
-  tensor::Weight gate_up;  ///< [E * 2 * Fe, D]: expert e has rows e * 2 Fe ..: Fe gate, then Fe up
-  tensor::Weight down;     ///< [E * D, Fe]
-  size_t experts = 0;      ///< E
-  size_t width = 0;        ///< Fe
-  size_t used = 0;         ///< T, experts per row
+  tensor::Weight gate, up;  ///< expert e has rows e * stride .. e * stride + Fe - 1 of each; [.., D]
+  size_t stride = 0;        ///< 2 Fe where gate and up alternate in one matrix (up then starts at its row Fe), else Fe
+  tensor::Weight down;      ///< [E * D, Fe]
+  size_t experts = 0;       ///< E
+  size_t width = 0;         ///< Fe
+  size_t used = 0;          ///< T, experts per row
 };
 
 /// Chosen experts by row: entry r * T + t, sorted by expert within a row.

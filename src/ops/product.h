@@ -9,12 +9,15 @@
 
 namespace dgemma::ops {
 
-/// One kernel call, on this thread: out = w x for w's element type. Shapes as in product().
-void product_on_this_thread(const kernels::KernelTable& table, const tensor::Weight& w, tensor::ConstBlocks x,
-                            tensor::Blocks out);
-/// out = out * scale + w^T p on this thread: w [V, N], p [B, V, 16], out [B, N, 16]; scale [B, 16] or null for 1.
-void weighted_sum_on_this_thread(const kernels::KernelTable& table, const tensor::Weight& w, tensor::ConstBlocks p,
-                                 const float* scale, tensor::Blocks out);
+/// The rows of w as a kernel can read them: w itself, or decoded to f32 in this worker's panel, where they stay until
+/// its next call.
+tensor::Weight direct_rows(Exec& exec, int worker, const tensor::Weight& w);
+/// out = w x on this thread, whatever w's type. Shapes as in product().
+void product_on_this_thread(Exec& exec, int worker, const tensor::Weight& w, tensor::ConstBlocks x, tensor::Blocks out);
+/// out = out * scale + w^T p on this thread: w [V, N] direct, p [B, V, 16], out [B, N, 16]; scale [B, 16] or null
+/// for 1.
+void weighted_sum_on_this_thread(Exec& exec, const tensor::Weight& w, tensor::ConstBlocks p, const float* scale,
+                                 tensor::Blocks out);
 
 /// out = w x.  w [N, K], x [B, K, 16], out [B, N, 16]; out must not overlap x.
 void product(Exec& exec, const tensor::Weight& w, tensor::ConstBlocks x, tensor::Blocks out);

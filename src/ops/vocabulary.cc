@@ -17,6 +17,7 @@ using kernels::SoftmaxLanes;
 using tensor::Blocks;
 using tensor::ConstBlocks;
 using tensor::kLanes;
+using tensor::Weight;
 
 // Tokens per tile: small, since sampling computes one tile's logits again for each row.
 constexpr size_t kTile = 64;
@@ -57,10 +58,9 @@ struct Pass {
   size_t first_tile(size_t part) const { return part * tiles / kParts; }
   size_t tile_tokens(size_t tile) const { return std::min(kTile, vocab - tile * kTile); }
 
-  /// Processed logits of one tile for `count` blocks: [count, tokens, 16].
-  void logits(size_t tile, size_t first_block, size_t count, Blocks out) const {
-    product_on_this_thread(exec.kernels(), weights.head.row_range(tile * kTile, out.features),
-                           query.hidden.block_range(first_block, count), out);
+  /// Processed logits of a tile's rows of the head for `count` blocks: [count, tokens, 16].
+  void logits(const Weight& rows, size_t first_block, size_t count, int worker, Blocks out) const {
+    product_on_this_thread(exec, worker, rows, query.hidden.block_range(first_block, count), out);
     for (size_t b = 0; b < count; ++b)
       exec.kernels().softcap(out.block(b), weights.softcap, query.inverse_temperature[first_block + b], out.features);
   }
@@ -85,7 +85,8 @@ void Pass::walk(size_t part, size_t first_block, size_t count, int worker) const
   for (size_t tile = first_tile(part); tile < first_tile(part + 1); ++tile) {
     const size_t tokens = tile_tokens(tile);
     const Blocks z{memory, count, tokens, tokens * kLanes};
-    logits(tile, first_block, count, z);
+    const Weight head = direct_rows(exec, worker, weights.head.row_range(tile * kTile, tokens));
+    logits(head, first_block, count, worker, z);
     for (size_t b = 0; b < count; ++b) {
       SoftmaxLanes& s = stats(part, first_block + b);
       const size_t row = (tile * blocks + first_block + b) * kLanes;
@@ -93,9 +94,11 @@ void Pass::walk(size_t part, size_t first_block, size_t count, int worker) const
                                   &space.tile_sum[row]);
       std::copy_n(s.max, kLanes, &space.tile_max[row]);
     }
-    if (soft)
-      weighted_sum_on_this_thread(exec.kernels(), weights.embedding.row_range(tile * kTile, tokens), z, rescale,
-                                  {soft_part(part, first_block), count, features, features * kLanes});
+    if (!soft) continue;
+    const bool tied = weights.embedding.data == weights.head.data;
+    const Weight values = tied ? head : direct_rows(exec, worker, weights.embedding.row_range(tile * kTile, tokens));
+    weighted_sum_on_this_thread(exec, values, z, rescale,
+                                {soft_part(part, first_block), count, features, features * kLanes});
   }
 }
 
@@ -171,7 +174,7 @@ void Pass::sample(size_t block, const SoftmaxLanes& total, int worker) const {
   while (open != 0) {  // rows that drew the same tile share one computation of its logits
     const size_t tile = tile_of[std::countr_zero(open)];
     const size_t tokens = tile_tokens(tile);
-    logits(tile, block, 1, {memory, 1, tokens, tokens * kLanes});
+    logits(weights.head.row_range(tile * kTile, tokens), block, 1, worker, {memory, 1, tokens, tokens * kLanes});
     for (size_t lane = 0; lane < kLanes; ++lane) {
       if ((open >> lane & 1) == 0 || tile_of[lane] != tile) continue;
       open &= ~(1u << lane);

@@ -26,6 +26,7 @@ std::vector<Variant> variants() {
   for (const golden::Case& c : golden::cases())
     for (const char* suffix : {"", ".gguf"})
       for (const int threads : {1, 2}) all.push_back({c, suffix, threads});
+  all.push_back({{"tiny-c", "converges"}, "-split.gguf", 2});  // F32, gate and up of the experts in two tensors
   return all;
 }
 

@@ -38,7 +38,10 @@ TEST(Experts, equals_each_rows_experts_computed_alone) {
   const auto x = random_values(rows * d, 1), gate_up = random_values(count * 2 * width * d, 2, 0.3f);
   const auto down = random_values(count * d * width, 3, 0.3f), score = random_values(rows * count, 4);
   const std::vector<float> scale = {1.0f, 0.5f, 2.0f, 1.5f, 0.7f};
-  const ExpertWeights w{weight(gate_up, count * 2 * width, d), weight(down, count * d, width), count, width, used};
+  const tensor::Weight joined = weight(gate_up, count * 2 * width, d);
+  const ExpertWeights w{
+      joined, joined.row_range(width, joined.rows - width), 2 * width, weight(down, count * d, width), count, width,
+      used};
   std::vector<uint32_t> valid;
   for (uint32_t r = 0; r < rows; ++r)
     if (r < 19 || r >= 32) valid.push_back(r);  // the second block's end is padding, as between two groups

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "ops/random.h"
+#include "tensor/quant/quant.h"
 
 namespace dgemma::ops {
 namespace {
@@ -36,6 +37,27 @@ TEST(Product, threads_do_not_change_a_bit) {
   product(a, weight(w, n, k), in.view(), one.view());
   product(b, weight(w, n, k), in.view(), three.view());
   EXPECT_EQ(0, std::memcmp(one.view().data, three.view().data, rows * n * sizeof(float)));
+}
+
+TEST(Product, of_weights_in_every_stored_type_equals_that_of_their_decoded_values) {
+  using tensor::DType;
+  const size_t rows = 19, n = 61, k = 512;
+  const auto x = random_values(rows * k, 4);
+  const auto in = to_blocks(x, rows, k);
+  Exec exec(best_table(), 2);
+  for (const DType type :
+       {DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ2_K,
+        DType::kQ3_K, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kIQ4_NL, DType::kIQ4_XS}) {
+    std::vector<uint8_t> blocks(tensor::storage_bytes(type, n * k).value());
+    for (size_t i = 0; i < blocks.size(); ++i) blocks[i] = static_cast<uint8_t>((i * 2654435761u >> 11) & 0x3B);
+    std::vector<float> decoded(n * k);
+    tensor::quant::decode(type, reinterpret_cast<const std::byte*>(blocks.data()), n * k, decoded.data());
+    const tensor::BlockMatrix stored(rows, n), plain(rows, n);
+    product(exec, tensor::Weight{type, blocks.data(), n, k}, in.view(), stored.view());
+    product(exec, weight(decoded, n, k), in.view(), plain.view());
+    EXPECT_EQ(0, std::memcmp(stored.view().data, plain.view().data, rows * n * sizeof(float)))
+        << tensor::info(type).name;
+  }
 }
 
 TEST(GatedProduct, is_gelu_of_gate_times_up) {
