@@ -10,6 +10,7 @@
 #include "base/format.h"
 #include "cli/live_display.h"
 #include "cli/reports.h"
+#include "cli/terminal_text.h"
 
 namespace dgemma::cli {
 namespace {

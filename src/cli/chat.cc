@@ -13,6 +13,7 @@
 #include "cli/conversation.h"
 #include "cli/line_editor.h"
 #include "cli/palette.h"
+#include "cli/terminal_text.h"
 #include "cli/reports.h"
 
 namespace dgemma::cli {

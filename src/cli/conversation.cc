@@ -11,7 +11,7 @@
 
 #include "base/format.h"
 #include "base/mapped_file.h"
-#include "cli/reports.h"
+#include "cli/json_text.h"
 #include "cli/terminal_text.h"
 
 namespace dgemma::cli {

@@ -2,6 +2,7 @@
 #include "dgemma/inspect.h"
 #include "cli/program.h"
 #include "cli/reports.h"
+#include "cli/terminal_text.h"
 
 namespace dgemma::cli {
 

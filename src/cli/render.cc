@@ -1,8 +1,9 @@
 // dgemma render: a chat request to its prompt text (declared in program.h; formats in docs/CLI.md).
 #include "base/format.h"
 #include "cli/json_lines.h"
+#include "cli/json_text.h"
 #include "cli/program.h"
-#include "cli/reports.h"
+#include "cli/terminal_text.h"
 #include "dgemma/inspect.h"
 #include "dgemma/text.h"
 

@@ -103,8 +103,6 @@ std::string seconds_text(double seconds) {
   return number(seconds, seconds < 100 ? "%.2f s" : "%.0f s");
 }
 
-std::string json_line(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
-
 Json file_json(const FileReport& file) {
   Json tensors = Json::array();
   for (const TensorReport& tensor : file.tensors)

@@ -3,21 +3,14 @@
 // Pure: structs in, text or JSON out. The JSON fields are a contract (docs/CLI.md). Test: tests/cli/reports_test.cc.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
-#include "cli/terminal_text.h"
+#include "cli/json_text.h"
 #include "dgemma/inspect.h"
 #include "dgemma/session.h"
 
 namespace dgemma::cli {
-
-/// Keeps the order in which fields are written.
-using Json = nlohmann::ordered_json;
-
-/// One line of JSON with its newline; invalid UTF-8 in strings becomes U+FFFD.
-std::string json_line(const Json& json);
 
 Json file_json(const FileReport& file);
 std::string file_text(const FileReport& file);

@@ -1,11 +1,11 @@
 // dgemma tokenize: text to ids and back (declared in program.h; formats in docs/CLI.md).
-#include <nlohmann/json.hpp>
 
 #include "base/format.h"
 #include "cli/json_lines.h"
+#include "cli/json_text.h"
 #include "cli/numbers.h"
 #include "cli/program.h"
-#include "cli/reports.h"
+#include "cli/terminal_text.h"
 #include "dgemma/text.h"
 
 namespace dgemma::cli {

@@ -1,0 +1,92 @@
+// Conversations as requests and as files (src/cli/conversation.h).
+#include "cli/conversation.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+namespace dgemma::cli {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+class ConversationFile : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::path(testing::TempDir()) /
+              ("dgemma_conversation_" + std::to_string(::testing::UnitTest::GetInstance()->random_seed()) +
+               testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::create_directories(folder_);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  std::string path(const char* name) const { return folder_ / name; }
+  std::string error_of(const std::string& text) const {
+    std::ofstream(path("in.json")) << text;
+    auto loaded = Conversation::load(path("in.json"));
+    return loaded ? "" : loaded.error().message;
+  }
+  std::filesystem::path folder_;
+};
+
+TEST(Conversation, IsARequestInOpenAiForm) {
+  Conversation conversation;
+  conversation.system = "Be brief.";
+  conversation.think = true;
+  conversation.add("user", "Hello \"you\"\n");
+  conversation.add("assistant", "Hi.", "A greeting.");
+  EXPECT_EQ(json::parse(conversation.request()),
+            json::parse(R"({"messages": [{"role": "system", "content": "Be brief."},
+                                         {"role": "user", "content": "Hello \"you\"\n"},
+                                         {"role": "assistant", "content": "Hi."}],
+                            "chat_template_kwargs": {"enable_thinking": true}})"));
+}
+
+TEST(Conversation, InvalidUtf8IsReplaced) {
+  Conversation conversation;
+  conversation.add("user", "a\xFF\xE6\x97z");
+  EXPECT_EQ(json::parse(conversation.request())["messages"][0]["content"], "a\uFFFD\uFFFDz");
+}
+
+TEST_F(ConversationFile, ComesBackAsItWasSaved) {
+  Conversation conversation;
+  conversation.system = "Sys";
+  conversation.add("user", "Hello 日本");
+  conversation.add("assistant", "Hi.", "Hm.");
+  ASSERT_TRUE(conversation.save(path("a.json")));
+  ASSERT_TRUE(conversation.save(path("a.json"))) << "over an earlier one";
+  const auto loaded = Conversation::load(path("a.json"));
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  EXPECT_EQ(loaded->system, "Sys");
+  EXPECT_FALSE(loaded->think);
+  ASSERT_EQ(loaded->messages.size(), 2u);
+  EXPECT_EQ(loaded->messages[0].content, "Hello 日本");
+  EXPECT_EQ(loaded->messages[1].reasoning, "Hm.");
+  size_t files = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder_)) ++files;
+  EXPECT_EQ(files, 1u) << "no temporary file is left";
+}
+
+TEST_F(ConversationFile, WhereItCannotBeWrittenNothingIsLost) {
+  Conversation conversation;
+  EXPECT_EQ(conversation.save(path("no/folder.json")).error().code, ErrorCode::kIo);
+}
+
+TEST_F(ConversationFile, WrongFilesAreRefusedWithThePlace) {
+  EXPECT_THAT(error_of("{"), HasSubstr("in.json: expected a JSON object with messages"));
+  EXPECT_THAT(error_of("[]"), HasSubstr("a JSON object"));
+  EXPECT_THAT(error_of("{}"), HasSubstr("messages: expected an array"));
+  EXPECT_THAT(error_of(R"({"messages": [1]})"), HasSubstr("messages[0]: expected an object"));
+  EXPECT_THAT(error_of(R"({"messages": [{"role": "user"}]})"), HasSubstr("messages[0].content: expected text"));
+  EXPECT_THAT(error_of(R"({"messages": [{"role": "king", "content": "x"}]})"), HasSubstr("messages[0].role"));
+  EXPECT_THAT(error_of(R"({"messages": [{"role": "user", "content": [1]}]})"), HasSubstr("messages[0].content"));
+  EXPECT_THAT(error_of(R"({"messages": [], "chat_template_kwargs": {"enable_thinking": 1}})"),
+              HasSubstr("enable_thinking: expected true or false"));
+  EXPECT_EQ(Conversation::load(path("missing.json")).error().code, ErrorCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace dgemma::cli

@@ -1,0 +1,37 @@
+// Text that is safe to show, and how wide it is (src/cli/terminal_text.h).
+#include "cli/terminal_text.h"
+
+#include <gtest/gtest.h>
+
+namespace dgemma::cli {
+namespace {
+
+TEST(TerminalText, ControlCharactersBecomeVisible) {
+  EXPECT_EQ(safe_for_terminal("a\x1b[31m\rb\x07\x7f\n\tc"), "a␛[31m␍b␇␡\n\tc");
+  EXPECT_EQ(safe_for_terminal("\xC2\x9B"
+                              "2J \xC2\x85"),
+            "\uFFFD2J \uFFFD")
+      << "C1, which some terminals obey";
+  EXPECT_EQ(safe_for_terminal(std::string_view("\0x", 2)), "␀x");
+}
+
+TEST(TerminalText, InvalidUtf8GivesOneReplacementForEachMaximalPart) {
+  EXPECT_EQ(repair_utf8("a\xE6\x97z"), "a\uFFFDz") << "cut in the middle";
+  EXPECT_EQ(repair_utf8("\xE6\x97"), "\uFFFD");
+  EXPECT_EQ(repair_utf8("\x80\x80"), "\uFFFD\uFFFD");
+  EXPECT_EQ(repair_utf8("\xC0\xAF"), "\uFFFD\uFFFD") << "overlong";
+  EXPECT_EQ(repair_utf8("\xED\xA0\x80"), "\uFFFD\uFFFD\uFFFD") << "a surrogate";
+  EXPECT_EQ(repair_utf8("\xF4\x90\x80\x80"), "\uFFFD\uFFFD\uFFFD\uFFFD") << "above U+10FFFF";
+  EXPECT_EQ(repair_utf8("\xF0\x9F\x98"), "\uFFFD");
+  EXPECT_EQ(repair_utf8("é日👍"), "é日👍");
+}
+
+TEST(TerminalText, WidthCountsCells) {
+  EXPECT_EQ(text_width("abc"), 3);
+  EXPECT_EQ(text_width("日本"), 4);
+  EXPECT_EQ(text_width("e\u0301"), 1);
+  EXPECT_EQ(text_width("👍"), 2);
+}
+
+}  // namespace
+}  // namespace dgemma::cli
