@@ -68,8 +68,9 @@ class Show {
     std::visit([this](const auto& e) { on(e); }, event);
     if (program_.out.failed()) session_.cancel();  // nobody can see the rest
   }
-  void finish() {
-    if (live_) live_->finish();
+  /// An answer that was interrupted leaves the draft of its last canvas on the terminal.
+  void finish(bool interrupted) {
+    if (live_) live_->finish(interrupted);
     if (plain_) plain_->finish();
   }
   void interrupt() {
@@ -137,7 +138,7 @@ Result<ShownAnswer> answer_and_show(Session& session, const Engine& engine, cons
   const InterruptScope scope(program.signals, [&] {
     if (interrupted && !plan.cancel_only) {
       program.signals.set_drawing(nullptr);
-      show.finish();
+      show.finish(true);
       ::_exit(exit_status(ErrorCode::kCancelled));
     }
     interrupted = true;
@@ -145,7 +146,7 @@ Result<ShownAnswer> answer_and_show(Session& session, const Engine& engine, cons
   });
   auto answer = session.generate(plan.options, [&show](const Event& event) { show.on_event(event); });
   program.signals.set_drawing(nullptr);
-  if (answer || program.out.failed()) show.finish();
+  if (answer) show.finish(answer->summary.reason == FinishReason::kCancelled);
   if (!answer) return Unexpected(answer.error());
   return ShownAnswer{std::move(*answer), show.parts()};
 }

@@ -13,8 +13,8 @@
 #include "cli/conversation.h"
 #include "cli/line_editor.h"
 #include "cli/palette.h"
-#include "cli/terminal_text.h"
 #include "cli/reports.h"
+#include "cli/terminal_text.h"
 
 namespace dgemma::cli {
 namespace {
@@ -85,7 +85,10 @@ class Chat {
         note("/exit or Ctrl-D leaves");
         continue;
       }
-      if (input->outcome == LineEditor::Outcome::kEnd) break;
+      if (input->outcome == LineEditor::Outcome::kEnd) {
+        if (input_.interactive()) write_stderr("\n");
+        break;
+      }
       const auto done = take(*input);
       if (program_.out.failed()) break;
       if (!done && !input_.interactive()) return report(done.error());

@@ -12,6 +12,12 @@ constexpr const char* kWrapOff = "\x1b[?7l";  // should a terminal think a line 
 constexpr const char* kWrapOn = "\x1b[?7h";
 constexpr const char* kEraseBelow = "\x1b[J";
 constexpr const char* kEraseLine = "\x1b[K";
+// This line and all below. Not CSI J from here: in the screen's first row that would mean the whole screen, which tmux
+// and others keep as history. So: this line, then from the next one (ESC 7 and 8 keep the cursor).
+constexpr const char* kErasePicture =
+    "\r\x1b[K\x1b"
+    "7\x1b[B\x1b[J\x1b"
+    "8";
 
 std::string up(size_t rows) { return rows == 0 ? "" : base::concat("\x1b[", rows, "A"); }
 std::string down(size_t rows) { return rows == 0 ? "" : base::concat("\x1b[", rows, "B"); }
@@ -27,7 +33,7 @@ std::string with_returns(const std::string& text) {
 
 std::string FramePainter::paint(const std::vector<std::string>& lines, const std::string& first) {
   std::string out = kBeginUpdate;
-  if (unknown_ || !first.empty()) out += std::string("\r") + kEraseBelow + with_returns(first), lines_.clear();
+  if (unknown_ || !first.empty()) out += kErasePicture + with_returns(first), lines_.clear();
   unknown_ = false;
   out += kWrapOff;
   const bool shrinks = lines.size() < lines_.size();
@@ -45,7 +51,7 @@ std::string FramePainter::paint(const std::vector<std::string>& lines, const std
 std::string FramePainter::erase() {
   lines_.clear();
   unknown_ = false;
-  return std::string("\r") + kEraseBelow;
+  return kErasePicture;
 }
 
 std::string FramePainter::leave() {

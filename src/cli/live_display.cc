@@ -1,6 +1,8 @@
 // See live_display.h.
 #include "cli/live_display.h"
 
+#include <limits>
+
 namespace dgemma::cli {
 namespace {
 
@@ -57,12 +59,20 @@ void LiveDisplay::commit(std::string_view content, std::string_view reasoning) {
   if (!lines.empty()) draw(lines);
 }
 
-void LiveDisplay::finish() {
+void LiveDisplay::finish(bool with_draft) {
   const std::lock_guard lock(mutex_);
   if (!active_) return;
-  active_ = false;
-  const std::string rest = view_.take_rest();
+  std::string rest;
+  if (with_draft) {
+    constexpr int kAllLines = std::numeric_limits<int>::max();
+    auto lines = view_.frame(terminal_.size().width, kAllLines);
+    lines.pop_back();  // the status line
+    for (const std::string& line : lines) rest += (rest.empty() ? "" : "\n") + line;
+  } else {
+    rest = view_.take_rest();
+  }
   terminal_.write(painter_.erase() + rest + (rest.empty() ? "" : "\n"));
+  active_ = false;
   terminal_.end_drawing();
 }
 

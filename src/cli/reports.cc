@@ -26,7 +26,7 @@ using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 std::string section(const char* title, const Pairs& pairs) {
   if (pairs.empty()) return "";
-  constexpr size_t kWidest = 44;  // longer names push their own value only
+  constexpr size_t kWidest = 64;  // longer names push their own value only
   size_t width = 0;
   for (const auto& [name, value] : pairs) width = std::max(width, std::min(name.size(), kWidest));
   std::string text = std::string("\n") + title + "\n";

@@ -1,8 +1,8 @@
 // A model of a terminal for tests: takes the bytes a program writes, keeps what a person would see.
 //
-// Knows what the program uses (CR, LF, CSI A B H J K m, modes 7, 25 and 2026) and fails on anything else, so that a
-// sequence that slips through from a model is found. Wide characters take two cells; combining ones join; lines break
-// at the last column as xterm's do (pending wrap). A resize breaks long lines anew, as VTE, kitty and tmux do.
+// Knows what the program uses (CR, LF, CSI A B J K m, ESC 7 8, modes 7, 25 and 2026) and fails on anything else, so
+// that a sequence that slips through from a model is found. Wide characters take two cells; combining ones join; lines
+// break at the last column as xterm's do (pending wrap). A resize breaks long lines anew, as VTE, kitty and tmux do.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -69,6 +69,7 @@ class Screen {
     }
     y_ = new_y;
     x_ = std::min(new_x, static_cast<size_t>(width_) - 1);
+    if (y_ < top()) rows_.resize(y_ + static_cast<size_t>(height_));  // the cursor stays in the window
     pending_wrap_ = false;
   }
 
@@ -128,6 +129,11 @@ class Screen {
     }
   }
   void escape(std::string_view& bytes) {
+    if (bytes.starts_with("\x1b"
+                          "7") ||
+        bytes.starts_with("\x1b"
+                          "8"))
+      return keep_cursor(bytes);
     ASSERT_TRUE(bytes.starts_with("\x1b[")) << "an escape sequence that is no CSI";
     bytes.remove_prefix(2);
     const bool mode = bytes.starts_with('?');
@@ -148,7 +154,7 @@ class Screen {
     if (final == 'A')
       y_ -= std::min(count, y_ - std::min(y_, top()));
     else if (final == 'B')
-      y_ = std::min(y_ + count, rows_.size() - 1);
+      move_down(count);
     else if (final == 'K')
       erase_line();
     else if (final == 'J')
@@ -156,10 +162,20 @@ class Screen {
     else
       ADD_FAILURE() << "unknown sequence CSI " << final;
   }
+  void move_down(size_t count) {
+    y_ = std::min(y_ + count, top() + static_cast<size_t>(height_) - 1);
+    if (rows_.size() <= y_) rows_.resize(y_ + 1);
+  }
+  void keep_cursor(std::string_view& bytes) {
+    if (bytes[1] == '7') saved_x_ = x_, saved_y_ = y_;
+    if (bytes[1] == '8') x_ = saved_x_, y_ = saved_y_, pending_wrap_ = false;
+    bytes.remove_prefix(2);
+  }
   void erase_line() {
     if (rows_[y_].cells.size() > x_) rows_[y_].cells.resize(x_);
   }
   void erase_below() {
+    EXPECT_FALSE(x_ == 0 && y_ == top() && rows_.size() > y_ + 1) << "erasing a whole screen may fill the history";
     erase_line();
     for (size_t y = y_ + 1; y < rows_.size(); ++y) rows_[y] = {};
   }
@@ -176,7 +192,7 @@ class Screen {
 
   int width_, height_;
   std::vector<Row> rows_;
-  size_t x_ = 0, y_ = 0;
+  size_t x_ = 0, y_ = 0, saved_x_ = 0, saved_y_ = 0;
   bool pending_wrap_ = false, cursor_visible_ = true, wraps_ = true, in_update_ = false;
   int updates_ = 0;
 };

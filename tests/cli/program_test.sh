@@ -1,0 +1,180 @@
+#!/usr/bin/env bash
+# The built program from outside: exit statuses, messages, JSON, streams. What docs/CLI.md promises to scripts.
+#
+#     program_test.sh PROGRAM SOURCE_FOLDER [MODEL]
+#
+# Without MODEL: tiny models of tests/data, which have no tokenizer. With MODEL (the pocket model): the chat format,
+# tokenize, render, chat, interrupts. Exit status 77 (skipped) where MODEL is named and does not exist.
+set -u
+program=$1
+data=$2/tests/data
+model=${3-}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+unset DGEMMA_MODEL NO_COLOR
+export XDG_STATE_HOME=$work
+failures=0
+checks=0
+
+# run STATUS ARGUMENTS...: runs the program; its streams are in $out and $err.
+run() {
+  local expected=$1
+  shift
+  "$program" "$@" >"$work/out" 2>"$work/err" </dev/null
+  status "$expected" $? "$*"
+}
+status() {
+  out=$(cat "$work/out"; printf x); out=${out%x}
+  err=$(cat "$work/err")
+  checks=$((checks + 1))
+  [ "$1" = "$2" ] && return
+  failures=$((failures + 1))
+  printf 'FAILED: dgemma %s: expected status %s, got %s\n%s\n%s\n' "$3" "$1" "$2" "$out" "$err"
+}
+# has TEXT WHAT: TEXT contains WHAT.
+has() {
+  checks=$((checks + 1))
+  [[ $1 == *"$2"* ]] && return
+  failures=$((failures + 1))
+  printf 'FAILED: expected "%s" in: %s\n' "$2" "$1"
+}
+is() {
+  checks=$((checks + 1))
+  [ "$1" = "$2" ] && return
+  failures=$((failures + 1))
+  printf 'FAILED: expected "%s", got: "%s"\n' "$2" "$1"
+}
+# field JSON NAME: a number of one JSON line.
+field() { sed -n "s/.*\"$2\":\([0-9.e+-]*\).*/\1/p" <<<"$1"; }
+
+without_tokenizer() {
+  local tiny=$data/golden/tiny-a
+  run 0 --version; has "$out" 'dgemma '
+  run 0 --help; has "$out" 'generate'
+  run 2; has "$err" 'dgemma: wrong usage: command: expected one of generate'
+  run 2 generate -p x; has "$err" 'expected a model, got none'
+  run 2 generate -m "$tiny" -p x --threads 0; has "$err" "expected a whole number from 1 to 1024, got '0'"
+  run 2 generate -m "$tiny" -p x --kernels abacus; has "$err" 'abacus'; has "$err" 'scalar'
+  run 3 generate -m "$work/none" --prompt-ids 2,5; has "$err" "$work/none"
+  run 2 generate -m "$tiny" -p x
+  run 2 generate -m "$tiny" --raw -p x; has "$err" 'tokenizer'
+  run 2 generate -m "$tiny" --prompt-ids 2,999999999; has "$err" '999999999'
+  run 2 generate -m "$tiny" --prompt-ids 2,5 --canvas-ids 1,2; is "$out" ''
+  run 2 generate -m "$tiny" --prompt-ids 2,5 -c 1; is "$out" ''
+  run 1 generate -m "$tiny" -f "$work/none.txt"; has "$err" 'none.txt'
+  run 1 generate -m "$tiny" --prompt-ids 2,5 --trace "$work/no/trace.jsonl"; has "$err" 'trace.jsonl'
+  run 0 info --json; has "$out" '"kernels":["scalar"'
+  run 0 inspect -m "$tiny" --json; has "$out" '"problems":[]'
+  run 3 inspect -m "$work/none"
+
+  run 0 generate -m "$tiny" --prompt-ids 2,5,9 --seed 7 -n 20 --compute f32 --json --trace "$work/trace.jsonl"
+  has "$out" '"finish_reason":"length"'; has "$out" '"seed":7,'; is "$(field "$out" completion_tokens)" 20
+  is "$(field "$out" prompt_tokens)" 3; is "$err" ''
+  has "$(head -n 1 "$work/trace.jsonl")" '"type":"start"'; has "$(tail -n 1 "$work/trace.jsonl")" '"type":"end"'
+  local tokens=${out#*\"tokens\":[}
+  tokens=${tokens%%]*}
+  run 0 generate -m "$tiny" --prompt-ids 2,5,9 --seed 7 -n 20 --compute f32 --threads 1
+  is "$out" "$tokens"$'\n'; has "$err" 'steps per canvas'; has "$err" 'seed 7'
+  run 0 generate -m "$tiny.gguf" --prompt-ids 2,5,9 --seed 7 -n 20 --compute f32; is "$out" "$tokens"$'\n'
+  DGEMMA_MODEL=$tiny run 0 generate --prompt-ids 2,5,9 -n 1
+
+  # The trace's place is full: the answer is printed all the same. Then: the answer's place is full.
+  run 1 generate -m "$tiny" --prompt-ids 2,5,9 --seed 7 -n 20 --compute f32 --trace /dev/full
+  is "$out" "$tokens"$'\n'; has "$err" '/dev/full'
+  "$program" generate -m "$tiny" --prompt-ids 2,5,9 -n 20 >/dev/full 2>"$work/err"; status 1 $? 'generate > /dev/full'
+  has "$err" 'No space left'
+  "$program" info >&- 2>"$work/err"; status 1 $? 'info >&-'
+  has "$err" 'standard output'
+  # The reader goes away: silence.
+  { "$program" inspect -m "$tiny" 2>"$work/err"; echo $? >"$work/rc"; } | true
+  status 0 "$(cat "$work/rc")" 'inspect | true'
+  is "$err" ''
+}
+
+tokenizer_alone() {
+  local tokenizer=$data/text/gemma4_small.json
+  run 0 tokenize --tokenizer "$tokenizer" 'Hello <bos>'; has "$out" '['; has "$out" ',2]'
+  local ids=$out
+  run 0 tokenize --tokenizer "$tokenizer" --decode "$ids"; is "$out" 'Hello <bos>'
+  run 0 tokenize --tokenizer "$tokenizer" --plain 'Hello <bos>'; has "$out" '['; [[ $out != "$ids" ]] || has "$out" 'other ids'
+  run 0 tokenize --tokenizer "$tokenizer" ''; is "$out" $'[]\n'
+  run 2 tokenize --tokenizer "$tokenizer" --decode '[1, x]'; has "$err" 'expected an array of token ids'
+  run 2 tokenize --tokenizer "$tokenizer" --decode 99999999; has "$err" '99999999'
+  run 3 tokenize --tokenizer "$work/none.json" x
+  printf '{' >"$work/broken.json"
+  run 3 tokenize --tokenizer "$work/broken.json" x; has "$err" 'broken.json'
+  printf '"Hello <bos>"\n"caf\xff"\n""\n' >"$work/lines"
+  "$program" tokenize --tokenizer "$tokenizer" --jsonl <"$work/lines" >"$work/out" 2>"$work/err"; status 0 $? 'tokenize --jsonl'
+  is "$(head -n 1 <<<"$out")"$'\n' "$ids"; is "$(tail -n 1 "$work/out")" '[]'
+  "$program" tokenize --tokenizer "$tokenizer" --jsonl --decode <"$work/out" >"$work/out2" 2>"$work/err"
+  is "$(cat "$work/out2")" $'"Hello <bos>"\n"caf\uFFFD"\n""'
+  printf '"a"\n7\n"b"\n' | "$program" tokenize --tokenizer "$tokenizer" --jsonl >"$work/out" 2>"$work/err"
+  status 2 $? 'tokenize --jsonl with a number'
+  has "$err" 'line 2: expected a JSON string'
+}
+
+render_alone() {
+  printf '{"messages": [{"role": "user", "content": "Hi <bos>"}]}\n' >"$work/request.json"
+  run 0 render --template gemma4 "$work/request.json"
+  is "$out" $'<bos><|turn>user\nHi <bos><turn|>\n<|turn>model\n<|channel>thought\n<channel|>'
+  run 0 render --template gemma4 --jsonl "$work/request.json"
+  is "$out" '"<bos><|turn>user\nHi <bos><turn|>\n<|turn>model\n<|channel>thought\n<channel|>"'$'\n'
+  run 2 render --template chatml "$work/request.json"; has "$err" "expected gemma4, got 'chatml'"
+  printf '{"messages": 3}\n' >>"$work/request.json"
+  run 2 render --template gemma4 --jsonl "$work/request.json"; has "$err" 'line 2'; has "$err" 'messages'
+  run 1 render --template gemma4 "$work/none.json"
+}
+
+with_model() {
+  export DGEMMA_MODEL=$model
+  run 0 generate -p 'Who are you?' --seed 7 --json
+  has "$out" '"finish_reason":"stop"'; has "$out" '"text":"'; has "$out" '"load_s":'; has "$out" '"tokens_per_forward":'
+  local json=$out
+  run 0 generate -p 'Who are you?' --seed 7
+  is "$(field "$json" completion_tokens) tokens"x "$(sed 's/ tokens.*/ tokens/' <<<"$err")"x
+  printf 'Who are you?\n' >"$work/question"
+  local text=$out
+  run 0 generate -f "$work/question" --seed 7 --threads 1; is "$out" "$text"
+  "$program" generate -f - --seed 7 <"$work/question" >"$work/out" 2>"$work/err"; status 0 $? 'generate -f -'
+  is "$out" "$text"
+  # The rendered prompt taken as it is gives the same answer.
+  printf '{"messages": [{"role": "user", "content": "Who are you?"}]}' >"$work/request.json"
+  run 0 render "$work/request.json"
+  printf %s "$out" >"$work/prompt"
+  run 0 generate --raw -f "$work/prompt" --seed 7; is "$out" "$text"
+  run 2 generate -p x -c 4; is "$out" ''
+  run 2 generate -p x --t-min 2 --t-max nan
+  run 0 generate -p $'invalid \xff UTF-8' --seed 1 -n 4
+
+  # A chat from a script: each line a turn, commands on the way, the first failure ends it.
+  printf 'Who are you?\n/save %s\n/reset\nWho are you?\n' "$work/chat.json" >"$work/script"
+  "$program" chat --seed 7 <"$work/script" >"$work/out" 2>"$work/err"; status 0 $? 'chat < script'
+  is "$out" "$text$text"
+  has "$(cat "$work/chat.json")" '"content": "Who are you?"'
+  printf '/load %s\n' "$work/none" | "$program" chat >"$work/out" 2>"$work/err"; status 1 $? 'chat with a wrong /load'
+  printf '/seed x\n' | "$program" chat >"$work/out" 2>"$work/err"; status 2 $? 'chat with a wrong /seed'
+  has "$err" '/seed: expected a whole number'
+
+  # An interrupt: status 130, what was final is printed. No end token and many canvases, so that it is caught in the act.
+  (trap - INT; exec "$program" generate -p 'Who are you?' --eos-ids none --json --seed 7 --confidence-threshold 0 \
+    --max-denoising-steps 400) >"$work/out" 2>"$work/err" &
+  local pid=$!
+  sleep 1.5
+  kill -INT $pid
+  wait $pid
+  status 130 $? 'interrupted generate'
+  has "$out" '"finish_reason":"cancelled"'
+}
+
+if [ -z "$model" ]; then
+  without_tokenizer
+  tokenizer_alone
+  render_alone
+elif [ ! -e "$model" ]; then
+  echo "no model at $model"
+  exit 77
+else
+  with_model
+fi
+echo "$checks checks, $failures failed"
+[ $failures = 0 ]

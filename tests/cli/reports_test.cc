@@ -1,0 +1,87 @@
+// What commands print (src/cli/reports.h): the JSON fields are a contract.
+#include "cli/reports.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace dgemma::cli {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+Answer some_answer() {
+  Answer answer;
+  answer.tokens = {5, 6, 7};
+  answer.seed = 18446744073709551615u;
+  Finished& summary = answer.summary;
+  summary.reason = FinishReason::kStop;
+  summary.prompt_tokens = 10;
+  summary.cached_tokens = 4;
+  summary.completion_tokens = 12;
+  summary.steps_per_canvas = {3, 5};
+  summary.denoising_steps = 8;
+  summary.tokens_per_forward = 1.5;
+  summary.timing = {0.25, 0.5, 0.25, 1.0};
+  return answer;
+}
+
+TEST(Reports, AnAnswerAsJsonHasTheFieldsThatScriptsRelyOn) {
+  const Json json = answer_json(some_answer(), "Hi", "", 0.5);
+  EXPECT_EQ(json["text"], "Hi");
+  EXPECT_EQ(json["tokens"], Json({5, 6, 7}));
+  EXPECT_EQ(json["finish_reason"], "stop");
+  EXPECT_EQ(json["seed"], 18446744073709551615u);
+  EXPECT_EQ(json["usage"]["prompt_tokens"], 10);
+  EXPECT_EQ(json["usage"]["cached_tokens"], 4);
+  EXPECT_EQ(json["usage"]["completion_tokens"], 12);
+  EXPECT_EQ(json["usage"]["canvases"], 2);
+  EXPECT_EQ(json["usage"]["denoising_steps"], 8);
+  EXPECT_EQ(json["usage"]["tokens_per_forward"], 1.5);
+  EXPECT_EQ(json["timing"]["load_s"], 0.5);
+  EXPECT_EQ(json["timing"]["prompt_s"], 0.25);
+  EXPECT_EQ(json["timing"]["step_s"], 0.0625);
+  EXPECT_EQ(json["timing"]["total_s"], 1.5);
+  EXPECT_FALSE(json.contains("reasoning"));
+  EXPECT_EQ(answer_json(some_answer(), "Hi", "Hm", 0)["reasoning"], "Hm");
+}
+
+TEST(Reports, InvalidUtf8DoesNotBreakTheJson) {
+  const std::string line = json_line(answer_json(some_answer(), "a\xFF", "", 0));
+  EXPECT_EQ(Json::parse(line)["text"], "a\uFFFD");
+  EXPECT_THAT(line, testing::EndsWith("}\n"));
+}
+
+TEST(Reports, TheSummaryNeverShowsASpeedWithoutSteps) {
+  EXPECT_EQ(answer_summary(some_answer()),
+            "12 tokens · 2 canvases · 4.0 steps per canvas · 1.5 tokens per forward · 16 tokens/s · prompt 10 tokens "
+            "(4 cached) 250 ms · step 62 ms · seed 18446744073709551615 · stop");
+  EXPECT_THAT(answer_summary(Answer()), Not(HasSubstr("inf")));
+  EXPECT_THAT(answer_summary(Answer()), Not(HasSubstr("nan")));
+}
+
+TEST(Reports, AFileSaysWhatIsMissing) {
+  FileReport file;
+  file.path = "model.gguf";
+  file.format = "gguf";
+  file.tensors = {{"a.weight", "BF16", {2, 3}, 12, "model"}, {"v.weight", "F32", {1}, 4, "vision"}};
+  file.missing = {"b.weight"};
+  file.problems = {"model.gguf: tensor b.weight is missing"};
+  const std::string text = file_text(file);
+  for (const char* part : {"BF16 [2, 3]  12 B", "(vision)", "Missing tensors\n  b.weight", "Why it cannot be loaded",
+                           "tokenizer       none"})
+    EXPECT_THAT(text, HasSubstr(part));
+  const Json json = file_json(file);
+  EXPECT_EQ(json["tensors"][1]["role"], "vision");
+  EXPECT_EQ(json["missing"][0], "b.weight");
+}
+
+TEST(Reports, TimesHaveUnits) {
+  EXPECT_EQ(seconds_text(0.00025), "250 us");
+  EXPECT_EQ(seconds_text(0.0042), "4.2 ms");
+  EXPECT_EQ(seconds_text(0.25), "250 ms");
+  EXPECT_EQ(seconds_text(1.234), "1.23 s");
+}
+
+}  // namespace
+}  // namespace dgemma::cli
