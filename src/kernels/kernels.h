@@ -4,12 +4,15 @@
 // Test: tests/kernels/dispatch_test.cc.
 #pragma once
 
+#include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "dgemma/result.h"
 #include "kernels/table.h"
+#include "tensor/dtype.h"
 
 namespace dgemma::kernels {
 
@@ -21,5 +24,21 @@ std::span<const char* const> known();
 Result<const KernelTable*> choose(std::string_view name);
 /// CPU features that matter here, space separated, as `dgemma info` prints them ("avx2 fma avx512f ...").
 std::string cpu_features();
+
+/// The index in KernelTable::decode of a type; nullopt for the types that it has no decoder for: F32 and BF16, which
+/// the products take as they are, F64 and integers.
+constexpr std::optional<size_t> decode_index(tensor::DType type) {
+  using tensor::DType;
+  if (type == DType::kF16) return kDecodeF16;
+  if (type < DType::kQ8_0 || type > DType::kIQ4_XS) return std::nullopt;
+  return static_cast<size_t>(type) - static_cast<size_t>(DType::kQ8_0);
+}
+static_assert(decode_index(tensor::DType::kQ8_0) == kDecodeQ8_0 && decode_index(tensor::DType::kQ4_0) == kDecodeQ4_0 &&
+              decode_index(tensor::DType::kQ4_1) == kDecodeQ4_1 && decode_index(tensor::DType::kQ5_0) == kDecodeQ5_0 &&
+              decode_index(tensor::DType::kQ5_1) == kDecodeQ5_1 && decode_index(tensor::DType::kQ2_K) == kDecodeQ2_K &&
+              decode_index(tensor::DType::kQ3_K) == kDecodeQ3_K && decode_index(tensor::DType::kQ4_K) == kDecodeQ4_K &&
+              decode_index(tensor::DType::kQ5_K) == kDecodeQ5_K && decode_index(tensor::DType::kQ6_K) == kDecodeQ6_K &&
+              decode_index(tensor::DType::kIQ4_NL) == kDecodeIQ4_NL &&
+              decode_index(tensor::DType::kIQ4_XS) == kDecodeIQ4_XS);
 
 }  // namespace dgemma::kernels

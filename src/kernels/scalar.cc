@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "kernels/tables.h"
+#include "tensor/quant/quant.h"
 
 namespace dgemma::kernels {
 namespace {
@@ -150,12 +151,40 @@ void rows_to_lanes(const W* const* rows, float scale, float* x, size_t features)
     for (size_t d = 0; d < features; ++d) x[d * kLanes + r] = rows[r] != nullptr ? widen(rows[r][d]) * scale : 0.0f;
 }
 
+constexpr tensor::DType type_of(DecodeFormat format) {
+  if (format == kDecodeF16) return tensor::DType::kF16;
+  return static_cast<tensor::DType>(static_cast<size_t>(tensor::DType::kQ8_0) + format);
+}
+
+}  // namespace
+
+template <DecodeFormat kFormat>
+void decode_exactly(const uint8_t* blocks, size_t values, float* out) {
+  tensor::quant::decode(type_of(kFormat), reinterpret_cast<const std::byte*>(blocks), values, out);
+}
+template void decode_exactly<kDecodeQ8_0>(const uint8_t*, size_t, float*);
+template void decode_exactly<kDecodeQ4_0>(const uint8_t*, size_t, float*);
+template void decode_exactly<kDecodeQ4_1>(const uint8_t*, size_t, float*);
+template void decode_exactly<kDecodeQ5_0>(const uint8_t*, size_t, float*);
+template void decode_exactly<kDecodeQ5_1>(const uint8_t*, size_t, float*);
+template void decode_exactly<kDecodeQ2_K>(const uint8_t*, size_t, float*);
+template void decode_exactly<kDecodeQ3_K>(const uint8_t*, size_t, float*);
+template void decode_exactly<kDecodeQ4_K>(const uint8_t*, size_t, float*);
+template void decode_exactly<kDecodeQ5_K>(const uint8_t*, size_t, float*);
+template void decode_exactly<kDecodeQ6_K>(const uint8_t*, size_t, float*);
+template void decode_exactly<kDecodeIQ4_NL>(const uint8_t*, size_t, float*);
+template void decode_exactly<kDecodeIQ4_XS>(const uint8_t*, size_t, float*);
+template void decode_exactly<kDecodeF16>(const uint8_t*, size_t, float*);
+
+namespace {
+
 constexpr KernelTable kTable = {
     .name = "scalar",
     .product_f32 = product<float>,
     .product_bf16 = product<uint16_t>,
     .weighted_sum_f32 = weighted_sum<float>,
     .weighted_sum_bf16 = weighted_sum<uint16_t>,
+    .decode = DG_DECODERS,
     .rms_norm = rms_norm,
     .add_scaled = add_scaled,
     .gelu_mul = gelu_mul,

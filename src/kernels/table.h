@@ -25,6 +25,25 @@ struct alignas(64) SoftmaxLanes {
   int32_t best[16];     ///< index of the largest logit, the lowest one where several are equal
 };
 
+/// The stored formats that a table decodes, in the order of tensor::DType's block formats, then F16 (which is a block
+/// of one). decode_index (kernels.h) is the way here from a DType.
+enum DecodeFormat : size_t {
+  kDecodeQ8_0,
+  kDecodeQ4_0,
+  kDecodeQ4_1,
+  kDecodeQ5_0,
+  kDecodeQ5_1,
+  kDecodeQ2_K,
+  kDecodeQ3_K,
+  kDecodeQ4_K,
+  kDecodeQ5_K,
+  kDecodeQ6_K,
+  kDecodeIQ4_NL,
+  kDecodeIQ4_XS,
+  kDecodeF16,
+  kDecodeFormats
+};
+
 struct KernelTable {
   const char* name;
 
@@ -40,6 +59,12 @@ struct KernelTable {
                            const float* scale, size_t blocks, size_t n, size_t v);
   void (*weighted_sum_bf16)(const uint16_t* w, size_t ldw, const float* p, size_t p_stride, float* c, size_t c_stride,
                             const float* scale, size_t blocks, size_t n, size_t v);
+
+  /// out[i] = value i of `blocks`, for i < values, a multiple of the format's block (32 or 256 values; F16: 1). Bit for
+  /// bit what tensor::quant::decode gives in every table, but that a NaN may have other payload bits. Reads the blocks'
+  /// bytes and no others, at any address; writes `values` floats at any address of a float (64-byte aligned is
+  /// fastest).
+  void (*decode[kDecodeFormats])(const uint8_t* blocks, size_t values, float* out);
 
   // The rest works on one block: x and out are [features, 16]; out may be x.
 

@@ -17,4 +17,16 @@ const KernelTable* avx512_table();
 const KernelTable* neon_table();
 #endif
 
+/// The decoder of every table that has no faster one: tensor::quant::decode.
+template <DecodeFormat kFormat>
+void decode_exactly(const uint8_t* blocks, size_t values, float* out);
+#define DG_DECODERS                                                                                \
+  {                                                                                                \
+    decode_exactly<kDecodeQ8_0>, decode_exactly<kDecodeQ4_0>, decode_exactly<kDecodeQ4_1>,         \
+        decode_exactly<kDecodeQ5_0>, decode_exactly<kDecodeQ5_1>, decode_exactly<kDecodeQ2_K>,     \
+        decode_exactly<kDecodeQ3_K>, decode_exactly<kDecodeQ4_K>, decode_exactly<kDecodeQ5_K>,     \
+        decode_exactly<kDecodeQ6_K>, decode_exactly<kDecodeIQ4_NL>, decode_exactly<kDecodeIQ4_XS>, \
+        decode_exactly<kDecodeF16>                                                                 \
+  }
+
 }  // namespace dgemma::kernels
