@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "tensor/quant/quant.h"
-
 namespace dgemma::ops {
 namespace {
 
@@ -25,7 +23,9 @@ constexpr size_t kPanelRows = 24;
 Weight direct_rows(Exec& exec, int worker, const Weight& w) {
   if (w.is_direct()) return w;
   float* panel = exec.panel(worker, w.rows * w.cols);
-  tensor::quant::decode(w.dtype, w.row(0), w.rows * w.cols, panel);
+  const auto index = kernels::decode_index(w.dtype);
+  DG_CHECK(index, "no decoder for ", tensor::info(w.dtype).name);
+  exec.kernels().decode[*index](reinterpret_cast<const uint8_t*>(w.row(0)), w.rows * w.cols, panel);
   return {DType::kF32, panel, w.rows, w.cols};
 }
 
