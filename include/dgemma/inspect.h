@@ -28,6 +28,7 @@ struct FileReport {
   std::vector<std::string> problems;  ///< why the model would not load; empty: it would
   std::string tokenizer;              ///< one line, "" if none
   std::string chat_template;          ///< where it is and whether it is the Gemma 4 one; "" if none
+  bool gemma4_chat = false;           ///< the chat template is the one that render_chat applies
   uint64_t parameters = 0;
   uint64_t file_bytes = 0;
   uint64_t load_bytes = 0;  ///< memory that loading would take

@@ -22,12 +22,13 @@ std::string tokenizer_line(const formats::Checkpoint& checkpoint) {
   return base::concat((*found)->path, ": ", (*found)->tokenizer.vocab_size(), " tokens");
 }
 
-std::string template_line(const formats::Checkpoint& checkpoint) {
+void report_template(const formats::Checkpoint& checkpoint, FileReport& report) {
   const auto found = engine::find_chat_template(checkpoint);
-  if (!found) return "unusable: " + found.error().message;
-  if (!*found) return "";
-  return (*found)->path +
-         (text::is_gemma4_template((*found)->text) ? ": the Gemma 4 chat format" : ": not the Gemma 4 chat format");
+  if (!found) report.chat_template = "unusable: " + found.error().message;
+  if (!found || !*found) return;
+  report.gemma4_chat = text::is_gemma4_template((*found)->text);
+  report.chat_template =
+      (*found)->path + (report.gemma4_chat ? ": the Gemma 4 chat format" : ": not the Gemma 4 chat format");
 }
 
 std::string cpu_name() {
@@ -50,7 +51,7 @@ Result<FileReport> inspect_model(const std::string& path) {
   else
     report.metadata = checkpoint.metadata();
   report.tokenizer = tokenizer_line(checkpoint);
-  report.chat_template = template_line(checkpoint);
+  report_template(checkpoint, report);
 
   const Result<model::Config> config = engine::read_config(checkpoint);
   if (!config) {
