@@ -37,6 +37,7 @@ bool prepare_private_file(const std::string& path) {
 LineEditor::LineEditor(Signals& signals, std::string history_file)
     : signals_(signals), history_file_(std::move(history_file)) {
   DG_CHECK(::pipe2(wake_, O_CLOEXEC | O_NONBLOCK) == 0, "errno ", errno);
+  ::tcgetattr(STDIN_FILENO, &usual_);
   editor_ = ::el_init("dgemma", stdin, stdout, stderr);
   DG_CHECK(editor_ != nullptr, "el_init");
   ::el_set(editor_, EL_CLIENTDATA, this);
@@ -78,8 +79,8 @@ int LineEditor::next_character(wchar_t* character) {
   while (true) {
     pollfd ready[2] = {{STDIN_FILENO, POLLIN, 0}, {wake_[0], POLLIN, 0}};
     if (::poll(ready, 2, -1) < 0 && errno != EINTR) return -1;
+    if (take_wake()) return 0;
     char byte = 0;
-    if (::read(wake_[0], &byte, 1) == 1) return interrupted_ = true, 0;
     if ((ready[0].revents & (POLLIN | POLLHUP)) == 0) continue;
     const ssize_t got = ::read(STDIN_FILENO, &byte, 1);
     if (got < 0 && errno == EINTR) continue;
@@ -90,15 +91,42 @@ int LineEditor::next_character(wchar_t* character) {
   }
 }
 
+/// Does what the signal thread asked for; true where the line is given up.
+bool LineEditor::take_wake() {
+  char why = 0;
+  while (::read(wake_[0], &why, 1) == 1) {
+    if (why == static_cast<char>(Wake::kInterrupt)) return interrupted_ = true;
+    ::el_resize(editor_);
+    ::el_set(editor_, EL_REFRESH);
+  }
+  return false;
+}
+
+void LineEditor::wake(Wake why) {
+  const char byte = static_cast<char>(why);
+  [[maybe_unused]] const ssize_t written = ::write(wake_[1], &byte, 1);
+}
+
+void LineEditor::suspend() {
+  ::tcgetattr(STDIN_FILENO, &editing_);
+  ::tcsetattr(STDIN_FILENO, TCSADRAIN, &usual_);
+  write_stderr("\n");
+}
+
+void LineEditor::resume() {
+  ::tcsetattr(STDIN_FILENO, TCSADRAIN, &editing_);
+  wake(Wake::kRedraw);
+}
+
 LineEditor::Input LineEditor::read(const std::string& prompt) {
   prompt_ = std::string(1, kPromptMark) + "\x1b[1m" + kPromptMark + prompt + kPromptMark + "\x1b[0m" + kPromptMark;
   interrupted_ = false;
-  const InterruptScope scope(signals_, [this] {
-    const char byte = 1;
-    [[maybe_unused]] const ssize_t written = ::write(wake_[1], &byte, 1);
-  });
+  ::el_resize(editor_);  // the size may have changed since the last line
+  const InterruptScope scope(signals_, [this] { wake(Wake::kInterrupt); });
+  signals_.set_drawing(this);
   int count = 0;
   const char* line = ::el_gets(editor_, &count);
+  signals_.set_drawing(nullptr);
   if (interrupted_) {
     std::fputs("^C\n", stdout);
     std::fflush(stdout);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <histedit.h>
+#include <termios.h>
 
 #include <string>
 
@@ -13,7 +14,7 @@
 
 namespace dgemma::cli {
 
-class LineEditor {
+class LineEditor : public Drawing {
  public:
   enum class Outcome { kLine, kInterrupted, kEnd };
   struct Input {
@@ -23,7 +24,7 @@ class LineEditor {
 
   /// `history_file` "": none is read or written. The caller sees problems with it only as a missing history.
   LineEditor(Signals& signals, std::string history_file);
-  ~LineEditor();
+  ~LineEditor() override;
   LineEditor(const LineEditor&) = delete;
   LineEditor& operator=(const LineEditor&) = delete;
 
@@ -32,10 +33,18 @@ class LineEditor {
   /// Adds an input to the history (several lines as one entry) and to its file.
   void remember(const std::string& input);
 
+  // On the signal thread, while a line is being typed. libedit itself is only touched by the thread that reads.
+  void resize() override { wake(Wake::kRedraw); }
+  void suspend() override;
+  void resume() override;
+
  private:
+  enum class Wake : char { kInterrupt, kRedraw };
   static char* prompt_of(EditLine* editor);
   static int read_character(EditLine* editor, wchar_t* character);
   int next_character(wchar_t* character);
+  void wake(Wake why);
+  bool take_wake();
 
   Signals& signals_;
   std::string history_file_;
@@ -44,6 +53,8 @@ class LineEditor {
   std::string prompt_;
   int wake_[2] = {-1, -1};  ///< pipe: the signal thread wakes the one that waits for a key
   bool interrupted_ = false;
+  termios usual_{};    ///< the terminal as other programs expect it
+  termios editing_{};  ///< as libedit had set it when the process was stopped
 };
 
 }  // namespace dgemma::cli

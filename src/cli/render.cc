@@ -14,10 +14,11 @@ namespace {
 Result<void> check_template(const std::string& model) {
   auto file = inspect_model(model);
   if (!file) return Unexpected(as_model_error(file.error()));
-  if (file->chat_template.empty())
-    return Unexpected(ErrorCode::kUnsupported,
-                      model + ": expected a model with a chat template, got none. Use --template gemma4");
-  return {};
+  if (file->gemma4_chat) return {};
+  return Unexpected(ErrorCode::kUnsupported,
+                    base::concat(model, ": expected a model with the Gemma 4 chat template, got ",
+                                 file->chat_template.empty() ? "none" : file->chat_template,
+                                 ". Use --template gemma4 to apply it all the same"));
 }
 
 Result<void> render_whole(const std::string& path, Output& out) {
@@ -25,7 +26,7 @@ Result<void> render_whole(const std::string& path, Output& out) {
   auto prompt = render_chat(request);
   const std::string where = path == "-" ? "standard input: " : path + ": ";
   if (!prompt) return Unexpected(prompt.error().code, where + prompt.error().message);
-  out.write(out.is_terminal() ? safe_for_terminal(*prompt) : *prompt);
+  out.write(out.is_terminal() ? safe_for_terminal(*prompt) + "\n" : *prompt);
   return out.result();
 }
 

@@ -123,6 +123,8 @@ render_alone() {
   printf '{"messages": 3}\n' >>"$work/request.json"
   run 2 render --template gemma4 --jsonl "$work/request.json"; has "$err" 'line 2'; has "$err" 'messages'
   run 1 render --template gemma4 "$work/none.json"
+  run 2 render -m "$data/golden/tiny-a" "$work/request.json"; has "$err" 'expected a model with the Gemma 4 chat template, got none'
+  run 3 render -m "$work/none" "$work/request.json"
 }
 
 with_model() {
