@@ -160,7 +160,8 @@ class Chat {
     return {};
   }
 
-  /// A failed turn leaves the conversation as it was; a stopped answer stays as far as it came.
+  /// A failed turn leaves the conversation as it was, and so does one that was stopped before anything was final; a
+  /// later stop keeps the answer as far as it came.
   Result<void> turn(const std::string& text) {
     conversation_.add("user", text);
     auto shown = answer();
@@ -169,8 +170,13 @@ class Chat {
       return Unexpected(shown.error());
     }
     stopped_ = shown->answer.summary.reason == FinishReason::kCancelled;
-    conversation_.add("assistant", shown->parts.content, shown->parts.reasoning);
     print_summary(shown->answer, program_.environment);
+    if (stopped_ && shown->parts.content.empty()) {
+      conversation_.messages.pop_back();
+      note("nothing of this turn is kept");
+      return {};
+    }
+    conversation_.add("assistant", shown->parts.content, shown->parts.reasoning);
     return {};
   }
 

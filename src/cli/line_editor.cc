@@ -96,6 +96,8 @@ bool LineEditor::take_wake() {
   char why = 0;
   while (::read(wake_[0], &why, 1) == 1) {
     if (why == static_cast<char>(Wake::kInterrupt)) return interrupted_ = true;
+    std::fputs("\r\x1b[K", stdout);  // libedit draws the line anew without looking
+    std::fflush(stdout);
     ::el_resize(editor_);
     ::el_set(editor_, EL_REFRESH);
   }
