@@ -31,7 +31,7 @@ struct SessionOptions {
 /// The sampler of docs/MODEL.md section 5. An empty field takes the checkpoint's value, then the published default.
 struct SamplerOptions {
   std::optional<int> max_denoising_steps;      ///< per canvas, 1 .. 10000; published 48
-  std::optional<double> t_min;                 ///< temperature of the last step, > 0; published 0.4
+  std::optional<double> t_min;                 ///< where the temperature goes, >= 0; published 0.4
   std::optional<double> t_max;                 ///< temperature of the first step, > 0; published 0.8
   std::optional<double> entropy_bound;         ///< nats, >= 0; published 0.1
   std::optional<int> stability_threshold;      ///< equal steps before stopping, >= 0; published 1

@@ -48,7 +48,8 @@ void add_sampler(OptionTable& table, SamplerOptions& sampler) {
   table.heading("Sampler (default: the checkpoint's values, then the published ones)");
   table.whole("--max-denoising-steps", "Most steps for one canvas (published: 48)", 1, kMostSteps,
               sampler.max_denoising_steps);
-  table.real("--t-min", "X", "Temperature of the last step (0.4)", 0, true, sampler.t_min);
+  table.real("--t-min", "X", "Where the temperature goes; the last step stays one Nth above (0.4)", 0, false,
+             sampler.t_min);
   table.real("--t-max", "X", "Temperature of the first step (0.8)", 0, true, sampler.t_max);
   table.real("--entropy-bound", "NATS", "Accept rows while their joint entropy stays below (0.1)", 0, false,
              sampler.entropy_bound);

@@ -119,6 +119,10 @@ TEST(Arguments, WhatIsNotGivenStaysEmpty) {
   EXPECT_TRUE(a.answer.live);
 }
 
+TEST(Arguments, TheTemperatureMayGoDownToZero) {  // no step has it: the last one is one Nth of the way above
+  EXPECT_EQ(parsed<GenerateArguments>({"generate", "-p", "x", "--t-min", "0"}).answer.generate.sampler.t_min, 0.0);
+}
+
 TEST(Arguments, EosIdsNoneMeansNoEndToken) {
   const auto a = parsed<GenerateArguments>({"generate", "--prompt-ids", "2,5", "--eos-ids", "none"});
   ASSERT_TRUE(a.answer.generate.eos_ids);
@@ -144,10 +148,9 @@ TEST(Arguments, WrongNumbersAreNamedWithWhatWasExpected) {
   for (const char* option : {"--threads", "-n", "-c", "--max-denoising-steps"})
     for (const char* value : {"0", "-1", "1.5", "9x", "", " 3", "99999999999999999999", "0x10", "nan"})
       EXPECT_THAT(error_of_generate({option, value}), HasSubstr("expected a whole number from 1")) << option << value;
-  for (const char* option : {"--t-min", "--t-max"})
-    for (const char* value : {"0", "-0.5", "nan", "inf", "1e999", "0.4f", "", "0,4"})
-      EXPECT_THAT(error_of_generate({option, value}), HasSubstr("expected a finite number > 0, got '")) << value;
-  for (const char* option : {"--entropy-bound", "--confidence-threshold"})
+  for (const char* value : {"0", "-0.5", "nan", "inf", "1e999", "0.4f", "", "0,4"})
+    EXPECT_THAT(error_of_generate({"--t-max", value}), HasSubstr("expected a finite number > 0, got '")) << value;
+  for (const char* option : {"--t-min", "--entropy-bound", "--confidence-threshold"})
     for (const char* value : {"-0.1", "nan", "-inf", "x"})
       EXPECT_THAT(error_of_generate({option, value}), HasSubstr("expected a finite number >= 0")) << value;
   for (const char* value : {"-1", "18446744073709551616", "1.0", "+1", "seed"})

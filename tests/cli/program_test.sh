@@ -75,6 +75,7 @@ without_tokenizer() {
   tokens=${tokens%%]*}
   run 0 generate -m "$tiny" --prompt-ids 2,5,9 --seed 7 -n 20 --compute f32 --threads 1
   is "$out" "$tokens"$'\n'; has "$err" 'steps per canvas'; has "$err" 'seed 7'
+  run 0 generate -m "$tiny" --prompt-ids 2,5,9 --seed 7 -n 4 --t-min 0
   run 0 generate -m "$tiny.gguf" --prompt-ids 2,5,9 --seed 7 -n 20 --compute f32; is "$out" "$tokens"$'\n'
   DGEMMA_MODEL=$tiny run 0 generate --prompt-ids 2,5,9 -n 1
 
