@@ -45,7 +45,7 @@ Result<std::string> render_chat(std::string_view request_json);
 
 /// An answer's text (Answer::text, or its beginning) in two parts.
 struct AnswerParts {
-  std::string content;    ///< for the reader; everything outside the thought channel, tool calls as the model wrote them
+  std::string content;  ///< for the reader; everything outside the thought channel, tool calls as the model wrote them
   std::string reasoning;  ///< inside the thought channel, without markers and the header "thought"
 };
 /// Splits at the Gemma 4 channel markers. A channel that is still open counts as reasoning up to the end, so both parts
