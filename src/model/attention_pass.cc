@@ -44,9 +44,11 @@ void Model::Pass::attention_branch(size_t index) {
   const Blocks normed = view(space_.normed);
   const Blocks q = view(space_.q, w.q.rows), k = view(space_.k, w.k.rows), v = view(space_.v, w.k.rows);
   ops::rms_norm(exec_, view(space_.x), w.input_norm, static_cast<float>(config_.norm_eps), normed);
+  clock_.close(&SweepTimes::rest);
   ops::product(exec_, w.q, normed, q);
   ops::product(exec_, w.k, normed, k);
   if (w.v) ops::product(exec_, w.v, normed, v);
+  clock_.close(&SweepTimes::projections);
   exec_.run(blocks_, [&](size_t block, int) {
     keys_and_queries(index, block);
     store_rows(index, block);
@@ -55,8 +57,11 @@ void Model::Pass::attention_branch(size_t index) {
   std::vector<ops::BlockKeys> keys(blocks_);
   for (size_t block = 0; block < blocks_; ++block) keys[block] = visible_keys(index, block);
   const Blocks attended = view(space_.attended, w.q.rows);
+  clock_.close(&SweepTimes::rest);
   ops::attention(exec_, {size_t(config_.heads), size_t(c.kv_heads), size_t(c.head_dim)}, q, keys, attended);
+  clock_.close(&SweepTimes::attention);
   ops::product(exec_, w.o, attended, view(space_.branch));
+  clock_.close(&SweepTimes::projections);
 }
 
 /// q = rope(RMSNorm(q)), v = RMSNorm(v) or of k before its own norm, k = rope(RMSNorm(k)); head by head.

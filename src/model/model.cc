@@ -74,9 +74,9 @@ Model::Model(Config config, Weights weights) : config_(std::move(config)), weigh
   full_frequency_ = inverse_frequencies(config_.full_rope, head_dim_of(config_, false), weights_.rope_divisors);
 }
 
-Result<void> Model::sweep(ops::Exec& exec, Workspace& workspace, std::span<const RowGroup> groups,
-                          const LayerTap& tap) const {
-  Pass pass(*this, exec, workspace, groups);
+Result<void> Model::sweep(ops::Exec& exec, Workspace& workspace, std::span<const RowGroup> groups, const LayerTap& tap,
+                          SweepTimes* times) const {
+  Pass pass(*this, exec, workspace, groups, times);
   DG_TRY(pass.run(tap));
   for (const RowGroup& group : groups)
     if (!group.denoise) group.cache->advance(static_cast<int64_t>(group.tokens.size()));
@@ -93,8 +93,8 @@ uint64_t Model::workspace_bytes(int rows) const {
          (r * row + slots * (2 * uint64_t(config_.width) + uint64_t(config_.expert_width)) + soft_parts);
 }
 
-Model::Pass::Pass(const Model& m, ops::Exec& e, Workspace& w, std::span<const RowGroup> groups)
-    : model_(m), config_(m.config_), weights_(m.weights_), exec_(e), space_(w) {
+Model::Pass::Pass(const Model& m, ops::Exec& e, Workspace& w, std::span<const RowGroup> groups, SweepTimes* times)
+    : model_(m), config_(m.config_), weights_(m.weights_), exec_(e), space_(w), clock_(times) {
   for (const RowGroup& group : groups) {
     DG_CHECK(!group.tokens.empty() && group.cache != nullptr, "a group needs rows and a cache");
     int64_t position = group.cache->length();
@@ -134,7 +134,9 @@ bool Model::Pass::cancelled() const {
 
 Result<void> Model::Pass::run(const LayerTap& tap) {
   embed();
+  clock_.close(&SweepTimes::rest);
   condition();
+  clock_.close(&SweepTimes::dense);
   make_rope_tables();
   for (size_t index = 0; index < weights_.layer.size(); ++index) {
     if (cancelled()) return Unexpected(ErrorCode::kCancelled, "cancelled");
@@ -224,6 +226,7 @@ void Model::Pass::layer(size_t index) {
     exec_.kernels().rms_norm(branch.block(b), w.post_feedforward_norm, eps, branch.block(b), width);
     exec_.kernels().add_scaled(x.block(b), branch.block(b), scalar, width);
   });
+  clock_.close(&SweepTimes::rest);
 }
 
 void Model::Pass::feedforward_branch(const LayerWeights& w) {
@@ -233,15 +236,19 @@ void Model::Pass::feedforward_branch(const LayerWeights& w) {
   const Blocks hidden = view(space_.hidden, w.gate.rows), scores = view(space_.scores), mixed = view(space_.experts);
 
   ops::rms_norm(exec_, x, w.pre_feedforward_norm, eps, normed);
+  clock_.close(&SweepTimes::rest);
   ops::gated_product(exec_, w.gate, w.up, normed, hidden);
   ops::product(exec_, w.down, hidden, branch);
+  clock_.close(&SweepTimes::dense);
 
   // The router reads the residual stream itself, not the experts' normed input.
   ops::rms_norm(exec_, x, w.router_scale, eps, normed);
   ops::product(exec_, w.router, normed, scores);
   ops::choose_experts(scores, rows_, w.per_expert_scale, w.experts.used, space_.assignment);
   ops::rms_norm(exec_, x, w.pre_feedforward_norm_2, eps, normed);
+  clock_.close(&SweepTimes::rest);
   ops::experts(exec_, w.experts, normed, rows_, space_.assignment, space_.expert_space, mixed);
+  clock_.close(&SweepTimes::experts);
 
   exec_.run(blocks_, [&](size_t b, int) {
     exec_.kernels().rms_norm(branch.block(b), w.post_feedforward_norm_1, eps, branch.block(b), width);
@@ -273,8 +280,12 @@ Result<void> Model::Pass::predict() {
     const size_t rows = std::min(kLanes, p.group->tokens.size() - first);
     std::copy_n(p.group->uniform.data() + first, rows, uniform.data() + i * kLanes);
   }
-  if (!ops::vocabulary_pass(exec_, weights_.vocabulary,
-                            {hidden, inverse_temperature, uniform, want_soft, predictions, soft}, space_.vocabulary))
+  clock_.close(&SweepTimes::rest);
+  const bool finite =
+      ops::vocabulary_pass(exec_, weights_.vocabulary,
+                           {hidden, inverse_temperature, uniform, want_soft, predictions, soft}, space_.vocabulary);
+  clock_.close(&SweepTimes::vocabulary);
+  if (!finite)
     return Unexpected(ErrorCode::kModelFile,
                       "the model computed logits that are not finite: its weights are broken. Check the file");
 
@@ -290,6 +301,7 @@ Result<void> Model::Pass::predict() {
     }
     i += p.blocks;
   }
+  clock_.close(&SweepTimes::rest);
   return {};
 }
 

@@ -1,6 +1,8 @@
 // Pass: one sweep while it runs, with its workspace. Internal to model.cc and attention_pass.cc.
 #pragma once
 
+#include <chrono>
+
 #include "model/model.h"
 
 namespace dgemma::model {
@@ -31,6 +33,26 @@ struct Workspace {
   std::vector<std::array<int64_t, 16>> rope_positions;  // what the tables were made for
 };
 
+/// Splits a sweep's time into parts; without a target it does not look at the clock.
+class PartClock {
+ public:
+  explicit PartClock(SweepTimes* times) : times_(times) {
+    if (times_ != nullptr) last_ = Clock::now();
+  }
+  /// The time since the last call (or since the start) belongs to `part`.
+  void close(double SweepTimes::*part) {
+    if (times_ == nullptr) return;
+    const Clock::time_point now = Clock::now();
+    times_->*part += std::chrono::duration<double>(now - last_).count();
+    last_ = now;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  SweepTimes* times_;
+  Clock::time_point last_;
+};
+
 /// A group's place in the matrix of rows.
 struct PlacedGroup {
   const RowGroup* group;
@@ -40,7 +62,7 @@ struct PlacedGroup {
 };
 
 struct Model::Pass {
-  Pass(const Model& m, ops::Exec& e, Workspace& w, std::span<const RowGroup> groups);
+  Pass(const Model& m, ops::Exec& e, Workspace& w, std::span<const RowGroup> groups, SweepTimes* times);
 
   Result<void> run(const LayerTap& tap);
 
@@ -71,6 +93,7 @@ struct Model::Pass {
   const Weights& weights_;
   ops::Exec& exec_;
   Workspace& space_;
+  PartClock clock_;
   std::vector<PlacedGroup> placed_;
   std::vector<size_t> group_of_block_;
   std::vector<uint32_t> rows_;          // every valid row: block * 16 + lane

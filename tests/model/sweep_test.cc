@@ -1,6 +1,7 @@
 // What a sweep promises beyond its numbers: rows do not depend on company, chunks or threads; cancel leaves no trace.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstring>
 #include <numeric>
 
@@ -105,6 +106,23 @@ TEST_F(Sweep, threads_do_not_change_a_prediction) {
   const RowGroup g = one.group(cache);
   ASSERT_TRUE(tiny_.model.sweep(single, *workspace_, {&g, 1}));
   one.expect_same(two);
+}
+
+TEST_F(Sweep, every_part_of_a_step_is_timed_and_nothing_twice) {
+  KvCache cache = encoded(some_tokens(40, 3), 64);
+  Canvas first{some_tokens(16, 5)}, second{some_tokens(16, 5)};
+  second.conditioning = {tensor::BlockMatrix(16, size_t(tiny_.model.config().width)), true};
+  SweepTimes times;
+  const auto start = std::chrono::steady_clock::now();
+  for (Canvas* canvas : {&first, &second}) {
+    const RowGroup g = canvas->group(cache);
+    ASSERT_TRUE(tiny_.model.sweep(exec_, *workspace_, {&g, 1}, {}, &times));
+  }
+  const double wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double parts[] = {times.attention, times.projections, times.dense, times.experts, times.vocabulary, times.rest};
+  for (const double part : parts) EXPECT_GT(part, 0);
+  EXPECT_LE(std::accumulate(std::begin(parts), std::end(parts), 0.0), wall);
+  step(cache).expect_same(first);
 }
 
 TEST_F(Sweep, cancelled_encoding_leaves_the_cache_as_it_was) {
