@@ -4,32 +4,15 @@
 #include <chrono>
 
 #include "base/format.h"
-#include "base/thread_pool.h"
 #include "dgemma/session.h"
 #include "engine/engine_state.h"
+#include "engine/loaded_model.h"
 #include "engine/model_source.h"
 #include "engine/public_text.h"
 #include "engine/session_state.h"
 #include "text/chat.h"
 
 namespace dgemma {
-namespace {
-
-constexpr int kMostThreads = 1024;
-
-Result<int> thread_count(int asked) {
-  if (asked == 0) return base::ThreadPool::default_threads();
-  if (asked < 1 || asked > kMostThreads)
-    return Unexpected(ErrorCode::kUsage, base::concat("threads: expected 1 to ", kMostThreads, ", got ", asked));
-  return asked;
-}
-
-Result<std::string> compute_mode(const std::string& asked) {
-  if (asked == "f32" || asked == "auto" || asked.empty()) return std::string("f32");
-  return Unexpected(ErrorCode::kUnsupported, "compute: expected f32 or auto, got " + base::quoted(asked));
-}
-
-}  // namespace
 
 Engine::Engine(std::shared_ptr<const EngineState> state) : state_(std::move(state)) {}
 Engine::Engine(Engine&&) noexcept = default;
@@ -38,29 +21,28 @@ Engine::~Engine() = default;
 
 Result<Engine> Engine::open(const EngineOptions& options) {
   const auto start = std::chrono::steady_clock::now();
-  DG_TRY_ASSIGN(const int threads, thread_count(options.threads));
-  DG_TRY_ASSIGN(const std::string compute, compute_mode(options.compute));
-  DG_TRY_ASSIGN(const kernels::KernelTable* table, kernels::choose(options.kernels));
+  DG_TRY_ASSIGN(const engine::Settings settings, engine::resolve_settings(options));
   DG_TRY_ASSIGN(formats::Checkpoint checkpoint, formats::Checkpoint::open(options.model_path));
   DG_TRY_ASSIGN(model::Config config, engine::read_config(checkpoint));
   DG_TRY_ASSIGN(const auto found, engine::find_tokenizer(checkpoint));
   DG_TRY_ASSIGN(const auto chat_template, engine::find_chat_template(checkpoint));
-  DG_TRY_ASSIGN(model::Weights weights, model::bind_weights(checkpoint, config, options.progress));
+  DG_TRY_ASSIGN(model::Model model, engine::bind_model(checkpoint, std::move(config), settings, options.progress));
 
+  const model::Config& sizes = model.config();
   ModelInfo info;
   info.path = options.model_path, info.architecture = "diffusion-gemma";
-  info.canvas_length = config.canvas_length, info.vocab_size = config.vocab;
-  info.context_length = config.context_length, info.layers = config.layers;
-  info.parameters = weights.parameters, info.weight_bytes = weights.resident_bytes;
-  info.eos_ids = engine::end_tokens(checkpoint, config, found);
-  info.bos_id = found ? found->tokenizer.bos_id() : config.bos_id;
+  info.canvas_length = sizes.canvas_length, info.vocab_size = sizes.vocab;
+  info.context_length = sizes.context_length, info.layers = sizes.layers;
+  info.parameters = model.weights().parameters, info.weight_bytes = model.weights().resident_bytes;
+  info.eos_ids = engine::end_tokens(checkpoint, sizes, found);
+  info.bos_id = found ? found->tokenizer.bos_id() : sizes.bos_id;
   info.has_tokenizer = found.has_value();
   info.has_chat_template = chat_template && text::is_gemma4_template(chat_template->text);
-  info.threads = threads, info.kernels = table->name, info.compute = compute;
+  info.threads = settings.threads, info.kernels = settings.table->name, info.compute = settings.compute;
 
-  auto state = std::shared_ptr<EngineState>(
-      new EngineState{std::move(checkpoint), model::Model(std::move(config), std::move(weights)), nullptr, {}, {}, {}});
-  state->runner = std::make_unique<engine::SweepRunner>(state->model, *table, threads);
+  auto state =
+      std::shared_ptr<EngineState>(new EngineState{std::move(checkpoint), std::move(model), nullptr, {}, {}, {}});
+  state->runner = std::make_unique<engine::SweepRunner>(state->model, *settings.table, settings.threads);
   if (found) {
     state->tokenizer = found->tokenizer;
     state->public_tokenizer = engine::public_tokenizer(found->tokenizer);

@@ -1,0 +1,42 @@
+// LoadedModel: a model ready to compute, without tokenizer and sessions, and the settings that it computes with.
+//
+// What Engine::open, run_bench and compare_models have in common: options are checked and weights are bound (and
+// brought into the form that a precision needs) here and nowhere else. Test: tests/engine/engine_test.cc.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "dgemma/options.h"
+#include "dgemma/result.h"
+#include "formats/checkpoint.h"
+#include "kernels/kernels.h"
+#include "model/model.h"
+
+namespace dgemma::engine {
+
+/// EngineOptions with every default and "auto" resolved.
+struct Settings {
+  int threads = 1;
+  const kernels::KernelTable* table = nullptr;
+  std::string compute;  ///< "f32"
+};
+
+/// Errors: kUsage (threads), kUnsupported (kernels, compute).
+Result<Settings> resolve_settings(const EngineOptions& options);
+
+/// Binds the weights. The checkpoint must stay open while the model is used. Errors: as model::bind_weights.
+Result<model::Model> bind_model(const formats::Checkpoint& checkpoint, model::Config config, const Settings& settings,
+                                const std::function<void(const LoadProgress&)>& progress);
+
+struct LoadedModel {
+  formats::Checkpoint checkpoint;  // keeps the file mapped
+  model::Model model;
+  Settings settings;
+  double load_s = 0;
+};
+
+/// Errors: those of Engine::open that do not concern text.
+Result<LoadedModel> load_model(const EngineOptions& options);
+
+}  // namespace dgemma::engine
