@@ -1,0 +1,188 @@
+// The contact sheet: every step of every canvas as a small square of its rows, like the frames of a film, and the
+// scrubber that moves through them.
+//
+// A frame is a bitmap of one pixel per row, in reading order, coloured by focus. The pointer picks frames directly; the
+// range input does the same for the keyboard and for assistive technology (the frames themselves are hidden from it).
+import {h, plural, word} from './dom.mjs';
+import {CanvasState, kLevels} from './trace.mjs';
+
+let palette = null;  // [kLevels] of [r, g, b], from the style sheet
+
+/// Forgets the colours, for a change of theme.
+export function forgetPalette() { palette = null; }
+
+function colours() {
+  if (palette) return palette;
+  const probe = document.body.appendChild(h('span', {hidden: true}));
+  palette = Array.from({length: kLevels}, (_, level) => {
+    probe.style.color = `var(--focus-${level})`;
+    return getComputedStyle(probe).color.match(/\d+/g).slice(0, 3).map(Number);
+  });
+  probe.remove();
+  return palette;
+}
+
+/// Why a canvas stopped, in words.
+export function whyCanvasStopped(canvas) {
+  if (!canvas.done) return 'not finished';
+  const steps = plural(canvas.steps, 'step');
+  return canvas.converged ? `converged after ${steps} of at most ${canvas.maxSteps}` : `stopped by the cap of ${steps}`;
+}
+
+export class ContactSheet {
+  #trace = null;
+  #states = [];   // CanvasState per canvas, as of the last frame drawn
+  #frames = [];   // [{canvas, frame, node}] in order
+  #rolls = [];    // one per canvas: {list, caption}
+  #chosen = -1;
+  #replay = 0;
+
+  /// `onchoose(canvas, frame)` is called for every frame chosen, `onleave` when the reader goes back to the answer.
+  constructor({onchoose, onleave}) {
+    this.onchoose = onchoose;
+    this.onleave = onleave;
+    this.range = h('input', {type: 'range', min: 0, max: 0, value: 0, 'aria-label': 'Step', oninput: () => this.#choose(Number(this.range.value))});
+    this.where = h('output', {class: 'where'});
+    this.replayButton = word('Replay', () => this.replay());
+    this.backButton = word('Back to the answer', () => this.leave(), {hidden: true});
+    this.controls = h('div', {class: 'scrubber', hidden: true}, this.range, this.where,
+        h('span', {class: 'words'}, this.replayButton, this.backButton));
+    this.rolls = h('div', {class: 'rolls', 'aria-hidden': 'true'});
+    this.root = h('section', {class: 'sheet-of-frames', 'aria-label': 'Every step of this answer'}, this.rolls, this.controls);
+    this.rolls.addEventListener('pointerdown', (event) => this.#point(event));
+    this.rolls.addEventListener('pointermove', (event) => { if (event.buttons & 1) this.#point(event); });
+    this.root.addEventListener('keydown', (event) => {
+      if (event.key !== 'Escape' || this.#chosen < 0) return;
+      event.stopPropagation();
+      this.leave();
+    });
+  }
+
+  get active() { return this.#chosen >= 0; }
+
+  /// Draws all of a finished trace.
+  showAll(trace) {
+    trace.canvases.forEach((canvas, c) => canvas.frames.forEach((_, f) => this.add(trace, c, f)));
+    this.finish();
+  }
+
+  /// Adds one frame; frames come in order.
+  add(trace, canvas, frame) {
+    this.#trace = trace;
+    const {frames} = trace.canvases[canvas];
+    const state = (this.#states[canvas] ??= new CanvasState(trace.length));
+    state.apply(frames[frame], trace.texts);
+    if (!this.#rolls[canvas]) {
+      const roll = {list: h('div', {class: 'roll'}), caption: h('p', {class: 'caption'})};
+      this.#rolls[canvas] = roll;
+      this.rolls.append(roll.list, roll.caption);
+    }
+    const node = h('div', {class: 'frame', dataset: {at: this.#frames.length}}, this.#bitmap(state), h('i', {}, String(frames[frame].step + 1)));
+    this.#rolls[canvas].list.append(node);
+    this.#frames.push({canvas, frame, node});
+    this.range.max = this.#frames.length - 1;
+  }
+
+  /// The answer is complete: captions, and the scrubber may be used.
+  finish() {
+    if (!this.#trace) return;
+    this.#rolls.forEach((roll, i) => {
+      const name = this.#rolls.length > 1 ? `canvas ${i + 1}: ` : '';
+      roll.caption.textContent = name + whyCanvasStopped(this.#trace.canvases[i]);
+    });
+    this.controls.hidden = false;
+    this.range.value = this.range.max;
+    this.where.textContent = this.#describe(this.#frames.length - 1);
+  }
+
+  /// Draws the bitmaps again, in the colours of now.
+  repaint() {
+    if (!this.#trace) return;
+    this.#states = [];
+    for (const {canvas, frame, node} of this.#frames) {
+      const state = (this.#states[canvas] ??= new CanvasState(this.#trace.length));
+      state.apply(this.#trace.canvases[canvas].frames[frame], this.#trace.texts);
+      node.firstChild.replaceWith(this.#bitmap(state));
+    }
+  }
+
+  /// Plays all frames, eight a second.
+  replay() {
+    if (this.#stopReplay()) return;
+    this.replayButton.textContent = 'Pause';
+    let at = this.#chosen >= 0 && this.#chosen < this.#frames.length - 1 ? this.#chosen : 0;
+    this.#choose(at);
+    this.#replay = setInterval(() => {
+      if (++at >= this.#frames.length) this.#stopReplay();
+      else this.#choose(at, true);
+    }, 125);
+  }
+
+  leave() {
+    this.#stopReplay();
+    this.#mark(-1);
+    this.range.value = this.range.max;
+    this.where.textContent = this.#describe(this.#frames.length - 1);
+    this.backButton.hidden = true;
+    this.onleave();
+    this.range.focus({preventScroll: true});
+  }
+
+  #stopReplay() {
+    const running = this.#replay !== 0;
+    clearInterval(this.#replay);
+    this.#replay = 0;
+    this.replayButton.textContent = 'Replay';
+    return running;
+  }
+
+  #point(event) {
+    if (this.controls.hidden) return;
+    const frame = document.elementFromPoint(event.clientX, event.clientY)?.closest('.frame');
+    if (!frame || !this.rolls.contains(frame)) return;
+    event.preventDefault();
+    this.#choose(Number(frame.dataset.at));
+  }
+
+  #choose(at, replaying = false) {
+    if (!replaying) this.#stopReplay();
+    if (at === this.#chosen) return;
+    this.#mark(at);
+    this.range.value = at;
+    const text = this.#describe(at);
+    this.where.textContent = text;
+    this.range.setAttribute('aria-valuetext', text);
+    this.backButton.hidden = false;
+    const {canvas, frame} = this.#frames[at];
+    this.onchoose(canvas, frame);
+  }
+
+  #mark(at) {
+    this.#frames[this.#chosen]?.node.classList.remove('chosen');
+    this.#frames[at]?.node.classList.add('chosen');
+    this.#chosen = at;
+  }
+
+  #describe(at) {
+    const {canvas, frame} = this.#frames[at];
+    const {frames, maxSteps} = this.#trace.canvases[canvas];
+    const {step, mean, temperature} = frames[frame];
+    const name = this.#rolls.length > 1 ? `canvas ${canvas + 1} of ${this.#rolls.length}, ` : '';
+    return `${name}step ${step + 1}/${maxSteps}, entropy ${mean.toFixed(mean < 0.1 ? 3 : 2)} nats, temperature ${temperature.toFixed(2)}`;
+  }
+
+  #bitmap(state) {
+    const side = Math.ceil(Math.sqrt(state.length));
+    const canvas = h('canvas', {width: side, height: Math.ceil(state.length / side)});
+    const context = canvas.getContext('2d');
+    const image = context.createImageData(canvas.width, canvas.height);
+    const ramp = colours();
+    for (let row = 0; row < state.length; ++row) {
+      const [r, g, b] = ramp[state.level(row)];
+      // Padding is settled early and says nothing: it recedes, so that the text stands out.
+      image.data.set([r, g, b, state.texts[row] === '' && state.level(row) >= 5 ? 70 : 255], row * 4);
+    }
+    context.putImageData(image, 0, 0);
+    return canvas;
+  }
+}

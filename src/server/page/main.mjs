@@ -1,0 +1,351 @@
+// The page's own course: which conversation is open, what is being asked, and the parts around them. Everything else is in
+// the modules that this one wires together. docs/PAGE.md tells how they divide the work.
+import {forgetPalette} from './contact_sheet.mjs';
+import {byId, h, word} from './dom.mjs';
+import {Settings, requestBody} from './settings.mjs';
+import {Store, newId} from './store.mjs';
+import {ServiceError, chat, servedModel} from './stream.mjs';
+import {AnswerView, questionTurn, statsOf} from './turns.mjs';
+import {showWelcome} from './welcome.mjs';
+
+const kTitleLength = 60;
+const kLoadingRetryMs = 1000, kUnreachableRetryMs = 3000;
+const kKeyName = 'dgemma.key';
+
+const settings = new Settings();
+const narrow = matchMedia('(max-width: 52rem)');
+let store;
+let model = null;         // of GET /v1/models
+let conversations = [];   // newest first
+let open = null;          // the conversation on view; null: a new one, not kept until something is asked
+let views = [];           // AnswerView of the turns on view
+let running = null;       // {conversation, view, abort}
+
+function say(text) {
+  const notice = byId('notice');
+  notice.textContent = text;
+  notice.hidden = text === '';
+}
+
+// The service and its key.
+
+function apiKey() {
+  try { return sessionStorage.getItem(kKeyName) ?? ''; } catch { return ''; }
+}
+
+/// Asks for a key; false when the reader declines.
+function askKey() {
+  const dialog = byId('ask-key');
+  if (apiKey()) byId('key-problem').textContent = 'The service does not know this key. Try another one.';
+  return new Promise((resolve) => {
+    dialog.onclose = () => {
+      const use = dialog.returnValue === 'use';
+      try { if (use) sessionStorage.setItem(kKeyName, byId('key').value.trim()); } catch { /* asked again next time */ }
+      resolve(use);
+    };
+    dialog.returnValue = '';
+    if (!dialog.open) dialog.showModal();
+  });
+}
+
+async function connect() {
+  try {
+    model = await servedModel(apiKey());
+    byId('model').textContent = model.id;
+    settings.setDefaults(model.diffusion);
+    say('');
+  } catch (error) {
+    if (error.status === 401) {
+      if (await askKey()) return connect();
+      say('Without a key the service does not answer.');
+      return undefined;
+    }
+    say(error.status === 503 ? 'The model is being loaded …' : error.message);
+    setTimeout(connect, error.status === 503 ? kLoadingRetryMs : kUnreachableRetryMs);
+  }
+  return undefined;
+}
+
+// Conversations.
+
+function listConversations() {
+  byId('conversations').replaceChildren(...conversations.map((conversation) => {
+    const current = conversation === open;
+    const link = h('a', {href: `#${conversation.id}`, 'aria-current': current ? 'page' : null}, conversation.title);
+    const remove = word('×', () => removeConversation(conversation), {class: 'remove', 'aria-label': `Delete “${conversation.title}”`});
+    return h('li', {}, link, remove);
+  }));
+}
+
+async function removeConversation(conversation) {
+  if (!confirm(`Delete “${conversation.title}”? It is kept nowhere else.`)) return;
+  if (running?.conversation === conversation) running.abort.abort();
+  conversations = conversations.filter((other) => other !== conversation);
+  await store.remove(conversation);
+  if (open === conversation) location.hash = '';
+  listConversations();
+}
+
+function show(conversation) {
+  open = conversation;
+  views = [];
+  byId('turns').replaceChildren(...(conversation?.messages ?? []).map(turn));
+  byId('welcome').hidden = conversation !== null;
+  byId('title').textContent = conversation?.title ?? '';
+  document.title = conversation ? `${conversation.title} · dgemma` : 'dgemma';
+  if (!conversation) showWelcome(ask);
+  listConversations();
+  closeRail();
+  updateShutter();
+  const scroller = byId('scroller');
+  scroller.scrollTop = conversation ? scroller.scrollHeight : 0;
+}
+
+function turn(message) {
+  if (message.role === 'user') return questionTurn(message, {onedit: edit});
+  const view = running?.view.message === message ? running.view : AnswerView.kept(message, answerActions(message));
+  views.push(view);
+  return view.root;
+}
+
+function answerActions(message) {
+  return {onretry: retry, ongrow: follow, announce, loadTrace: () => store.trace(message.id)};
+}
+
+function showHash() {
+  const id = location.hash.slice(1);
+  const wanted = conversations.find((conversation) => conversation.id === id) ?? null;
+  if (wanted !== open || wanted === null) show(wanted);
+}
+
+// Asking.
+
+function ask(text) {
+  if (running || !text.trim()) return;
+  if (!open) {
+    open = {id: newId(), title: text.trim().split('\n')[0].slice(0, kTitleLength), updated: 0, messages: []};
+    conversations.unshift(open);
+    history.replaceState(null, '', `#${open.id}`);
+    byId('welcome').hidden = true;
+    byId('title').textContent = open.title;
+    document.title = `${open.title} · dgemma`;
+  }
+  const message = {id: newId(), role: 'user', content: text.trim()};
+  open.messages.push(message);
+  byId('turns').append(turn(message));
+  answer();
+}
+
+/// Forgets a message and all after it.
+function cutAt(message) {
+  const at = open.messages.indexOf(message);
+  for (const gone of open.messages.splice(at)) store.removeTrace(gone.id);
+  const turns = byId('turns');
+  while (turns.children.length > at) turns.lastChild.remove();
+  views = views.filter((view) => open.messages.includes(view.message));
+}
+
+function edit(message, text) {
+  if (running) return;
+  cutAt(message);
+  ask(text);
+}
+
+function retry(message) {
+  if (running) return;
+  cutAt(message);
+  answer();
+}
+
+async function answer() {
+  const conversation = open;
+  const history = conversation.messages.filter((message) => message.content).map(({role, content}) => ({role, content}));
+  const message = {id: newId(), role: 'assistant', content: '', reasoning: ''};
+  const view = new AnswerView(message, answerActions(message));
+  running = {conversation, view, abort: new AbortController()};
+  conversation.messages.push(message);
+  views.push(view);
+  byId('turns').append(view.root);
+  byId('announcer').replaceChildren();
+  view.begin();
+  touch(conversation);
+  const scroller = byId('scroller');
+  scroller.scrollTop = scroller.scrollHeight;
+  try {
+    await receive(history, view, running.abort.signal);
+  } catch (error) {
+    if (error.name === 'AbortError') message.finish = 'stopped';
+    else message.error = explain(error);
+  }
+  view.end();
+  follow();
+  running = null;
+  touch(conversation);
+  const record = view.traceRecord();
+  if (record) await store.saveTrace(message.id, record);
+}
+
+async function receive(messages, view, signal) {
+  const body = requestBody(model?.id ?? 'default', messages, settings.values);
+  const {message} = view;
+  try {
+    for await (const {type, value} of chat(body, apiKey(), signal)) {
+      if (type === 'content') view.content(value);
+      else if (type === 'reasoning') view.thought(value);
+      else if (type === 'finish') message.finish = value;
+      else if (type === 'usage') message.stats = statsOf(value, message.seed);
+      else if (type === 'error') throw new ServiceError(value, 0);
+      else receiveDiffusion(value, view);
+    }
+  } catch (error) {
+    if (error.status !== 401 || !(await askKey())) throw error;
+    await receive(messages, view, signal);
+  }
+}
+
+function receiveDiffusion(event, view) {
+  if (event.type === 'started') view.started(event);
+  if (event.type === 'committed') view.committed(event);
+  if (event.type !== 'draft') return;
+  view.draft(event);
+  byId('shutter').style.setProperty('--progress', view.progress);
+}
+
+function explain(error) {
+  if (!(error instanceof ServiceError)) return `The page could not read the answer: ${error.message}`;
+  if (error.status === 429) return `The service is busy${error.retryAfter ? `; try again in ${error.retryAfter} s` : ''}. ${error.message}`;
+  return error.message;
+}
+
+function touch(conversation) {
+  conversation.updated = Date.now();
+  conversations = [conversation, ...conversations.filter((other) => other !== conversation)];
+  listConversations();
+  updateShutter();
+  store.save(conversation);
+}
+
+/// Committed text for screen readers: only ever appended, never a draft.
+function announce(text) {
+  byId('announcer').append(h('p', {}, text));
+}
+
+// The parts around.
+
+let following = true;
+/// Keeps the end in view while it is what the reader looks at.
+function follow() {
+  const scroller = byId('scroller');
+  if (following && running?.conversation === open) scroller.scrollTop = scroller.scrollHeight;
+}
+
+function updateShutter() {
+  const shutter = byId('shutter');
+  const busy = running !== null;
+  shutter.classList.toggle('running', busy);
+  shutter.setAttribute('aria-label', busy ? 'Stop' : 'Send');
+  shutter.disabled = !busy && byId('prompt').value.trim() === '';
+  if (!busy) shutter.style.setProperty('--progress', 0);
+}
+
+function fitPrompt() {
+  const prompt = byId('prompt');
+  prompt.style.height = 'auto';
+  prompt.style.height = `${prompt.scrollHeight}px`;
+  updateShutter();
+}
+
+function submit() {
+  if (running) return;
+  const prompt = byId('prompt');
+  const text = prompt.value;
+  prompt.value = '';
+  fitPrompt();
+  ask(text);
+}
+
+const stop = () => running?.abort.abort();
+
+function openRail() {
+  document.body.classList.add('rail-open');
+  byId('veil').hidden = false;
+  byId('main').inert = true;
+  byId('open-rail').setAttribute('aria-expanded', 'true');
+  byId('new').focus();
+}
+
+function closeRail() {
+  if (!document.body.classList.contains('rail-open')) return;
+  document.body.classList.remove('rail-open');
+  byId('veil').hidden = true;
+  byId('main').inert = false;
+  byId('open-rail').setAttribute('aria-expanded', 'false');
+  byId('open-rail').focus();
+}
+
+const prefersDark = matchMedia('(prefers-color-scheme: dark)');
+const isDark = () => (document.documentElement.dataset.theme ?? (prefersDark.matches ? 'dark' : 'light')) === 'dark';
+
+function nameTheme() {
+  byId('theme').textContent = isDark() ? 'Light' : 'Dark';
+  byId('theme').setAttribute('aria-label', isDark() ? 'Light theme' : 'Dark theme');
+  forgetPalette();
+  for (const view of views) view.sheet.repaint();
+}
+
+function changeTheme() {
+  const next = isDark() ? 'light' : 'dark';
+  document.documentElement.dataset.theme = next;
+  try { localStorage.setItem('dgemma.theme', next); } catch { /* lasts until the page is closed */ }
+  nameTheme();
+}
+
+function newConversation() {
+  if (location.hash) location.hash = '';
+  else show(null);
+  byId('prompt').focus();
+}
+
+function listen() {
+  byId('composer').addEventListener('submit', (event) => {
+    event.preventDefault();
+    if (running) stop();
+    else submit();
+  });
+  byId('prompt').addEventListener('input', fitPrompt);
+  byId('prompt').addEventListener('keydown', (event) => {
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    submit();
+  });
+  document.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape' && document.body.classList.contains('rail-open')) closeRail();
+    else if (event.key === 'Escape' && !document.querySelector('dialog[open]')) stop();
+    const typing = event.target.closest?.('input, textarea, dialog');
+    if (event.key === '/' && !typing) { event.preventDefault(); byId('prompt').focus(); }
+  });
+  byId('scroller').addEventListener('scroll', ({target}) => {
+    following = target.scrollHeight - target.scrollTop - target.clientHeight < 80;
+  }, {passive: true});
+  for (const id of ['new', 'new-narrow']) byId(id).addEventListener('click', newConversation);
+  byId('theme').addEventListener('click', changeTheme);
+  byId('open-settings').addEventListener('click', () => settings.open());
+  byId('open-rail').addEventListener('click', openRail);
+  byId('veil').addEventListener('click', closeRail);
+  prefersDark.addEventListener('change', nameTheme);
+  narrow.addEventListener('change', closeRail);
+  addEventListener('hashchange', showHash);
+}
+
+async function start() {
+  listen();
+  nameTheme();
+  store = await Store.open(say);
+  conversations = await store.conversations();
+  showHash();
+  fitPrompt();
+  if (!narrow.matches) byId('prompt').focus();
+  await connect();
+}
+
+start();

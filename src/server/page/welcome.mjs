@@ -1,0 +1,47 @@
+// What an empty conversation shows: a line that comes into focus, once, and a few things to ask.
+import {byId, h, wantsStillness, word} from './dom.mjs';
+
+const kHeadline = 'Text comes into focus.';
+const kNoise = 'aeionrtslumdkvzgßøλж∂†%&§#?{}=+';
+const kSteps = 14, kStepMs = 110;
+
+const kSamples = [
+  'Why is the sky blue?',
+  'Write a haiku about fog lifting',
+  'Write a Python function that checks whether a number is prime',
+];
+
+/// `onask(text)` is called for a sample.
+export function showWelcome(onask) {
+  byId('samples').replaceChildren(...kSamples.map((text) => h('li', {}, word(text, () => onask(text), {class: 'sample'}))));
+  focusHeadline();
+}
+
+/// Letters settle in an order that looks random, each through the levels of focus that tokens go through.
+function focusHeadline() {
+  const letters = [...kHeadline].map((letter, i) => ({letter, at: 3 + (i * 7919 + 13) % 37 / 37 * (kSteps - 5), node: h('span', {'aria-hidden': 'true'})}));
+  // Words stay whole, wherever the line breaks.
+  const words = [[]];
+  for (const item of letters) {
+    if (item.letter === ' ') words.push([]);
+    else words.at(-1).push(item);
+  }
+  byId('headline').replaceChildren(...words.flatMap((word, i) => [i ? ' ' : '', h('span', {class: 'whole'}, ...word.map(({node}) => node))]));
+  const draw = (step) => {
+    for (const {letter, at, node} of letters) {
+      const level = Math.max(0, Math.min(6, Math.floor(6 - (at - step) * 1.2)));
+      node.className = `t f${level}`;
+      node.textContent = level === 0 ? kNoise[Math.floor(Math.random() * kNoise.length)] : letter;
+    }
+  };
+  if (wantsStillness()) {
+    draw(kSteps * 2);
+    return;
+  }
+  let step = 0;
+  draw(step);
+  const timer = setInterval(() => {
+    draw(++step);
+    if (step >= kSteps) clearInterval(timer);
+  }, kStepMs);
+}
