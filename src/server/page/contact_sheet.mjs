@@ -6,6 +6,8 @@
 import {h, plural, word} from './dom.mjs';
 import {CanvasState, kLevels} from './trace.mjs';
 
+const kPaddingAlpha = 40;
+
 let palette = null;  // [kLevels] of [r, g, b], from the style sheet
 
 /// Forgets the colours, for a change of theme.
@@ -180,7 +182,7 @@ export class ContactSheet {
     for (let row = 0; row < state.length; ++row) {
       const [r, g, b] = ramp[state.level(row)];
       // Padding is settled early and says nothing: it recedes, so that the text stands out.
-      image.data.set([r, g, b, state.texts[row] === '' && state.level(row) >= 5 ? 70 : 255], row * 4);
+      image.data.set([r, g, b, state.texts[row] === '' && state.level(row) >= 5 ? kPaddingAlpha : 255], row * 4);
     }
     context.putImageData(image, 0, 0);
     return canvas;

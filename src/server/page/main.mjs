@@ -21,10 +21,13 @@ let open = null;          // the conversation on view; null: a new one, not kept
 let views = [];           // AnswerView of the turns on view
 let running = null;       // {conversation, view, abort}
 
-function say(text) {
+const notices = new Map();
+/// Tells the reader something about a topic ('service', 'store'), until it is said otherwise.
+function say(topic, text) {
+  notices.set(topic, text);
   const notice = byId('notice');
-  notice.textContent = text;
-  notice.hidden = text === '';
+  notice.textContent = [...notices.values()].filter(Boolean).join(' ');
+  notice.hidden = notice.textContent === '';
 }
 
 // The service and its key.
@@ -53,14 +56,14 @@ async function connect() {
     model = await servedModel(apiKey());
     byId('model').textContent = model.id;
     settings.setDefaults(model.diffusion);
-    say('');
+    say('service', '');
   } catch (error) {
     if (error.status === 401) {
       if (await askKey()) return connect();
-      say('Without a key the service does not answer.');
+      say('service', 'Without a key the service does not answer.');
       return undefined;
     }
-    say(error.status === 503 ? 'The model is being loaded …' : error.message);
+    say('service', error.status === 503 ? 'The model is being loaded …' : error.message);
     setTimeout(connect, error.status === 503 ? kLoadingRetryMs : kUnreachableRetryMs);
   }
   return undefined;
@@ -340,7 +343,7 @@ function listen() {
 async function start() {
   listen();
   nameTheme();
-  store = await Store.open(say);
+  store = await Store.open((text) => say('store', text));
   conversations = await store.conversations();
   showHash();
   fitPrompt();

@@ -98,7 +98,8 @@ export async function* chat(body, key, signal) {
     method: 'POST', signal, body, headers: {'content-type': 'application/json', ...headers(key)},
   });
   const parser = new EventParser();
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  const decoder = new TextDecoder();
+  const reader = response.body.getReader();
   let finished = false;
   for (;;) {
     let piece;
@@ -109,7 +110,7 @@ export async function* chat(body, key, signal) {
       throw new ServiceError('The service broke off in the middle of the answer.', 0);
     }
     if (piece.done) break;
-    for (const data of parser.push(piece.value)) {
+    for (const data of parser.push(decoder.decode(piece.value, {stream: true}))) {
       if (data === '[DONE]') return;
       for (const event of eventsOf(JSON.parse(data))) {
         finished ||= event.type === 'finish' || event.type === 'error';

@@ -122,19 +122,24 @@ export class AnswerView {
     this.#trace = new Trace(event);
     this.message.seed = String(event.seed ?? '');
     this.#note([['reading the prompt', plural(event.prompt_tokens ?? 0, 'token')]]);
+    this.#newCanvas();
+    this.#paint();
+  }
+
+  /// An empty canvas on the stage: what will develop, before anything of it is known.
+  #newCanvas() {
+    this.#spent = false;
+    this.#state = new CanvasState(this.#trace.length);
+    this.#live ??= new CanvasView('');
+    this.#live.root.setAttribute('aria-hidden', 'true');
+    this.stage.replaceChildren(this.#live.root);
+    for (let row = 0; row < this.#trace.length; ++row) this.#changed.add(row);
   }
 
   draft(event) {
     if (!this.#trace) return;
     const at = this.#trace.add(event);
-    if (at.frame === 0) {
-      this.#spent = false;
-      this.#state = new CanvasState(this.#trace.length);
-      this.#live ??= new CanvasView('');
-      this.#live.root.setAttribute('aria-hidden', 'true');
-      this.stage.replaceChildren(this.#live.root);
-      for (let row = 0; row < this.#trace.length; ++row) this.#changed.add(row);
-    }
+    if (at.frame === 0) this.#newCanvas();
     const frame = this.#trace.canvases[at.canvas].frames[at.frame];
     for (const row of this.#state.apply(frame, this.#trace.texts)) this.#changed.add(row);
     this.#newFrames.push(at);
@@ -149,7 +154,7 @@ export class AnswerView {
 
   content(text) {
     this.message.content += text;
-    this.announce(text);
+    this.#unheard += text;
     this.#textCame();
   }
 
@@ -165,6 +170,7 @@ export class AnswerView {
   }
 
   #textDue = false;
+  #unheard = '';  // committed text that screen readers have not been told
 
   /// It ended; message.finish or message.error is set.
   end() {
@@ -194,6 +200,8 @@ export class AnswerView {
 
   #draw() {
     if (this.#textDue) this.#showText();
+    if (this.#unheard) this.announce(this.#unheard);
+    this.#unheard = '';
     this.#textDue = false;
     if (this.#live && this.#changed.size) {
       this.#live.draw(this.#state, this.#changed);
