@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "dgemma/events.h"
 #include "dgemma/options.h"
 #include "dgemma/result.h"
 
@@ -35,6 +36,7 @@ struct ModelInfo {
   uint64_t weight_bytes = 0;     ///< resident weights
   std::vector<int32_t> eos_ids;  ///< of the checkpoint
   int32_t bos_id = -1;           ///< -1: none
+  SamplerValues sampler;         ///< the checkpoint's values, else the published ones
   bool has_tokenizer = false;
   bool has_chat_template = false;
   int threads = 0;      ///< in force
@@ -55,6 +57,9 @@ class Engine {
   const ModelInfo& info() const;
   /// The tokenizer, or null where the model has none.
   const Tokenizer* tokenizer() const;
+  /// The prompt of a chat request in OpenAI form as JSON text: what Session::sync_chat makes the timeline.
+  /// Errors: kInvalidRequest (the field is named), kUnsupported (no tokenizer), kModelFile (a marker is missing).
+  Result<std::vector<int32_t>> encode_chat(std::string_view request_json) const;
   /// A new conversation with an empty cache. Errors: kUsage (context beyond the model's), kOutOfMemory.
   Result<Session> new_session(const SessionOptions& options) const;
 

@@ -25,6 +25,7 @@ struct SamplerValues {
 /// The start of an answer, always the first event, before anything is computed.
 struct Started {
   std::span<const int32_t> prompt_ids;  ///< [prompt tokens]
+  int cached_tokens = 0;                ///< of the prompt, in the cache already
   uint64_t seed = 0;
   int canvas_length = 0;
   int vocab_size = 0;

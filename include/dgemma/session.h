@@ -41,6 +41,8 @@ class Session {
   Result<void> sync_chat(std::string_view request_json);
   /// The timeline as token ids.
   std::span<const int32_t> tokens() const;
+  /// What the cache takes now, in bytes.
+  uint64_t memory_bytes() const;
 
   /// Answers what was synced. Blocks; events arrive on this thread. After it the timeline is prompt + committed tokens.
   /// A cancelled answer is not an error: its reason says so and what was committed stays.

@@ -36,6 +36,7 @@ class Tokenizer {
   explicit Tokenizer(std::shared_ptr<const Impl> impl);
 
  private:
+  friend class AnswerReader;
   std::shared_ptr<const Impl> impl_;
 };
 
@@ -51,5 +52,41 @@ struct AnswerParts {
 /// Splits at the Gemma 4 channel markers. A channel that is still open counts as reasoning up to the end, so both parts
 /// only grow while `text` grows by whole canvases.
 AnswerParts split_answer(std::string_view text);
+
+/// One call of a tool, as the model wrote it.
+struct ToolCall {
+  std::string name;
+  std::string arguments;  ///< a JSON object as text
+};
+
+/// What some tokens added to an answer.
+struct AnswerDelta {
+  std::string content;
+  std::string reasoning;  ///< of the thought channel, without its markers and header
+  std::vector<ToolCall> tool_calls;
+};
+
+/// Reads an answer as it grows, token by token if need be: the deltas joined are the same however it is cut. Half a
+/// character, a marker that came in part and an unfinished tool call are held back until more tokens decide.
+class AnswerReader {
+ public:
+  enum class Form {
+    kChat,  ///< channels and tool calls are taken apart (the Gemma 4 chat format)
+    kRaw,   ///< everything is content; control tokens are left out
+  };
+  AnswerReader(const Tokenizer& tokenizer, Form form);
+  AnswerReader(AnswerReader&&) noexcept;
+  AnswerReader& operator=(AnswerReader&&) noexcept;
+  ~AnswerReader();
+
+  /// Ids outside the vocabulary add nothing.
+  AnswerDelta push(std::span<const int32_t> ids);
+  /// The end of the answer: what was held back. Not to be pushed to afterwards.
+  AnswerDelta finish();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
 
 }  // namespace dgemma

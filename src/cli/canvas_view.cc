@@ -10,16 +10,27 @@
 namespace dgemma::cli {
 namespace {
 
-// Above this many nats the best token is one of e^2 = 7 or more that are equally likely: the row is still noise.
-constexpr double kNoiseEntropy = 2.0;
-constexpr int kSettledSteps = 2;  // steps without change after which a token counts as settled
 constexpr const char* kEndSign = "∎";
 constexpr const char* kControlSign = "◇";
 constexpr const char* kHalfCharacter = "\xEF\xBF\xBD";
 
 int shade_of(float entropy) {
-  const double sureness = 1.0 - static_cast<double>(entropy) / kNoiseEntropy;
+  const float sureness = 1.0F - entropy / kNoiseEntropy;
   return std::clamp(static_cast<int>(sureness * kDraftShades), 0, kDraftShades - 1);
+}
+
+Look look_of(const CanvasRow& row) {
+  switch (row.state) {
+    case RowState::kNoise:
+      return {TokenState::kNoise, 0};
+    case RowState::kDraft:
+      return {TokenState::kDraft, shade_of(row.entropy)};
+    case RowState::kAccepted:
+      return {TokenState::kAccepted, 0};
+    case RowState::kSettled:
+      return {TokenState::kSettled, 0};
+  }
+  return {};
 }
 
 }  // namespace
@@ -28,13 +39,12 @@ void CanvasView::start(const Started& started) {
   eos_ids_.assign(started.eos_ids.begin(), started.eos_ids.end());
   prompt_tokens_ = static_cast<int>(started.prompt_ids.size());
   open_.clear();
-  rows_.clear();
+  canvas_rows_.clear();
   window_ = 0;
 }
 
 void CanvasView::noise(std::span<const int32_t> input) {
-  rows_.assign(input.size(), {});
-  for (size_t row = 0; row < input.size(); ++row) rows_[row] = {input[row], -1, 0, {TokenState::kNoise, 0}};
+  canvas_rows_.noise(input);
   accepted_ = 0;
   step_ = -1;
 }
@@ -44,28 +54,8 @@ void CanvasView::draft(const CanvasDraft& draft) {
   step_ = draft.step;
   max_steps_ = draft.max_steps;
   mean_entropy_ = draft.mean_entropy;
-  accepted_ = 0;
-  if (draft.step == 0 || rows_.size() != draft.best.size()) rows_.assign(draft.best.size(), {});
-  for (size_t i = 0; i < rows_.size(); ++i) {
-    Row& row = rows_[i];
-    const int32_t best = draft.best[i];
-    row.unchanged = row.best == best ? row.unchanged + 1 : 0;
-    row.best = best;
-    accepted_ += draft.accepted[i];
-    if (draft.last || (draft.accepted[i] && row.unchanged >= kSettledSteps)) {
-      row.look = {TokenState::kSettled, 0};
-      row.id = best;
-    } else if (draft.accepted[i]) {
-      row.look = {TokenState::kAccepted, 0};
-      row.id = draft.next[i];
-    } else if (draft.entropy[i] < kNoiseEntropy) {
-      row.look = {TokenState::kDraft, shade_of(draft.entropy[i])};
-      row.id = best;
-    } else {
-      row.look = {TokenState::kNoise, 0};
-      row.id = draft.next[i];
-    }
-  }
+  accepted_ = static_cast<size_t>(std::count(draft.accepted.begin(), draft.accepted.end(), uint8_t{1}));
+  canvas_rows_.update(draft);
 }
 
 void CanvasView::commit(std::string_view text, bool reasoning) {
@@ -103,45 +93,46 @@ std::string CanvasView::take_rest() {
 bool CanvasView::is_end(int32_t id) const { return std::find(eos_ids_.begin(), eos_ids_.end(), id) != eos_ids_.end(); }
 
 /// A run of one control token (padding after the end, mostly) as "∎×41"; gives how many rows it took.
-size_t CanvasView::add_control_run(size_t row, CellWriter& writer) const {
+size_t CanvasView::add_control_run(std::span<const CanvasRow> rows, CellWriter& writer) const {
   size_t count = 1;
-  const Row& first = rows_[row];
-  if (first.look.state != TokenState::kNoise)
-    while (row + count < rows_.size() && rows_[row + count].id == first.id && rows_[row + count].look == first.look)
-      ++count;
+  const CanvasRow& first = rows.front();
+  const Look look = look_of(first);
+  if (first.state != RowState::kNoise)
+    while (count < rows.size() && rows[count].id == first.id && look_of(rows[count]) == look) ++count;
   std::string sign = is_end(first.id) ? kEndSign : kControlSign;
   if (count > 1) sign += "×" + std::to_string(count);
   // Not part of the text: never bold, and faint once it is sure.
-  const bool sure = first.look.state == TokenState::kSettled || first.look.state == TokenState::kAccepted;
-  writer.add(sign, sure ? Look{TokenState::kFaint, 0} : first.look);
+  const bool sure = first.state == RowState::kSettled || first.state == RowState::kAccepted;
+  writer.add(sign, sure ? Look{TokenState::kFaint, 0} : look);
   return count;
 }
 
 /// Rows that each hold some bytes of one character; gives how many rows it took.
-size_t CanvasView::add_split_character(size_t row, CellWriter& writer) const {
+size_t CanvasView::add_split_character(std::span<const CanvasRow> rows, CellWriter& writer) const {
   std::vector<int32_t> ids;
-  for (size_t i = row; i < rows_.size() && rows_[i].look.state != TokenState::kNoise; ++i) {
-    if (texts_.piece(rows_[i].id) != kHalfCharacter) break;
-    ids.push_back(rows_[i].id);
+  for (const CanvasRow& row : rows) {
+    if (row.state == RowState::kNoise || texts_.piece(row.id) != kHalfCharacter) break;
+    ids.push_back(row.id);
   }
   const bool whole = ids.size() > 1 && texts_.decode;
-  writer.add(whole ? texts_.decode(ids) : kHalfCharacter, rows_[row].look);
+  writer.add(whole ? texts_.decode(ids) : kHalfCharacter, look_of(rows.front()));
   return whole ? ids.size() : 1;
 }
 
 std::vector<Cell> CanvasView::cells() const {
   CellWriter writer;
   for (const Run& run : open_) writer.add(run.text, {run.reasoning ? TokenState::kReasoning : TokenState::kText, 0});
-  for (size_t row = 0; row < rows_.size();) {
-    const std::string piece = texts_.piece(rows_[row].id);
-    if (piece.empty()) {
-      row += add_control_run(row, writer);
-    } else if (piece == kHalfCharacter) {
-      row += add_split_character(row, writer);
-    } else {
-      writer.add(piece, rows_[row].look, rows_[row].look.state == TokenState::kNoise);
-      ++row;
-    }
+  for (std::span<const CanvasRow> rows = canvas_rows_.rows(); !rows.empty();) {
+    const CanvasRow& row = rows.front();
+    const std::string piece = texts_.piece(row.id);
+    size_t taken = 1;
+    if (piece.empty())
+      taken = add_control_run(rows, writer);
+    else if (piece == kHalfCharacter)
+      taken = add_split_character(rows, writer);
+    else
+      writer.add(piece, look_of(row), row.state == RowState::kNoise);
+    rows = rows.subspan(taken);
   }
   return writer.take();
 }
@@ -159,13 +150,13 @@ size_t CanvasView::window_start(const std::vector<Line>& lines, size_t visible) 
 }
 
 std::string CanvasView::progress() const {
-  if (rows_.empty()) {
+  if (canvas_rows_.empty()) {
     return open_.empty() ? base::concat("reading the prompt: ", prompt_tokens_, " tokens") : "next canvas";
   }
   if (step_ < 0) return "noise";
   char text[96];
   std::snprintf(text, sizeof text, "canvas %d · step %d/%d · %zu/%zu accepted · entropy %.2f", canvas_ + 1, step_ + 1,
-                max_steps_, accepted_, rows_.size(), mean_entropy_);
+                max_steps_, accepted_, canvas_rows_.rows().size(), mean_entropy_);
   return text;
 }
 

@@ -18,6 +18,7 @@
 
 #include "cli/cells.h"
 #include "cli/palette.h"
+#include "dgemma/canvas_rows.h"
 #include "dgemma/events.h"
 
 namespace dgemma::cli {
@@ -38,7 +39,7 @@ class CanvasView {
   void draft(const CanvasDraft& draft);
   /// Final text that follows what was committed before; the canvas it came from is gone.
   void commit(std::string_view text, bool reasoning);
-  void clear_canvas() { rows_.clear(); }
+  void clear_canvas() { canvas_rows_.clear(); }
 
   /// Takes the final text that is whole lines, ready for printing, newlines included.
   std::string take_lines();
@@ -49,20 +50,13 @@ class CanvasView {
   std::vector<std::string> frame(int width, int height);
 
  private:
-  struct Row {
-    int32_t id = 0;
-    int32_t best = -1;
-    int unchanged = 0;  ///< steps since `best` changed
-    Look look;
-  };
   struct Run {
     std::string text;
     bool reasoning = false;
   };
   std::vector<Cell> cells() const;
-  void add_row_cells(size_t row, CellWriter& writer) const;
-  size_t add_control_run(size_t row, CellWriter& writer) const;
-  size_t add_split_character(size_t row, CellWriter& writer) const;
+  size_t add_control_run(std::span<const CanvasRow> rows, CellWriter& writer) const;
+  size_t add_split_character(std::span<const CanvasRow> rows, CellWriter& writer) const;
   bool is_end(int32_t id) const;
   std::string styled(const Run& run) const;
   std::string status(int width, const std::string& hidden) const;
@@ -72,8 +66,8 @@ class CanvasView {
   TokenTexts texts_;
   Palette palette_;
   std::vector<int32_t> eos_ids_;
-  std::vector<Run> open_;  ///< final text after the last line that was taken
-  std::vector<Row> rows_;  ///< [L], empty between canvases
+  std::vector<Run> open_;   ///< final text after the last line that was taken
+  CanvasRows canvas_rows_;  ///< empty between canvases
   int prompt_tokens_ = 0;
   int canvas_ = 0, step_ = 0, max_steps_ = 0;
   size_t accepted_ = 0;

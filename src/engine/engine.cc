@@ -9,6 +9,7 @@
 #include "engine/loaded_model.h"
 #include "engine/model_source.h"
 #include "engine/public_text.h"
+#include "engine/sampler_values.h"
 #include "engine/session_state.h"
 #include "text/chat.h"
 
@@ -30,6 +31,7 @@ Result<Engine> Engine::open(const EngineOptions& options) {
 
   const model::Config& sizes = model.config();
   ModelInfo info;
+  DG_TRY_ASSIGN(info.sampler, engine::resolve_sampler({}, sizes.sampler));
   info.path = options.model_path, info.architecture = "diffusion-gemma";
   info.canvas_length = sizes.canvas_length, info.vocab_size = sizes.vocab;
   info.context_length = sizes.context_length, info.layers = sizes.layers;
@@ -55,6 +57,17 @@ Result<Engine> Engine::open(const EngineOptions& options) {
 const ModelInfo& Engine::info() const { return state_->info; }
 
 const Tokenizer* Engine::tokenizer() const { return state_->public_tokenizer ? &*state_->public_tokenizer : nullptr; }
+
+Result<std::vector<int32_t>> Engine::encode_chat(std::string_view request_json) const {
+  return state_->encode_chat(request_json);
+}
+
+Result<std::vector<int32_t>> EngineState::encode_chat(std::string_view request_json) const {
+  if (!tokenizer)
+    return Unexpected(ErrorCode::kUnsupported, "the model has no tokenizer: give token ids instead of text");
+  DG_TRY_ASSIGN(const text::ChatRequest request, text::ChatRequest::parse(request_json));
+  return text::encode_chat(request, *tokenizer);
+}
 
 Result<Session> Engine::new_session(const SessionOptions& options) const {
   const model::Config& config = state_->model.config();

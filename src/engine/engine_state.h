@@ -20,6 +20,9 @@ struct EngineState {
   std::optional<text::Tokenizer> tokenizer;
   std::optional<Tokenizer> public_tokenizer;  // the same, as dgemma/text.h shows it
   ModelInfo info;
+
+  /// See Engine::encode_chat.
+  Result<std::vector<int32_t>> encode_chat(std::string_view request_json) const;
 };
 
 }  // namespace dgemma

@@ -2,7 +2,9 @@
 #include "engine/public_text.h"
 
 #include "engine/model_source.h"
+#include "text/answer_parser.h"
 #include "text/chat.h"
+#include "text/detokenizer.h"
 
 namespace dgemma {
 
@@ -52,6 +54,45 @@ AnswerParts split_answer(std::string_view text) {
     if (close == std::string_view::npos) return parts;
     text.remove_prefix(close + kClose.size());
   }
+}
+
+struct AnswerReader::Impl {
+  text::Detokenizer detokenizer;
+  text::AnswerParser parser;
+  Form form;
+
+  AnswerDelta read(const std::string& text) {
+    if (form == Form::kRaw) return {text, "", {}};
+    return as_public(parser.push(text));
+  }
+  static AnswerDelta as_public(text::AnswerDelta delta) {
+    AnswerDelta out{std::move(delta.content), std::move(delta.reasoning), {}};
+    for (text::ToolCall& call : delta.tool_calls)
+      out.tool_calls.push_back({std::move(call.name), std::move(call.arguments)});
+    return out;
+  }
+};
+
+AnswerReader::AnswerReader(const Tokenizer& tokenizer, Form form)
+    : impl_(
+          new Impl{text::Detokenizer(tokenizer.impl_->tokenizer, form == Form::kChat ? text::ControlText::kKeepMarkers
+                                                                                     : text::ControlText::kDropSpecial),
+                   {},
+                   form}) {}
+AnswerReader::AnswerReader(AnswerReader&&) noexcept = default;
+AnswerReader& AnswerReader::operator=(AnswerReader&&) noexcept = default;
+AnswerReader::~AnswerReader() = default;
+
+AnswerDelta AnswerReader::push(std::span<const int32_t> ids) { return impl_->read(impl_->detokenizer.push(ids)); }
+
+AnswerDelta AnswerReader::finish() {
+  AnswerDelta all = impl_->read(impl_->detokenizer.finish());
+  if (impl_->form == Form::kRaw) return all;
+  AnswerDelta rest = Impl::as_public(impl_->parser.finish());
+  all.content += rest.content;
+  all.reasoning += rest.reasoning;
+  for (ToolCall& call : rest.tool_calls) all.tool_calls.push_back(std::move(call));
+  return all;
 }
 
 Result<std::string> render_chat(std::string_view request_json) {

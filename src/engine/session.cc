@@ -15,7 +15,6 @@
 #include "engine/model_denoiser.h"
 #include "engine/sampler_values.h"
 #include "engine/session_state.h"
-#include "text/chat.h"
 #include "text/detokenizer.h"
 
 namespace dgemma {
@@ -117,8 +116,8 @@ Result<Answer> AnswerRun::run() {
   Finished& summary = answer_.summary;
   summary.prompt_tokens = static_cast<int>(state_.timeline.size());
   summary.cached_tokens = static_cast<int>(state_.cache.length());
-  emit(Started{state_.timeline, loop_.seed, loop_.canvas_length, loop_.vocab_size, loop_.eos_ids, loop_.first_canvas,
-               loop_.max_new_tokens, loop_.sampler});
+  emit(Started{state_.timeline, summary.cached_tokens, loop_.seed, loop_.canvas_length, loop_.vocab_size, loop_.eos_ids,
+               loop_.first_canvas, loop_.max_new_tokens, loop_.sampler});
   engine::ModelDenoiser denoiser(*state_.engine->runner, state_.cache, state_.encoded, &state_.cancel, summary.timing);
   diffusion::LoopResult loop;
   loop.reason = FinishReason::kCancelled;
@@ -191,14 +190,13 @@ Result<void> Session::sync_tokens(std::span<const int32_t> ids) {
 }
 
 Result<void> Session::sync_chat(std::string_view request_json) {
-  if (!state_->engine->tokenizer)
-    return Unexpected(ErrorCode::kUnsupported, "the model has no tokenizer: give token ids instead of text");
-  DG_TRY_ASSIGN(const text::ChatRequest request, text::ChatRequest::parse(request_json));
-  DG_TRY_ASSIGN(const std::vector<int32_t> ids, text::encode_chat(request, *state_->engine->tokenizer));
+  DG_TRY_ASSIGN(const std::vector<int32_t> ids, state_->engine->encode_chat(request_json));
   return sync_tokens(ids);
 }
 
 std::span<const int32_t> Session::tokens() const { return state_->timeline; }
+
+uint64_t Session::memory_bytes() const { return state_->cache.bytes(); }
 
 Result<Answer> Session::generate(const GenerateOptions& options, const EventCallback& on_event) {
   const RunningMark mark(*state_);
