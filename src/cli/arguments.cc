@@ -110,6 +110,8 @@ Unexpected conflict(const std::string& where, const std::string& expected, const
 struct Parsed {
   GenerateArguments generate;
   ChatArguments chat;
+  ServeArguments serve;
+  int cache_mib = 1024;  ///< serve --cache-mib
   InspectArguments inspect;
   InfoArguments info;
   TokenizeArguments tokenize;
@@ -185,6 +187,55 @@ Result<Invocation> check_chat(ChatArguments& arguments, const Environment& envir
   if (arguments.answer.trace == "-") return conflict("--trace", "a file", "-. Answers go to standard output");
   DG_TRY(need_model(arguments.engine.model_path, environment));
   return Invocation(std::move(arguments));
+}
+
+void declare_serve(CLI::App& app, Parsed& parsed) {
+  server::ServerOptions& server = parsed.serve.server;
+  OptionTable table(&app);
+  add_model(table, parsed.serve.engine.model_path);
+  table.text("--alias", "NAME", "The model's name in the API; default: its file's", server.alias);
+  table.heading("Address");
+  table.text("--host", "HOST", "Address to listen on (127.0.0.1)", server.host);
+  table.whole("--port", "Port to listen on (8080); 0 takes any free one, and prints it", 0, 65535, server.port);
+  table.text("--api-key-file", "FILE", "File with the key that clients have to give", parsed.serve.api_key_file);
+  table.text("--api-key", "KEY", "The same as an argument, which other users of this machine can see", server.api_key);
+  table.flag("--insecure", "Listen beyond this machine without a key", server.insecure);
+  table.text("--cors-origin", "ORIGIN", "Let pages of this origin call (* for all); default: none", server.cors_origin);
+  table.heading("Places and limits");
+  table.whole("--parallel", "Answers that are made at the same time (2)", 1, 64, server.parallel);
+  table.whole("--max-queue", "Requests that may wait for a place; further ones get 429 (16)", 0, 10000,
+              server.max_queue);
+  add_context(table, server.session);
+  table.whole("--cache-mib", "MiB of memory for the caches of idle conversations (1024)", 0, kMost, parsed.cache_mib);
+  table.whole("--max-output-tokens", "Most tokens that a request may ask for; default: what the context has room for",
+              1, kMost, server.limits.output_tokens);
+  table.whole("--max-connections", "Connections at the same time; further ones get 503 (256)", 1, 900,
+              server.limits.connections);
+  table.whole("--request-seconds", "Time to send a request (30)", 1, 3600, server.limits.request_s);
+  table.heading("Records");
+  table.text("--trace-dir", "FOLDER", "Write the trace of each answer there, for GET /v1/traces/ID", server.trace_dir);
+  table.value("--log-format", "NAME", "text or json, on standard error; contents are never logged", "text or json",
+              [&server](const std::string& name) {
+                server.log_format = name == "json" ? server::LogFormat::kJson : server::LogFormat::kText;
+                return name == "json" || name == "text";
+              });
+  add_machine(table, parsed.serve.engine);
+  add_sampler(table, server.sampler);
+  app.footer(
+      "Examples:\n"
+      "  dgemma serve -m models/pocket\n"
+      "  dgemma serve -m model.gguf --host 0.0.0.0 --api-key-file key.txt --parallel 4\n"
+      "\nThe page is at http://127.0.0.1:8080/, the OpenAI API below /v1. TERM or Ctrl-C ends it when the running "
+      "answers\nare done, a second one at once. docs/SERVER.md says what each endpoint takes.");
+}
+
+Result<Invocation> check_serve(Parsed& parsed, const Environment& environment) {
+  server::ServerOptions& server = parsed.serve.server;
+  server.cache_bytes = static_cast<uint64_t>(parsed.cache_mib) << 20;
+  if (parsed.serve.api_key_file && !server.api_key.empty())
+    return conflict("--api-key", "a key or a file with it", "both. Leave one out");
+  DG_TRY(need_model(parsed.serve.engine.model_path, environment));
+  return Invocation(std::move(parsed.serve));
 }
 
 void declare_inspect(CLI::App& app, InspectArguments& arguments) {
@@ -267,6 +318,7 @@ void declare_program(CLI::App& app, Parsed& parsed) {
   app.require_subcommand(1);
   declare_generate(*app.add_subcommand("generate", "Answer one prompt"), parsed.generate);
   declare_chat(*app.add_subcommand("chat", "Talk; the canvas comes into focus"), parsed.chat);
+  declare_serve(*app.add_subcommand("serve", "Answer over HTTP: the OpenAI API, and a page"), parsed);
   declare_inspect(*app.add_subcommand("inspect", "Show what is in a model file"), parsed.inspect);
   declare_info(*app.add_subcommand("info", "Show this machine: cores, instruction sets, memory"), parsed.info);
   declare_tokenize(*app.add_subcommand("tokenize", "Turn text into token ids, and ids into text"), parsed);
@@ -282,6 +334,7 @@ void declare_program(CLI::App& app, Parsed& parsed) {
 Result<Invocation> check_command(const std::string& name, Parsed& parsed, const Environment& environment) {
   if (name == "generate") return check_generate(parsed.generate, environment);
   if (name == "chat") return check_chat(parsed.chat, environment);
+  if (name == "serve") return check_serve(parsed, environment);
   if (name == "info") return Invocation(parsed.info);
   if (name == "tokenize") return check_tokenize(parsed, environment);
   if (name == "render") return check_render(parsed, environment);

@@ -14,6 +14,7 @@
 #include "cli/environment.h"
 #include "dgemma/options.h"
 #include "dgemma/result.h"
+#include "server/options.h"
 
 namespace dgemma::cli {
 
@@ -44,6 +45,12 @@ struct ChatArguments {
   bool history = true;
 };
 
+struct ServeArguments {
+  EngineOptions engine;
+  server::ServerOptions server;
+  std::optional<std::string> api_key_file;
+};
+
 struct InspectArguments {
   std::string model;
   bool json = false;
@@ -72,8 +79,8 @@ struct ShowText {
   std::string text;
 };
 
-using Invocation = std::variant<ShowText, GenerateArguments, ChatArguments, InspectArguments, InfoArguments,
-                                TokenizeArguments, RenderArguments>;
+using Invocation = std::variant<ShowText, GenerateArguments, ChatArguments, ServeArguments, InspectArguments,
+                                InfoArguments, TokenizeArguments, RenderArguments>;
 
 /// Reads the arguments after the program's name. Errors: kUsage.
 Result<Invocation> parse_arguments(const std::vector<std::string>& arguments, const Environment& environment);

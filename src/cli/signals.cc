@@ -74,6 +74,11 @@ void Signals::on_interrupt(std::function<void()> action) {
   interrupt_ = std::move(action);
 }
 
+void Signals::on_terminate(std::function<void()> action) {
+  const std::lock_guard lock(mutex_);
+  terminate_ = std::move(action);
+}
+
 void Signals::set_drawing(Drawing* drawing) {
   const std::lock_guard lock(mutex_);
   drawing_ = drawing;
@@ -85,8 +90,7 @@ void Signals::handle(int signal) {
     if (drawing_ != nullptr) drawing_->resize();
   } else if (signal == SIGTSTP) {
     stop_process();
-  } else if (signal == SIGINT && interrupt_) {
-    const auto action = interrupt_;
+  } else if (const auto action = signal == SIGINT ? interrupt_ : signal == SIGTERM ? terminate_ : nullptr) {
     action();
   } else {
     if (drawing_ != nullptr) drawing_->suspend();

@@ -32,6 +32,9 @@ class Signals {
 
   /// What an interrupt does from now on; empty: end the program. When this returns, the former one is not running.
   void on_interrupt(std::function<void()> action);
+  /// What a request to end (TERM) does from now on; empty: end the program. When this returns, the former one is not
+  /// running.
+  void on_terminate(std::function<void()> action);
   /// The drawing on the terminal; null: none. When this returns, the former one is not in use.
   void set_drawing(Drawing* drawing);
 
@@ -40,7 +43,7 @@ class Signals {
   void stop_process();
 
   std::recursive_mutex mutex_;  // recursive: an action may set another
-  std::function<void()> interrupt_;
+  std::function<void()> interrupt_, terminate_;
   Drawing* drawing_ = nullptr;
   std::thread thread_;
 };

@@ -198,10 +198,29 @@ TEST(Arguments, UnknownOptionsAndCommandsAreRefusedWithAHint) {
   EXPECT_THAT(error_of({"info", "-m", "x"}), HasSubstr("option: expected one that dgemma info has, got '-m'"));
   EXPECT_THAT(error_of({"info", "--canvas-ids", "1"}), HasSubstr("'--canvas-ids'"));
   EXPECT_THAT(error_of({}),
-              HasSubstr("command: expected one of generate, chat, inspect, info, tokenize, render, got none"));
+              HasSubstr("command: expected one of generate, chat, serve, inspect, info, tokenize, render, got none"));
   EXPECT_THAT(error_of({"genrate"}), HasSubstr("Did you mean generate?"));
   EXPECT_THAT(error_of({"--json"}), HasSubstr("expected a command first, got '--json'"));
-  EXPECT_THAT(error_of({"serve"}), HasSubstr("command: expected one of"));
+  EXPECT_THAT(error_of({"frobnicate"}), HasSubstr("command: expected one of"));
+}
+
+TEST(Arguments, ServeTakesItsAddressItsPlacesAndItsLimits) {
+  const auto plain = parsed<ServeArguments>({"serve", "-m", "x"}, {});
+  EXPECT_EQ(plain.server.host, "127.0.0.1");
+  EXPECT_EQ(plain.server.port, 8080);
+  EXPECT_EQ(plain.server.cache_bytes, uint64_t{1} << 30);
+  const auto full = parsed<ServeArguments>({"serve", "-m", "x", "--port", "0", "--parallel", "3", "--cache-mib", "2",
+                                            "--api-key-file", "k", "--log-format", "json", "--t-max", "0.5"},
+                                           {});
+  EXPECT_EQ(full.server.port, 0);
+  EXPECT_EQ(full.server.parallel, 3);
+  EXPECT_EQ(full.server.cache_bytes, uint64_t{2} << 20);
+  EXPECT_EQ(full.api_key_file, "k");
+  EXPECT_EQ(full.server.log_format, server::LogFormat::kJson);
+  EXPECT_EQ(full.server.sampler.t_max, 0.5);
+  EXPECT_THAT(error_of({"serve", "-m", "x", "--port", "70000"}),
+              HasSubstr("--port: expected a whole number from 0 to 65535"));
+  EXPECT_THAT(error_of({"serve", "-m", "x", "--api-key", "a", "--api-key-file", "b"}), HasSubstr("--api-key"));
 }
 
 TEST(Arguments, AModelIsNeededWhereOneIsUsed) {
@@ -217,7 +236,7 @@ TEST(Arguments, AModelIsNeededWhereOneIsUsed) {
 }
 
 TEST(Arguments, HelpHasExamplesForEveryCommand) {
-  for (const char* command : {"generate", "chat", "inspect", "info", "tokenize", "render"}) {
+  for (const char* command : {"generate", "chat", "serve", "inspect", "info", "tokenize", "render"}) {
     const std::string help = parsed<ShowText>({command, "--help"}, {}).text;
     EXPECT_THAT(help, HasSubstr(std::string("Usage: dgemma ") + command));
     EXPECT_THAT(help, HasSubstr("Examples:\n  "));

@@ -1,0 +1,122 @@
+// See answer_job.h.
+#include "server/answer_job.h"
+
+#include <exception>
+#include <utility>
+
+#include "server/assembler.h"
+
+namespace dgemma::server {
+namespace {
+
+/// Passes a choice's pieces on and keeps its end, to which the job adds what it knows.
+class EndKeeper : public AnswerSink {
+ public:
+  explicit EndKeeper(AnswerSink& sink) : sink_(sink) {}
+  void started(int choice, const Started& event) override { sink_.started(choice, event); }
+  void draft(int choice, const CanvasDraft& event) override { sink_.draft(choice, event); }
+  void committed(int choice, const Committed& event) override { sink_.committed(choice, event); }
+  void piece(int choice, AnswerPiece piece) override { sink_.piece(choice, std::move(piece)); }
+  void ended(int, const AnswerEnd& e) override { end = e; }
+  void done(const AnswerUsage&) override {}
+  void failed(const ApiError&) override {}
+
+  AnswerEnd end;
+
+ private:
+  AnswerSink& sink_;
+};
+
+const Error kStopped{ErrorCode::kCancelled, "the answer was stopped"};
+
+/// Why a job failed. Whoever still reads that it was stopped hears it from a service that ends.
+ApiError failure(const Error& error) {
+  if (error.code == ErrorCode::kCancelled) return {503, "cancelled", "the answer was stopped: the service ends"};
+  return ApiError(error);
+}
+
+}  // namespace
+
+AnswerJob::AnswerJob(const Engine& engine, SessionPool& pool, AnswerRequest request, std::unique_ptr<AnswerSink> sink,
+                     std::unique_ptr<AnswerObserver> observer)
+    : engine_(engine),
+      pool_(pool),
+      request_(std::move(request)),
+      sink_(std::move(sink)),
+      observer_(std::move(observer)) {}
+
+/// Tells cancel() which session runs.
+class AnswerJob::RunningScope {
+ public:
+  RunningScope(AnswerJob& job, Session* session) : job_(job) { set(session); }
+  ~RunningScope() { set(nullptr); }
+  RunningScope(const RunningScope&) = delete;
+  RunningScope& operator=(const RunningScope&) = delete;
+
+ private:
+  void set(Session* session) {
+    const std::lock_guard lock(job_.mutex_);
+    job_.running_ = session;
+  }
+  AnswerJob& job_;
+};
+
+void AnswerJob::cancel() {
+  const std::lock_guard lock(mutex_);
+  cancelled_ = true;
+  if (running_ != nullptr) running_->cancel();
+}
+
+bool AnswerJob::cancelled() const {
+  const std::lock_guard lock(mutex_);
+  return cancelled_;
+}
+
+void AnswerJob::fail(const ApiError& error) {
+  observer_->on_error(error);
+  sink_->failed(error);
+}
+
+void AnswerJob::run() {
+  const auto waited = std::chrono::steady_clock::now() - submitted_;
+  total_.queue_s = std::chrono::duration<double>(waited).count();
+  try {
+    if (const auto made = run_choices(); !made) fail(failure(made.error()));
+  } catch (const std::exception& error) {  // std::bad_alloc, and our own bugs: the service goes on
+    fail(ApiError(Error{ErrorCode::kInternal, std::string("the answer failed: ") + error.what()}));
+  }
+}
+
+Result<void> AnswerJob::run_choices() {
+  if (cancelled()) return Unexpected(kStopped);
+  for (int choice = 0; choice < request_.choices; ++choice) {
+    DG_TRY_ASSIGN(Session session, pool_.take(request_.prompt));
+    const auto made = run_choice(choice, session);
+    pool_.give_back(std::move(session));
+    DG_TRY(made);
+  }
+  sink_->done(total_);
+  return {};
+}
+
+Result<void> AnswerJob::run_choice(int choice, Session& session) {
+  const RunningScope running(*this, &session);
+  GenerateOptions options = request_.generate;
+  if (options.seed) *options.seed += static_cast<uint64_t>(choice);
+  EndKeeper keeper(*sink_);
+  AnswerAssembler assembler(request_, *engine_.tokenizer(), choice, keeper, [&session] { session.cancel(); });
+  const auto answer = session.generate(options, [&](const Event& event) {
+    if (cancelled()) session.cancel();  // asked for before the session ran
+    observer_->on_event(event);
+    assembler.on_event(event);
+  });
+  if (!answer) return Unexpected(answer.error());
+  if (keeper.end.reason == EndReason::kCancelled) return Unexpected(kStopped);
+  keeper.end.usage.queue_s = total_.queue_s;
+  total_.add(keeper.end.usage);
+  observer_->on_end(keeper.end);
+  sink_->ended(choice, keeper.end);
+  return {};
+}
+
+}  // namespace dgemma::server

@@ -1,0 +1,56 @@
+// AnswerJob: one request's answers, made in one place of the scheduler: each choice is one Session::generate.
+//
+// Joins the request, a session of the pool, the assembler and the sink. Whatever goes wrong reaches the sink: a job
+// never ends without done() or failed(). Test: tests/server/service_test.cc.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "dgemma/session.h"
+#include "server/answer.h"
+#include "server/scheduler.h"
+#include "server/session_pool.h"
+
+namespace dgemma::server {
+
+/// Hears of finished answers, for metrics and the log. Called on the job's thread.
+struct AnswerObserver {
+  virtual ~AnswerObserver() = default;
+  virtual void on_event(const Event& event) = 0;
+  virtual void on_end(const AnswerEnd& end) = 0;
+  virtual void on_error(const ApiError& error) = 0;
+};
+
+class AnswerJob : public Job {
+ public:
+  AnswerJob(const Engine& engine, SessionPool& pool, AnswerRequest request, std::unique_ptr<AnswerSink> sink,
+            std::unique_ptr<AnswerObserver> observer);
+
+  void run() override;
+  void cancel() override;
+
+ private:
+  class RunningScope;
+  Result<void> run_choices();
+  Result<void> run_choice(int choice, Session& session);
+  void fail(const ApiError& error);
+  bool cancelled() const;
+
+  const Engine& engine_;
+  SessionPool& pool_;
+  AnswerRequest request_;
+  std::unique_ptr<AnswerSink> sink_;
+  std::unique_ptr<AnswerObserver> observer_;
+  std::chrono::steady_clock::time_point submitted_ = std::chrono::steady_clock::now();
+  AnswerUsage total_;
+
+  mutable std::mutex mutex_;
+  Session* running_ = nullptr;
+  bool cancelled_ = false;
+};
+
+}  // namespace dgemma::server

@@ -1,0 +1,56 @@
+// See completion_request.h.
+#include "server/completion_request.h"
+
+#include <algorithm>
+
+#include "base/format.h"
+
+namespace dgemma::server {
+namespace {
+
+/// A string, an array of token ids, or an array with one of either.
+void read_prompt(Fields& fields, CompletionRequest& request) {
+  const Json* prompt = fields.find("prompt");
+  if (prompt != nullptr && prompt->is_array() && prompt->size() == 1 && !prompt->front().is_number())
+    prompt = &prompt->front();
+  if (prompt != nullptr && prompt->is_string()) {
+    request.text = prompt->get<std::string>();
+    return;
+  }
+  const bool ids = prompt != nullptr && prompt->is_array() && !prompt->empty() &&
+                   std::all_of(prompt->begin(), prompt->end(), [](const Json& id) {
+                     return id.is_number_unsigned() && id.get<uint64_t>() <= INT32_MAX;
+                   });
+  if (!ids) return fields.fault().expected("prompt", "one text, or an array of token ids", prompt);
+  request.ids = prompt->get<std::vector<int32_t>>();
+}
+
+}  // namespace
+
+Result<CompletionRequest> parse_completion_request(const Json& body, const ServedModel& model) {
+  Fault fault;
+  Fields fields(body, "", fault);
+  CompletionRequest request;
+  request.answer.form = AnswerReader::Form::kRaw;
+  read_model(fields, model);
+  read_prompt(fields, request);
+  read_seed(fields, request.answer);
+  read_sampler(fields, 2, model, request.answer);
+  read_length(fields, "max_tokens", model, request.answer);
+  read_stop(fields, "stop", request.answer);
+  read_stream(fields, request.response);
+  if (const auto top = fields.whole("logprobs", 0, 5)) {
+    request.answer.logprobs = true;
+    if (*top > 1) fault.unsupported("logprobs", "expected 0 or 1: only the most probable token of a row is kept");
+  }
+  request.answer.choices = fields.whole("n", 1, model.limits.choices).value_or(1);
+  fields.only("best_of", {1}, "not supported: leave it out or give 1");
+  fields.only("echo", {false}, "not supported: leave it out or give false");
+  fields.only("suffix", {""}, "not supported: leave it out");
+  read_openai_rest(fields);
+  fields.finish();
+  DG_TRY(fault.result());
+  return request;
+}
+
+}  // namespace dgemma::server

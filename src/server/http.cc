@@ -1,0 +1,282 @@
+// See http.h. The only file that knows cpp-httplib.
+#include "server/http.h"
+
+#include <httplib.h>
+
+#include <atomic>
+#include <cerrno>
+#include <condition_variable>
+#include <cstring>
+#include <exception>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include "base/format.h"
+#include "server/http_connection.h"
+
+namespace dgemma::server {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr int kBacklog = 128;
+constexpr size_t kLongestPath = 512;
+
+/// The connection as httplib reads and writes it.
+class ConnectionStream : public httplib::Stream {
+ public:
+  explicit ConnectionStream(HttpConnection& connection) : connection_(connection) {}
+  bool is_readable() const override { return connection_.readable(); }
+  bool is_writable() const override { return connection_.writable(); }
+  ssize_t read(char* bytes, size_t size) override { return connection_.read(bytes, size); }
+  ssize_t write(const char* bytes, size_t size) override { return connection_.write(bytes, size); }
+  void get_remote_ip_and_port(std::string&, int&) const override {}
+  void get_local_ip_and_port(std::string&, int&) const override {}
+  socket_t socket() const override { return connection_.socket(); }
+
+ private:
+  HttpConnection& connection_;
+};
+
+/// What is going on in this thread's connection; httplib's handlers have no room for it.
+struct Exchange : Peer {
+  explicit Exchange(HttpConnection& c) : connection(c) {}
+  bool gone() const override { return connection.gone(); }
+
+  HttpConnection& connection;
+  HttpRequest head;
+  Clock::time_point start = Clock::now();
+  int status = 0;
+  bool close = false;  ///< the request's end is not known, or it was not read
+};
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+thread_local Exchange* t_exchange = nullptr;
+thread_local bool t_refuse = false;
+
+class SinkWriter : public BodyWriter {
+ public:
+  explicit SinkWriter(httplib::DataSink& sink) : sink_(sink) {}
+  bool write(std::string_view bytes) override {
+    alive_ = alive_ && sink_.write(bytes.data(), bytes.size());
+    return alive_;
+  }
+  bool gone() const override { return !alive_ || t_exchange->gone(); }
+
+ private:
+  httplib::DataSink& sink_;
+  bool alive_ = true;
+};
+
+/// The status that refuses a request whose body's end or form is not plain; 0 where it is. A body that two readers
+/// could end at different places would let one request hide in another; a packed one could unpack to any size.
+int bad_framing(const httplib::Request& request, const HttpRequest& head, const Limits& limits) {
+  const std::string length = request.get_header_value("Content-Length");
+  const bool digits = length.find_first_not_of("0123456789") == std::string::npos && length.size() < 19;
+  if (request.get_header_value_count("Content-Length") > 1 || !digits) return 400;
+  if (head.chunked && (head.content_length || request.get_header_value("Transfer-Encoding") != "chunked")) return 400;
+  if (head.method == "POST" && !head.chunked && !head.content_length) return 411;
+  if (head.content_length.value_or(0) > limits.body_bytes) return 413;
+  return head.content_encoding.empty() || head.content_encoding == "identity" ? 0 : 415;
+}
+
+HttpRequest read_head(const httplib::Request& request) {
+  HttpRequest head;
+  head.method = request.method, head.path = request.path;
+  head.host = request.get_header_value("Host"), head.origin = request.get_header_value("Origin");
+  head.authorization = request.get_header_value("Authorization");
+  head.api_key = request.get_header_value("x-api-key");
+  head.content_type = request.get_header_value("Content-Type");
+  head.if_none_match = request.get_header_value("If-None-Match");
+  head.content_encoding = request.get_header_value("Content-Encoding");
+  if (request.has_header("Content-Length"))
+    head.content_length = std::strtoull(request.get_header_value("Content-Length").c_str(), nullptr, 10);
+  head.chunked = request.has_header("Transfer-Encoding");
+  return head;
+}
+
+void fill_response(HttpHandler& handler, HttpResponse from, httplib::Response& to) {
+  handler.add_headers(t_exchange->head, from);
+  to.status = t_exchange->status = from.status;
+  if (t_exchange->close) to.set_header("Connection", "close");
+  for (const auto& [name, value] : from.headers) to.set_header(name.c_str(), value);
+  if (!from.stream) return to.set_content(from.body, from.content_type.c_str());
+  to.set_chunked_content_provider(from.content_type.c_str(),
+                                  [stream = std::move(from.stream)](size_t, httplib::DataSink& sink) {
+                                    SinkWriter writer(sink);
+                                    if (!stream(writer)) return false;
+                                    sink.done();
+                                    return true;
+                                  });
+}
+
+/// One thread a connection, up to a limit; httplib's own pool would let idle connections starve the others.
+class ConnectionThreads : public httplib::TaskQueue {
+ public:
+  explicit ConnectionThreads(int most) : most_(most) {}
+  void enqueue(std::function<void()> serve) override {
+    if (try_start(serve)) return;
+    t_refuse = true;  // on the accepting thread, and quick: nothing is read
+    serve_one(serve);
+    t_refuse = false;
+  }
+  void shutdown() override {
+    std::unique_lock lock(mutex_);
+    ended_.wait(lock, [this] { return running_ == 0; });
+  }
+
+ private:
+  static void serve_one(const std::function<void()>& serve) {
+    try {
+      serve();
+    } catch (const std::exception&) {  // no memory for the response: this connection ends, the service goes on
+    }
+  }
+  bool try_start(const std::function<void()>& serve) {
+    const std::lock_guard lock(mutex_);
+    if (running_ >= most_) return false;
+    try {
+      std::thread([this, serve] {
+        serve_one(serve);
+        const std::lock_guard ending(mutex_);
+        --running_;
+        ended_.notify_all();
+      }).detach();
+    } catch (const std::system_error&) {  // no more threads
+      return false;
+    }
+    ++running_;
+    return true;
+  }
+
+  const int most_;
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  int running_ = 0;
+};
+
+}  // namespace
+
+class HttpServer::Impl : public httplib::Server {
+ public:
+  Impl(HttpHandler& handler, const Limits& limits) : handler_(handler), limits_(limits) {
+    new_task_queue = [this] { return new ConnectionThreads(limits_.connections); };
+    set_payload_max_length(limits_.body_bytes);
+    // Only SO_REUSEADDR: with httplib's SO_REUSEPORT a second service would share the port in silence.
+    set_socket_options([](socket_t socket) {
+      const int on = 1;
+      ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    });
+    set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
+      return before_body(request, response);
+    });
+    Post("[\\s\\S]*", [this](const httplib::Request& request, httplib::Response& response) {
+      t_exchange->head.body = request.body;
+      fill_response(handler_, handler_.handle(t_exchange->head, *t_exchange), response);
+    });
+    set_error_handler(HandlerWithResponse([this](const httplib::Request& request, httplib::Response& response) {
+      if (response.body.empty()) fill_error(request, response);
+      return HandlerResponse::Handled;
+    }));
+    set_exception_handler([this](const httplib::Request& request, httplib::Response& response, std::exception_ptr) {
+      response.status = 500;
+      fill_error(request, response);
+    });
+  }
+
+  Result<void> bind(const std::string& host, int port) {
+    errno = 0;
+    port_ = port;
+    const bool bound = port == 0 ? (port_ = bind_to_any_port(host)) > 0 : bind_to_port(host, port);
+    if (!bound || ::listen(svr_sock_, kBacklog) != 0)
+      return Unexpected(ErrorCode::kIo, base::concat(host, ":", port, ": cannot listen: ",
+                                                     errno == 0 ? "unknown host" : std::strerror(errno),
+                                                     ". Choose another --host or --port"));
+    return {};
+  }
+  int port() const { return port_; }
+  void stop_all() {
+    stopping_ = true;
+    if (is_running()) return stop();
+    ::shutdown(svr_sock_, SHUT_RDWR);  // serve() has not begun, or it will see this when it does
+  }
+  bool stopping() const { return stopping_; }
+
+ private:
+  HandlerResponse before_body(const httplib::Request& request, httplib::Response& response) {
+    Exchange& exchange = *t_exchange;
+    exchange.head = read_head(request);
+    const HttpRequest& head = exchange.head;
+    const bool has_body = head.chunked || head.content_length.value_or(0) > 0;
+    std::optional<HttpResponse> refused;
+    if (const int bad = head.path.size() > kLongestPath ? 414 : bad_framing(request, head, limits_)) {
+      exchange.close = true;
+      refused = handler_.error(bad, head.path);
+    } else {
+      refused = handler_.refuse(head);
+    }
+    if (!refused && head.method == "POST") return HandlerResponse::Unhandled;  // the body comes first
+    exchange.close = exchange.close || has_body;                               // it stays unread
+    fill_response(handler_, refused ? std::move(*refused) : handler_.handle(head, exchange), response);
+    return HandlerResponse::Handled;
+  }
+
+  /// An error that httplib found: its status, unless the connection knows better.
+  void fill_error(const httplib::Request& request, httplib::Response& response) {
+    const HttpConnection& connection = t_exchange->connection;
+    t_exchange->close = true;
+    const int status = connection.timed_out() ? 408 : connection.too_much() ? 431 : response.status;
+    fill_response(handler_, handler_.error(status, request.path), response);
+  }
+
+  bool process_and_close_socket(socket_t socket) override {
+    HttpConnection connection(socket, limits_);
+    if (t_refuse) {
+      write_plainly(connection, 503, "Service Unavailable");
+      connection.linger();
+      return false;
+    }
+    ConnectionStream stream(connection);
+    while (connection.wait_for_request([this] { return stopping(); })) {
+      Exchange exchange(connection);
+      t_exchange = &exchange;
+      bool closed = false;
+      const bool ok =
+          process_request(stream, stopping(), closed, [&](httplib::Request&) { connection.headers_done(); });
+      t_exchange = nullptr;
+      const bool broken = connection.timed_out() || connection.too_much();
+      if (!connection.answered() && broken) {
+        exchange.status = connection.timed_out() ? 408 : 431;
+        write_plainly(connection, exchange.status, "Error");
+      }
+      if (exchange.status != 0) handler_.finished(exchange.head, exchange.status, seconds_since(exchange.start));
+      if (!ok || closed || exchange.close || stopping()) break;
+    }
+    connection.linger();
+    return true;
+  }
+
+  /// A response without httplib, where no request could be read.
+  void write_plainly(HttpConnection& connection, int status, const char* reason) {
+    const std::string body = handler_.error(status, "").body;
+    const std::string text = base::concat("HTTP/1.1 ", status, " ", reason,
+                                          "\r\nContent-Type: application/json\r\nContent-Length: ", body.size(),
+                                          "\r\nRetry-After: 1\r\nConnection: close\r\n\r\n", body);
+    connection.write(text.data(), text.size());
+  }
+
+  HttpHandler& handler_;
+  const Limits& limits_;
+  int port_ = 0;
+  std::atomic<bool> stopping_{false};
+};
+
+HttpServer::HttpServer(HttpHandler& handler, const Limits& limits) : impl_(std::make_unique<Impl>(handler, limits)) {}
+HttpServer::~HttpServer() = default;
+
+Result<void> HttpServer::listen(const std::string& host, int port) { return impl_->bind(host, port); }
+int HttpServer::port() const { return impl_->port(); }
+void HttpServer::serve() { impl_->listen_after_bind(); }
+void HttpServer::stop() { impl_->stop_all(); }
+
+}  // namespace dgemma::server

@@ -1,0 +1,128 @@
+// See http_connection.h.
+#include "server/http_connection.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace dgemma::server {
+namespace {
+
+constexpr int kIdleLook = 200;  // ms between two looks at whether the service stops
+constexpr auto kLinger = std::chrono::milliseconds(500);
+constexpr size_t kMostDrained = size_t{4} << 20;
+
+/// poll() of one socket: the events that came, 0 after `timeout` ms, -1 on an error.
+int wait_for(int socket, short events, int timeout) {
+  pollfd entry{socket, events, 0};
+  while (true) {
+    const int got = ::poll(&entry, 1, timeout);
+    if (got < 0 && errno == EINTR) continue;
+    return got <= 0 ? got : entry.revents;
+  }
+}
+
+int milliseconds_until(std::chrono::steady_clock::time_point deadline) {
+  const auto left = deadline - std::chrono::steady_clock::now();
+  return static_cast<int>(std::max<int64_t>(0, std::chrono::ceil<std::chrono::milliseconds>(left).count()));
+}
+
+}  // namespace
+
+HttpConnection::HttpConnection(int socket, const Limits& limits) : socket_(socket), limits_(limits) {
+  const int on = 1;  // events are small and have to leave at once
+  ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+HttpConnection::~HttpConnection() { ::close(socket_); }
+
+bool HttpConnection::wait_for_request(const std::function<bool()>& stopping) {
+  in_headers_ = true, answered_ = false, timed_out_ = false, too_much_ = false;
+  header_bytes_ = 0;
+  const auto idle_until = Clock::now() + std::chrono::seconds(limits_.idle_s);
+  while (begin_ == end_) {
+    const int events = wait_for(socket_, POLLIN, std::min(kIdleLook, milliseconds_until(idle_until)));
+    if (events < 0) return false;
+    if (events > 0) break;
+    if (stopping() || Clock::now() >= idle_until) return false;
+  }
+  deadline_ = Clock::now() + std::chrono::seconds(limits_.request_s);
+  return true;
+}
+
+/// Gets bytes into the empty buffer.
+bool HttpConnection::fill() {
+  const int events = wait_for(socket_, POLLIN, milliseconds_until(deadline_));
+  if (events <= 0) {
+    timed_out_ = events == 0;
+    return false;
+  }
+  while (true) {
+    const ssize_t got = ::recv(socket_, buffer_.data(), buffer_.size(), 0);
+    if (got < 0 && errno == EINTR) continue;
+    begin_ = 0, end_ = got > 0 ? static_cast<size_t>(got) : 0;
+    return got > 0;
+  }
+}
+
+long HttpConnection::read(char* bytes, size_t size) {
+  if (Clock::now() >= deadline_) timed_out_ = true;
+  if (timed_out_ || too_much_) return -1;
+  if (begin_ == end_ && !fill()) return timed_out_ ? -1 : 0;
+  const size_t count = std::min(size, end_ - begin_);
+  if (in_headers_ && (header_bytes_ += count) > limits_.header_bytes) {
+    too_much_ = true;
+    return -1;
+  }
+  std::memcpy(bytes, buffer_.data() + begin_, count);
+  begin_ += count;
+  return static_cast<long>(count);
+}
+
+long HttpConnection::write(const char* bytes, size_t size) {
+  answered_ = true;
+  const auto deadline = Clock::now() + std::chrono::seconds(limits_.write_s);
+  size_t done = 0;
+  while (done < size) {
+    const ssize_t sent = ::send(socket_, bytes + done, size - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent > 0) {
+      done += static_cast<size_t>(sent);
+      continue;
+    }
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN && errno != EWOULDBLOCK) return -1;
+    if (wait_for(socket_, POLLOUT, milliseconds_until(deadline)) <= 0) return -1;
+  }
+  return static_cast<long>(done);
+}
+
+bool HttpConnection::gone() const {
+  const int events = wait_for(socket_, POLLRDHUP, 0);
+  return events < 0 || (events & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
+}
+
+bool HttpConnection::readable() const { return begin_ < end_ || wait_for(socket_, POLLIN, 0) > 0; }
+
+bool HttpConnection::writable() const {
+  const int events = wait_for(socket_, POLLOUT, limits_.write_s * 1000);
+  return events > 0 && (events & (POLLHUP | POLLERR)) == 0;
+}
+
+void HttpConnection::linger() {
+  ::shutdown(socket_, SHUT_WR);
+  const auto deadline = Clock::now() + kLinger;
+  size_t drained = 0;
+  while (drained < kMostDrained && wait_for(socket_, POLLIN, milliseconds_until(deadline)) > 0) {
+    const ssize_t got = ::recv(socket_, buffer_.data(), buffer_.size(), 0);
+    if (got <= 0) return;
+    drained += static_cast<size_t>(got);
+  }
+}
+
+}  // namespace dgemma::server

@@ -1,0 +1,60 @@
+// HttpConnection: one accepted socket with deadlines, a bound on headers, and a look at whether the client is there.
+//
+// Reads are buffered and end at the request's deadline, however slowly bytes drip in; a write ends when the client
+// takes no byte for a while. Knows nothing of HTTP but where the headers end. One thread, but gone() from any.
+// Test: tests/server/http_test.cc.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <string_view>
+
+#include "server/options.h"
+
+namespace dgemma::server {
+
+class HttpConnection {
+ public:
+  /// Owns the socket.
+  HttpConnection(int socket, const Limits& limits);
+  ~HttpConnection();
+  HttpConnection(const HttpConnection&) = delete;
+  HttpConnection& operator=(const HttpConnection&) = delete;
+
+  /// Waits for the first byte of a request; false when the client closed, was idle too long, or `stopping` says so.
+  bool wait_for_request(const std::function<bool()>& stopping);
+  /// Called by the parser when all headers are read: the bound on them ends.
+  void headers_done() { in_headers_ = false; }
+
+  /// Bytes read, 0 at the end, -1 past a deadline, a bound or on an error; see timed_out() and too_much().
+  long read(char* bytes, size_t size);
+  /// Bytes written, -1 where the client does not take them.
+  long write(const char* bytes, size_t size);
+  bool gone() const;
+  bool readable() const;
+  bool writable() const;
+
+  bool timed_out() const { return timed_out_; }
+  bool too_much() const { return too_much_; }
+  /// Something of the current request's response is written.
+  bool answered() const { return answered_; }
+  /// Says that no more follows, and lets the client read what was sent before the socket closes.
+  void linger();
+  int socket() const { return socket_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  bool fill();
+
+  const int socket_;
+  const Limits& limits_;
+  std::array<char, 16384> buffer_{};
+  size_t begin_ = 0, end_ = 0;
+  size_t header_bytes_ = 0;
+  Clock::time_point deadline_;
+  bool in_headers_ = false, timed_out_ = false, too_much_ = false, answered_ = false;
+};
+
+}  // namespace dgemma::server

@@ -1,0 +1,179 @@
+// See messages_request.h.
+#include "server/messages_request.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/format.h"
+
+namespace dgemma::server {
+namespace {
+
+/// A string, or an array of text blocks, as one text.
+std::string read_text(const Json* value, const std::string& where, Fault& fault) {
+  if (value == nullptr) return "";
+  if (value->is_string()) return value->get<std::string>();
+  std::string text;
+  if (!value->is_array()) fault.expected(where, "a string or an array of text blocks", value);
+  for (size_t i = 0; value->is_array() && i < value->size(); ++i) {
+    Fields block((*value)[i], base::concat(where, "[", i, "]"), fault);
+    if (block.word("type", {"text"}).empty()) block.fault().expected(block.path("type"), "text", block.find("type"));
+    text += block.text("text").value_or("");
+    block.ignore("cache_control");  // prompts are kept without being told
+    block.ignore("citations");
+    block.finish();
+  }
+  return text;
+}
+
+/// The blocks of one message, as messages of OpenAI's form: tool results come first, then the rest as one message.
+class BlockReader {
+ public:
+  BlockReader(std::string role, Json& messages, Fault& fault)
+      : role_(std::move(role)), messages_(messages), fault_(fault) {}
+
+  void read(const Json& blocks, const std::string& where) {
+    for (size_t i = 0; i < blocks.size(); ++i) read_block(Fields(blocks[i], base::concat(where, "[", i, "]"), fault_));
+    Json message = {{"role", role_}};
+    if (!parts_.empty()) message["content"] = std::move(parts_);
+    if (!reasoning_.empty()) message["reasoning_content"] = reasoning_;
+    if (!calls_.empty()) message["tool_calls"] = std::move(calls_);
+    if (message.size() > 1) messages_.push_back(std::move(message));
+  }
+
+ private:
+  void read_block(Fields block) {
+    const std::string type = block.word("type", {"text", "tool_use", "tool_result", "thinking", "redacted_thinking"});
+    block.ignore("cache_control");
+    if (type == "text") {
+      block.ignore("citations");
+      parts_.push_back({{"type", "text"}, {"text", block.text("text").value_or("")}});
+    } else if (type == "tool_use") {
+      const Json* input = block.object("input");
+      calls_.push_back(
+          {{"id", block.text("id").value_or("")},
+           {"type", "function"},
+           {"function",
+            {{"name", block.text("name").value_or("")}, {"arguments", input == nullptr ? "{}" : json_text(*input)}}}});
+    } else if (type == "tool_result") {
+      const std::string text = read_text(block.find("content"), block.path("content"), fault_);
+      messages_.push_back(
+          {{"role", "tool"}, {"tool_call_id", block.text("tool_use_id").value_or("")}, {"content", text}});
+      block.ignore("is_error");
+    } else if (type == "thinking") {
+      reasoning_ += block.text("thinking").value_or("");
+      block.ignore("signature");
+    } else {
+      block.ignore("data");
+    }
+    block.finish();
+  }
+
+  std::string role_;
+  Json& messages_;
+  Fault& fault_;
+  Json parts_ = Json::array(), calls_ = Json::array();
+  std::string reasoning_;
+};
+
+void read_messages(Fields& fields, const Limits& limits, Json& chat) {
+  Json messages = Json::array();
+  const std::string system = read_text(fields.find("system"), "system", fields.fault());
+  if (!system.empty()) messages.push_back({{"role", "system"}, {"content", system}});
+  const Json* given = fields.array("messages");
+  if (given == nullptr || given->empty() || given->size() > static_cast<size_t>(limits.messages))
+    return fields.fault().expected("messages", base::concat("an array of 1 to ", limits.messages, " messages"), given);
+  for (size_t i = 0; i < given->size(); ++i) {
+    Fields message((*given)[i], base::concat("messages[", i, "]"), fields.fault());
+    const std::string role = message.word("role", {"user", "assistant"});
+    if (role.empty()) message.fault().expected(message.path("role"), "user or assistant", message.find("role"));
+    const Json* content = message.find("content");
+    if (content != nullptr && content->is_string())
+      messages.push_back({{"role", role}, {"content", *content}});
+    else if (content != nullptr && content->is_array())
+      BlockReader(role, messages, fields.fault()).read(*content, message.path("content"));
+    else
+      message.fault().expected(message.path("content"), "a string or an array of blocks", content);
+    message.finish();
+  }
+  chat["messages"] = std::move(messages);
+}
+
+std::vector<std::string> read_tools(Fields& fields, Json& chat) {
+  std::vector<std::string> names;
+  const Json* tools = fields.array("tools");
+  for (size_t i = 0; tools != nullptr && i < tools->size(); ++i) {
+    Fields tool((*tools)[i], base::concat("tools[", i, "]"), fields.fault());
+    tool.word("type", {"custom"});
+    const auto name = tool.text("name");
+    if (!name || name->empty()) tool.fault().expected(tool.path("name"), "a name", tool.find("name"));
+    names.push_back(name.value_or(""));
+    Json function = {{"name", names.back()}, {"description", tool.text("description").value_or("")}};
+    if (const Json* schema = tool.object("input_schema")) function["parameters"] = *schema;
+    chat["tools"].push_back({{"type", "function"}, {"function", std::move(function)}});
+    tool.ignore("cache_control");
+    tool.finish();
+  }
+  return names;
+}
+
+void read_tool_choice(Fields& fields, const std::vector<std::string>& names, ChatRequest& request, Json& chat) {
+  const Json* choice = fields.object("tool_choice");
+  if (choice == nullptr) return;
+  Fields inner(*choice, "tool_choice", fields.fault());
+  const std::string type = inner.word("type", {"auto", "any", "tool", "none"});
+  request.answer.several_tool_calls = !inner.flag("disable_parallel_tool_use").value_or(false);
+  const auto name = inner.text("name");
+  if (type == "none") chat.erase("tools");
+  if (type == "any") {
+    if (names.empty()) fields.fault().expected("tools", "at least one for tool_choice any", nullptr);
+    request.forced_call = "call:";
+  }
+  if (type == "tool") {
+    if (std::find(names.begin(), names.end(), name.value_or("")) == names.end())
+      fields.fault().expected("tool_choice.name", "the name of one of tools", inner.find("name"));
+    request.forced_call = "call:" + name.value_or("") + "{";
+  }
+  inner.finish();
+}
+
+bool read_thinking(Fields& fields) {
+  const Json* thinking = fields.object("thinking");
+  if (thinking == nullptr) return false;
+  Fields inner(*thinking, "thinking", fields.fault());
+  const std::string type = inner.word("type", {"enabled", "disabled", "adaptive"});
+  inner.ignore("budget_tokens");  // thoughts count towards max_tokens and have no bound of their own
+  inner.ignore("display");
+  inner.finish();
+  return type == "enabled" || type == "adaptive";
+}
+
+}  // namespace
+
+Result<ChatRequest> parse_messages_request(const Json& body, const ServedModel& model, bool counting) {
+  Fault fault;
+  Fields fields(body, "", fault);
+  ChatRequest request;
+  Json chat = Json::object();
+  read_model(fields, model);
+  read_messages(fields, model.limits, chat);
+  read_tool_choice(fields, read_tools(fields, chat), request, chat);
+  chat["chat_template_kwargs"] = {{"enable_thinking", read_thinking(fields)}};
+  if (!counting && fields.find("max_tokens") == nullptr)
+    fault.expected("max_tokens", "the most tokens that the answer may have", nullptr);
+  read_length(fields, "max_tokens", model, request.answer);
+  read_seed(fields, request.answer);
+  read_sampler(fields, 1, model, request.answer);
+  read_stop(fields, "stop_sequences", request.answer);
+  request.response.stream = fields.flag("stream").value_or(false);
+  fields.only("top_p", {1}, "not supported by text diffusion: leave it out or give 1");
+  fields.only("top_k", {}, "not supported by text diffusion: leave it out");
+  fields.only("service_tier", {"auto", "standard_only"}, "expected auto: there is one tier here");
+  fields.ignore("metadata");
+  fields.finish();
+  DG_TRY(fault.result());
+  request.chat = json_text(chat);
+  return request;
+}
+
+}  // namespace dgemma::server

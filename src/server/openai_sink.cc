@@ -1,0 +1,131 @@
+// See openai_sink.h.
+#include "server/openai_sink.h"
+
+#include <utility>
+
+namespace dgemma::server {
+
+const char* openai_finish_reason(EndReason reason) {
+  switch (reason) {
+    case EndReason::kLength:
+      return "length";
+    case EndReason::kToolCalls:
+      return "tool_calls";
+    default:
+      return "stop";
+  }
+}
+
+Json diffusion_usage(const AnswerUsage& usage) {
+  return {{"denoising_steps", usage.denoising_steps},
+          {"canvases", usage.steps_per_canvas.size()},
+          {"steps_per_canvas", usage.steps_per_canvas},
+          {"tokens_per_forward", usage.tokens_per_forward()},
+          {"timing",
+           {{"prompt_s", usage.timing.prompt_s},
+            {"denoise_s", usage.timing.denoise_s},
+            {"commit_s", usage.timing.commit_s},
+            {"total_s", usage.timing.total_s},
+            {"queue_s", usage.queue_s}}}};
+}
+
+Json openai_usage(const AnswerUsage& usage) {
+  return {{"prompt_tokens", usage.prompt_tokens},
+          {"completion_tokens", usage.completion_tokens},
+          {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
+          {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}},
+          {"completion_tokens_details", {{"reasoning_tokens", usage.reasoning_tokens}}},
+          {"diffusion", diffusion_usage(usage)}};
+}
+
+std::string sse_data(const Json& json) { return "data: " + json_text(json) + "\n\n"; }
+
+// A stream ------------------------------------------------------------------------------------------------------------
+
+OpenAiStream::OpenAiStream(ResponseForm form, const char* id_prefix, const char* object, std::shared_ptr<Outbox> outbox)
+    : form_(std::move(form)), id_prefix_(id_prefix), object_(object), outbox_(std::move(outbox)) {
+  if (form_.drafts) drafts_.emplace(*form_.tokenizer);
+}
+
+Json OpenAiStream::head() const {
+  return {{"id", id_prefix_ + form_.id},
+          {"object", object_},
+          {"created", form_.created},
+          {"model", form_.model},
+          {"system_fingerprint", form_.fingerprint}};
+}
+
+void OpenAiStream::write(Json choice, Json diffusion) {
+  Json chunk = head();
+  chunk["choices"] = Json::array({std::move(choice)});
+  if (form_.include_usage) chunk["usage"] = nullptr;
+  if (!diffusion.is_null()) chunk["diffusion"] = std::move(diffusion);
+  outbox_->write(sse_data(chunk));
+}
+
+void OpenAiStream::started(int choice, const Started& event) {
+  if (!outbox_->begun()) outbox_->begin(200);
+  if (drafts_) write(empty_choice(choice), DraftEvents::started(event));
+}
+
+void OpenAiStream::draft(int choice, const CanvasDraft& event) {
+  if (!drafts_) return;
+  if (event.last || outbox_->has_room())
+    write(empty_choice(choice), drafts_->draft(event));
+  else
+    drafts_->skip(event);
+}
+
+void OpenAiStream::committed(int choice, const Committed& event) {
+  if (drafts_) write(empty_choice(choice), DraftEvents::committed(event));
+}
+
+void OpenAiStream::done(const AnswerUsage& total) {
+  if (form_.include_usage) {
+    Json chunk = head();
+    chunk["choices"] = Json::array();
+    chunk["usage"] = openai_usage(total);
+    outbox_->write(sse_data(chunk));
+  }
+  outbox_->write("data: [DONE]\n\n");
+  outbox_->close();
+}
+
+void OpenAiStream::failed(const ApiError& error) {
+  if (outbox_->begun()) {
+    outbox_->write(sse_data(error.openai()));
+  } else {
+    outbox_->begin(error.status);
+    outbox_->write(json_text(error.openai()));
+  }
+  outbox_->close();
+}
+
+// One object ----------------------------------------------------------------------------------------------------------
+
+void OpenAiWhole::piece(int, AnswerPiece piece) {
+  piece_.content += piece.content;
+  piece_.reasoning += piece.reasoning;
+  for (ToolCall& call : piece.tool_calls) piece_.tool_calls.push_back(std::move(call));
+  for (TokenLogprob& token : piece.logprobs) piece_.logprobs.push_back(std::move(token));
+}
+
+void OpenAiWhole::done(const AnswerUsage& total) {
+  outbox_->begin(200);
+  outbox_->write(json_text({{"id", id_prefix_ + form_.id},
+                            {"object", object_},
+                            {"created", form_.created},
+                            {"model", form_.model},
+                            {"system_fingerprint", form_.fingerprint},
+                            {"choices", choices_},
+                            {"usage", openai_usage(total)}}));
+  outbox_->close();
+}
+
+void OpenAiWhole::failed(const ApiError& error) {
+  outbox_->begin(error.status);
+  outbox_->write(json_text(error.openai()));
+  outbox_->close();
+}
+
+}  // namespace dgemma::server

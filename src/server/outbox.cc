@@ -1,0 +1,51 @@
+// See outbox.h.
+#include "server/outbox.h"
+
+namespace dgemma::server {
+
+void Outbox::begin(int status) {
+  const std::lock_guard lock(mutex_);
+  status_ = status;
+  changed_.notify_one();
+}
+
+bool Outbox::begun() const {
+  const std::lock_guard lock(mutex_);
+  return status_.has_value();
+}
+
+void Outbox::write(std::string_view bytes) {
+  const std::lock_guard lock(mutex_);
+  bytes_ += bytes;
+  changed_.notify_one();
+}
+
+void Outbox::close() {
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+  changed_.notify_one();
+}
+
+bool Outbox::has_room() const {
+  const std::lock_guard lock(mutex_);
+  return bytes_.size() < backlog_bytes_;
+}
+
+std::optional<int> Outbox::wait_status(std::chrono::milliseconds patience) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, patience, [this] { return status_.has_value(); });
+  return status_;
+}
+
+Outbox::Got Outbox::read(std::string& out, std::chrono::milliseconds patience) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, patience, [this] { return !bytes_.empty() || closed_; });
+  if (!bytes_.empty()) {
+    out += bytes_;
+    bytes_.clear();
+    return Got::kBytes;
+  }
+  return closed_ ? Got::kEnd : Got::kNothing;
+}
+
+}  // namespace dgemma::server

@@ -1,0 +1,46 @@
+// Outbox: what a worker has written of a response and the connection has not sent yet.
+//
+// The worker never waits for a slow client: text that is final is always taken, and what may be left out (drafts) asks
+// first whether there is room. The connection waits here for the status and for bytes. Any threads.
+// Test: tests/server/outbox_test.cc.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace dgemma::server {
+
+class Outbox {
+ public:
+  explicit Outbox(size_t backlog_bytes) : backlog_bytes_(backlog_bytes) {}
+
+  // The worker's side -------------------------------------------------------------------------------------------
+  /// The HTTP status, once, before any bytes.
+  void begin(int status);
+  bool begun() const;
+  void write(std::string_view bytes);
+  /// The last call.
+  void close();
+  /// False while the reader is behind.
+  bool has_room() const;
+
+  // The connection's side ---------------------------------------------------------------------------------------
+  std::optional<int> wait_status(std::chrono::milliseconds patience);
+  enum class Got { kBytes, kNothing, kEnd };
+  /// Waits for bytes, appended to `out`; kNothing when none came in time.
+  Got read(std::string& out, std::chrono::milliseconds patience);
+
+ private:
+  const size_t backlog_bytes_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<int> status_;
+  std::string bytes_;
+  bool closed_ = false;
+};
+
+}  // namespace dgemma::server
