@@ -7,6 +7,7 @@ import {h, plural, word} from './dom.mjs';
 import {CanvasState, kLevels} from './trace.mjs';
 
 const kPaddingAlpha = 40;
+const kMany = 48;  // frames above which they are drawn small
 
 let palette = null;  // [kLevels] of [r, g, b], from the style sheet
 
@@ -50,7 +51,7 @@ export class ContactSheet {
     this.controls = h('div', {class: 'scrubber', hidden: true}, this.range, this.where,
         h('span', {class: 'words'}, this.replayButton, this.backButton));
     this.rolls = h('div', {class: 'rolls', 'aria-hidden': 'true'});
-    this.root = h('section', {class: 'sheet-of-frames', 'aria-label': 'Every step of this answer'}, this.rolls, this.controls);
+    this.root = h('section', {class: 'sheet-of-frames', 'aria-label': 'Every step of this answer'}, this.controls, this.rolls);
     this.rolls.addEventListener('pointerdown', (event) => this.#point(event));
     this.rolls.addEventListener('pointermove', (event) => { if (event.buttons & 1) this.#point(event); });
     this.root.addEventListener('keydown', (event) => {
@@ -83,6 +84,7 @@ export class ContactSheet {
     this.#rolls[canvas].list.append(node);
     this.#frames.push({canvas, frame, node});
     this.range.max = this.#frames.length - 1;
+    this.rolls.classList.toggle('many', this.#frames.length > kMany);
   }
 
   /// The answer is complete: captions, and the scrubber may be used.
