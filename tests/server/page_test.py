@@ -147,11 +147,13 @@ def a_row_tells_its_history_to_pointer_and_keyboard(reader):
     reader.page.mouse.move(5, 5)
     expect(card).to_be_hidden()
     reader.at(".answer input[type=range]").focus()
-    for _ in range(2):  # past the end of the contact sheet's words, back to the text
-        reader.page.keyboard.press("Shift+Tab")
-    reader.at(".stage .canvas").focus()
+    reader.page.keyboard.press("Shift+Tab")
+    reader.page.keyboard.press("Shift+Tab")
+    expect(reader.at(".stage .canvas")).to_be_focused()
+    expect(card).to_contain_text("row 10, step 3")
     reader.page.keyboard.press("ArrowRight")
-    expect(card).to_contain_text("row")
+    expect(card).to_contain_text("row 11, step 3")
+    expect(reader.at(".stage .canvas .t").nth(10)).to_have_attribute("data-at", "")
 
 
 @test()

@@ -76,7 +76,7 @@ export function explore(view, length, history) {
   };
   root.onpointerleave = hideHistory;
   root.onfocus = () => { if (root.matches(':focus-visible')) focusRow(current); };
-  root.onblur = () => { view.span(current)?.classList.remove('at'); hideHistory(); };
+  root.onblur = () => { view.span(current)?.removeAttribute('data-at'); hideHistory(); };
   root.onkeydown = (event) => {
     const move = {ArrowRight: 1, ArrowLeft: -1, Home: -length, End: length}[event.key];
     if (move === undefined) return;
@@ -84,8 +84,8 @@ export function explore(view, length, history) {
     focusRow(Math.max(0, Math.min(length - 1, current + move)));
   };
   function focusRow(row) {
-    view.span(current)?.classList.remove('at');
-    view.span(row)?.classList.add('at');
+    view.span(current)?.removeAttribute('data-at');
+    view.span(row)?.setAttribute('data-at', '');
     show(row);
   }
 }
