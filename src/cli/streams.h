@@ -4,6 +4,7 @@
 // Test: tests/cli/streams_test.cc, tests/cli/program_test.sh.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <optional>
@@ -31,7 +32,7 @@ class Output {
 
  private:
   int fd_;
-  int error_ = 0;  ///< errno
+  std::atomic<int> error_ = 0;  ///< errno; the signal thread draws too
 };
 
 /// Writes a text to standard error; failures there have nobody to be told to.
