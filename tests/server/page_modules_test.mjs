@@ -8,7 +8,7 @@ const page = new URL('../../src/server/page/', import.meta.url);
 const load = (name) => import(new URL(name, page));
 const {EventParser, eventsOf} = await load('stream.mjs');
 const {Trace, focusLevel, kStateNumbers} = await load('trace.mjs');
-const {parse, parseInline} = await load('markdown.mjs');
+const {gridPieces, parse, parseInline} = await load('markdown.mjs');
 const {problemWith, requestBody} = await load('settings.mjs');
 const {soundConversation} = await load('store.mjs');
 const {runsOf} = await load('row_history.mjs');
@@ -116,6 +116,15 @@ test('markdown blocks', () => {
   assert.deepEqual(parse('```python\na\n\n  b\n```\nafter').map((b) => b.text ?? b.type), ['a\n\n  b', 'paragraph']);
   assert.deepEqual(parse('````\n```\n````')[0].text, '```');
   assert.deepEqual(parse('```\nnever closed')[0], {type: 'code', language: '', text: 'never closed'});
+});
+
+test('lines of figures of one length are a grid, in markdown and in plain text', () => {
+  assert.deepEqual(parse('346251\n512463\n653142'), [{type: 'grid', text: '346251\n512463\n653142'}]);
+  assert.deepEqual(types('12\n34\n56'), ['paragraph']);
+  assert.deepEqual(types('123\n45\n678'), ['paragraph']);
+  assert.deepEqual(gridPieces('Solve this:\nnow\n1.3\n..2\n3.1\nplease\n7'),
+                   [{grid: false, text: 'Solve this:\nnow'}, {grid: true, text: '1.3\n..2\n3.1'}, {grid: false, text: 'please\n7'}]);
+  assert.equal(gridPieces('a\n\n\nb\n').map((piece) => piece.text).join('\n'), 'a\n\n\nb\n');
 });
 
 test('markdown lists nest, and stay tight or loose', () => {

@@ -240,6 +240,16 @@ def conversations_are_kept_apart_and_can_be_deleted(reader):
 
 
 @test()
+def the_link_past_the_list_leads_to_the_prompt(reader):
+    reader.ask("short")
+    reader.answered()
+    reader.at(".skip").focus()
+    reader.page.keyboard.press("Enter")
+    expect(reader.at("#prompt")).to_be_focused()
+    expect(reader.at(".asked")).to_have_text("short")
+
+
+@test()
 def damaged_records_are_left_out_and_said(reader):
     reader.ask("short")
     reader.answered()
@@ -281,6 +291,8 @@ def a_phone_scrolls_in_one_direction_and_its_list_is_a_drawer(reader):
     reader.ask("Why is the sky blue?")
     reader.answered()
     reader.at(".frame").nth(1).click()
+    reader.page.keyboard.press("ArrowRight")
+    expect(reader.at(".frame").nth(2)).to_have_class("frame chosen")
     assert reader.page.evaluate("() => document.scrollingElement.scrollWidth") <= 360
     assert reader.page.evaluate("() => document.getElementById('scroller').scrollWidth") <= 360
     reader.at("#open-rail").press("Enter")

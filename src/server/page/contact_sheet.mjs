@@ -54,11 +54,6 @@ export class ContactSheet {
     this.root = h('section', {class: 'sheet-of-frames', 'aria-label': 'Every step of this answer'}, this.controls, this.rolls);
     this.rolls.addEventListener('pointerdown', (event) => this.#point(event));
     this.rolls.addEventListener('pointermove', (event) => { if (event.buttons & 1) this.#point(event); });
-    this.root.addEventListener('keydown', (event) => {
-      if (event.key !== 'Escape' || this.#chosen < 0) return;
-      event.stopPropagation();
-      this.leave();
-    });
   }
 
   get active() { return this.#chosen >= 0; }
@@ -145,6 +140,7 @@ export class ContactSheet {
     const frame = document.elementFromPoint(event.clientX, event.clientY)?.closest('.frame');
     if (!frame || !this.rolls.contains(frame)) return;
     event.preventDefault();
+    this.range.focus({preventScroll: true});
     this.#choose(Number(frame.dataset.at));
   }
 

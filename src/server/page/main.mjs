@@ -6,7 +6,7 @@ import {Settings, requestBody} from './settings.mjs';
 import {Store, newId} from './store.mjs';
 import {ServiceError, chat, servedModel} from './stream.mjs';
 import {AnswerView, questionTurn, statsOf} from './turns.mjs';
-import {showWelcome} from './welcome.mjs';
+import {showSamples, showWelcome} from './welcome.mjs';
 
 const kTitleLength = 60;
 const kLoadingRetryMs = 1000, kUnreachableRetryMs = 3000;
@@ -56,6 +56,7 @@ async function connect() {
     model = await servedModel(apiKey());
     byId('model').textContent = model.id;
     settings.setDefaults(model.diffusion);
+    showSamples(model, ask);
     say('service', '');
   } catch (error) {
     if (error.status === 401) {
@@ -96,7 +97,7 @@ function show(conversation) {
   byId('welcome').hidden = conversation !== null;
   byId('title').textContent = conversation?.title ?? '';
   document.title = conversation ? `${conversation.title} · dgemma` : 'dgemma';
-  if (!conversation) showWelcome(ask);
+  if (!conversation) showWelcome(model, ask);
   listConversations();
   closeRail();
   updateShutter();
@@ -303,6 +304,14 @@ function changeTheme() {
   nameTheme();
 }
 
+/// Escape: closes what lies over the conversation, else goes back to an answer's text, else stops.
+function leaveOrStop() {
+  const scrubbed = views.find((view) => view.sheet.active);
+  if (document.body.classList.contains('rail-open')) closeRail();
+  else if (scrubbed) scrubbed.sheet.leave();
+  else stop();
+}
+
 function newConversation() {
   if (location.hash) location.hash = '';
   else show(null);
@@ -322,8 +331,7 @@ function listen() {
     submit();
   });
   document.addEventListener('keydown', (event) => {
-    if (event.key === 'Escape' && document.body.classList.contains('rail-open')) closeRail();
-    else if (event.key === 'Escape' && !document.querySelector('dialog[open]')) stop();
+    if (event.key === 'Escape' && !document.querySelector('dialog[open]')) leaveOrStop();
     const typing = event.target.closest?.('input, textarea, dialog');
     if (event.key === '/' && !typing) { event.preventDefault(); byId('prompt').focus(); }
   });
@@ -334,6 +342,10 @@ function listen() {
   byId('theme').addEventListener('click', changeTheme);
   byId('open-settings').addEventListener('click', () => settings.open());
   byId('open-rail').addEventListener('click', openRail);
+  document.querySelector('.skip').addEventListener('click', (event) => {
+    event.preventDefault();  // the address names the conversation
+    byId('prompt').focus();
+  });
   byId('veil').addEventListener('click', closeRail);
   prefersDark.addEventListener('change', nameTheme);
   narrow.addEventListener('change', closeRail);

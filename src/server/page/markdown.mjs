@@ -11,9 +11,10 @@ const kRule = /^ {0,3}([-*_])[ \t]*(?:\1[ \t]*){2,}$/;
 const kItem = /^( *)([-*+]|\d{1,9}[.)])(?:[ \t]+(.*)|[ \t]*)$/;
 const kQuote = /^ {0,3}> ?(.*)$/;
 const kTableRule = /^ {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/;
+const kFigures = /^[\d._|+ -]+$/;
 const blank = (line) => line.trim() === '';
 
-/// Blocks: {type: 'paragraph'|'heading'|'code'|'rule'|'quote'|'list'|'table', ...}.
+/// Blocks: {type: 'paragraph'|'heading'|'code'|'grid'|'rule'|'quote'|'list'|'table', ...}.
 export function parse(text, depth = 0) {
   const lines = Array.isArray(text) ? text : text.replaceAll('\r\n', '\n').replaceAll('\t', '    ').split('\n');
   const blocks = [];
@@ -117,7 +118,27 @@ function readParagraph(lines, at, depth) {
     if (startsBlock(lines[next]) || (depth < kMaxDepth && /^ {0,3}(?:[-*+]|1[.)])[ \t]/.test(lines[next]))) break;
     inner.push(lines[next].trimStart());
   }
+  if (isGrid(inner)) return [{type: 'grid', text: inner.join('\n')}, next];
   return [{type: 'paragraph', inline: parseInline(inner.join('\n'))}, next];
+}
+
+/// Three or more lines of figures, all of one length: a puzzle's board or the like, which wants cells of one width.
+const isGrid = (lines) => lines.length >= 3 && lines.every((line) => line.length === lines[0].length && line.length >= 3 && kFigures.test(line));
+
+/// A plain text in pieces, grids apart: [{grid, text}].
+export function gridPieces(text) {
+  const pieces = [];
+  const lines = text.split('\n');
+  for (let at = 0; at < lines.length;) {
+    let end = at;
+    while (end < lines.length && kFigures.test(lines[end]) && lines[end].length === lines[at].length) ++end;
+    const grid = isGrid(lines.slice(at, end));
+    if (!grid) end = at + 1;
+    if (!grid && pieces.length && !pieces.at(-1).grid) pieces.at(-1).text += `\n${lines[at]}`;
+    else pieces.push({grid, text: lines.slice(at, end).join('\n')});
+    at = end;
+  }
+  return pieces;
 }
 
 // Inline: strings, and {type: 'strong'|'emphasis'|'struck'|'code'|'link'|'break', ...}.
@@ -271,6 +292,7 @@ function blockNode(block) {
   switch (block.type) {
     case 'heading': return h(`h${Math.min(6, block.level + 2)}`, {}, ...inlineNodes(block.inline));
     case 'code': return codeBlock(block);
+    case 'grid': return h('pre', {class: 'grid'}, block.text);
     case 'rule': return h('hr');
     case 'quote': return h('blockquote', {}, ...block.blocks.map(blockNode));
     case 'list': return h(block.ordered ? 'ol' : 'ul', block.ordered && block.start !== 1 ? {start: block.start} : {},

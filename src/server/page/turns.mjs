@@ -4,7 +4,7 @@
 import {CanvasView} from './canvas_view.mjs';
 import {ContactSheet} from './contact_sheet.mjs';
 import {h, oncePerFrame, plural, word} from './dom.mjs';
-import {render} from './markdown.mjs';
+import {gridPieces, render} from './markdown.mjs';
 import {explore, hideHistory} from './row_history.mjs';
 import {CanvasState, Trace} from './trace.mjs';
 
@@ -16,7 +16,8 @@ const kFinish = {
 };
 
 export function questionTurn(message, {onedit}) {
-  const text = h('p', {class: 'asked'}, message.content);
+  const text = h('div', {class: 'asked'}, ...gridPieces(message.content).map(
+      (piece) => h('p', {class: piece.grid ? 'grid' : null}, piece.text)));
   const edit = word('Edit', () => {
     const area = h('textarea', {class: 'rewrite', 'aria-label': 'Your message', rows: Math.min(12, message.content.split('\n').length + 1)});
     area.value = message.content;
@@ -115,7 +116,7 @@ export class AnswerView {
   begin() {
     this.root.classList.add('live');
     this.root.setAttribute('aria-busy', 'true');
-    this.#note([['reading the prompt', '']]);
+    this.#note([['waiting for a place', '']]);
   }
 
   started(event) {
@@ -209,8 +210,8 @@ export class AnswerView {
     }
     for (const {canvas, frame} of this.#newFrames) this.sheet.add(this.#trace, canvas, frame);
     if (this.#newFrames.length) {
+      if (this.exposures.hidden) this.exposures.open = true;
       this.exposures.hidden = false;
-      this.exposures.open = true;
       this.#noteStep(this.#newFrames.at(-1));
     }
     this.#newFrames = [];

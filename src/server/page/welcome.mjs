@@ -10,10 +10,22 @@ const kSamples = [
   'Write a haiku about fog lifting',
   'Write a Python function that checks whether a number is prime',
 ];
+// The pocket model (models/pocket) knows Sudokus and text diffusion, and nothing else.
+const kPocketSamples = [
+  'Solve this Sudoku:\n34.251\n51.46.\n..31.2\n1.4.3.\n2..314\n4..5.6',
+  'What are you?',
+  'What is text diffusion?',
+];
 
-/// `onask(text)` is called for a sample.
-export function showWelcome(onask) {
-  byId('samples').replaceChildren(...kSamples.map((text) => h('li', {}, word(text, () => onask(text), {class: 'sample'}))));
+/// Things to ask the served model; `onask(text)` is called for one.
+export function showSamples(model, onask) {
+  const samples = /pocket/i.test(model?.id ?? '') ? kPocketSamples : kSamples;
+  byId('samples').replaceChildren(...samples.map((text) => h('li', {}, word(text.split(':\n')[0], () => onask(text), {class: 'sample'}))));
+}
+
+/// The empty conversation.
+export function showWelcome(model, onask) {
+  showSamples(model, onask);
   focusHeadline();
 }
 
