@@ -26,11 +26,14 @@ ANSWER = ("Light is scattered by air, **short waves most of all**, and so the sk
           "```python\nprint('blue' if sun.high else 'red')\n```\n")
 TAGS = ("<script>window.hacked = 1</script> <img src=x onerror=\"window.hacked = 1\"> [link](javascript:window.hacked=1) "
         "**<b>bold</b>**\n\n```html\n<script>window.hacked = 1</script>\n```\n")
-SCENES = {"tags": TAGS, "short": "Yes."}
+BOARD = "346251\n512463\n653142\n124635\n265314\n431526"
+SCENES = {"tags": TAGS, "short": "Yes.", "board": BOARD}
 
 
 def tokens_of(text):
-    """Pieces of up to five characters, a space at the front of one."""
+    """Pieces of up to five characters, a space at the front of one; figures one by one."""
+    if text == BOARD:
+        return list(text)
     pieces, rest = [], text
     while rest:
         end = next((i for i in range(1, min(5, len(rest))) if rest[i] in " \n"), min(5, len(rest)))

@@ -157,6 +157,16 @@ def a_row_tells_its_history_to_pointer_and_keyboard(reader):
 
 
 @test()
+def a_board_has_its_columns_in_the_question_the_canvas_and_the_answer(reader):
+    reader.ask("The board:\n3.6251\n512.63\n65314.")
+    answer = reader.answered()
+    expect(reader.at(".asked .grid")).to_have_text("3.6251\n512.63\n65314.")
+    expect(answer.locator(".prose .grid")).to_contain_text("346251")
+    reader.at(".frame").last.click()
+    expect(answer.locator(".stage .canvas")).to_have_class("canvas board")
+
+
+@test()
 def text_of_the_model_is_never_markup(reader):
     reader.ask("tags")
     answer = reader.answered()

@@ -24,6 +24,17 @@ export function rowLook(text, state, entropy, padding) {
   return {text: text.replaceAll('\uFFFD', kHalf), look: `t f${level}`};
 }
 
+/// A canvas of figures in short lines, such as a Sudoku, is set with cells of one width. Judged by what is predicted.
+function isBoard(state) {
+  let figures = 0, others = 0;
+  for (let row = 0; row < state.length; ++row) {
+    if (state.texts[row] === '' || state.level(row) === 0) continue;
+    if (/^[\d.\n]$/.test(state.texts[row])) ++figures;
+    else ++others;
+  }
+  return figures > 12 && figures > 4 * others;
+}
+
 export class CanvasView {
   #spans = [];
   #shown = [];
@@ -48,6 +59,7 @@ export class CanvasView {
         for (const row of [padding, this.#padding]) if (row >= 0 && row < state.length) this.#drawRow(state, row, padding);
     }
     this.#padding = padding;
+    this.root.classList.toggle('board', isBoard(state));
   }
 
   span(row) { return this.#spans[row]; }

@@ -1,7 +1,7 @@
 // The page's own course: which conversation is open, what is being asked, and the parts around them. Everything else is in
 // the modules that this one wires together. docs/PAGE.md tells how they divide the work.
 import {forgetPalette} from './contact_sheet.mjs';
-import {byId, h, word} from './dom.mjs';
+import {byId, h, wantsStillness, word} from './dom.mjs';
 import {Settings, requestBody} from './settings.mjs';
 import {Store, newId} from './store.mjs';
 import {ServiceError, chat, servedModel} from './stream.mjs';
@@ -10,6 +10,9 @@ import {showSamples, showWelcome} from './welcome.mjs';
 
 const kTitleLength = 60;
 const kLoadingRetryMs = 1000, kUnreachableRetryMs = 3000;
+// A model that is done in a blink would show nothing of how it got there: a step stays for this long, as far as the
+// whole answer is not held up for longer than the second number.
+const kStepMs = 90, kHeldUpMs = 1500;
 const kKeyName = 'dgemma.key';
 
 const settings = new Settings();
@@ -189,11 +192,25 @@ async function answer() {
   if (record) await store.saveTrace(message.id, record);
 }
 
+/// Waits before a draft is shown, if the one before was shown just now.
+function pace() {
+  let shown = 0, left = wantsStillness() ? 0 : kHeldUpMs;
+  return async () => {
+    const wait = document.hidden ? 0 : Math.min(left, Math.max(0, shown + kStepMs - performance.now()));
+    left -= wait;
+    if (wait > 0) await new Promise((done) => { setTimeout(done, wait); });
+    shown = performance.now();
+  };
+}
+
 async function receive(messages, view, signal) {
-  const body = requestBody(model?.id ?? 'default', messages, settings.values);
   const {message} = view;
+  const paced = pace();
   try {
+    model ??= await servedModel(apiKey());
+    const body = requestBody(model.id, messages, settings.values);
     for await (const {type, value} of chat(body, apiKey(), signal)) {
+      if (type === 'diffusion' && value.type !== 'started') await paced();
       if (type === 'content') view.content(value);
       else if (type === 'reasoning') view.thought(value);
       else if (type === 'finish') message.finish = value;
