@@ -13,7 +13,8 @@ function(dg_embed_page target folder)
   list(TRANSFORM files PREPEND ${folder}/ OUTPUT_VARIABLE paths)
   add_custom_command(
     OUTPUT ${output}
-    COMMAND ${CMAKE_COMMAND} "-DFOLDER=${folder}" "-DFILES=${files}" "-DOUTPUT=${output}" -P ${CMAKE_CURRENT_FUNCTION_LIST_FILE}
+    COMMAND ${CMAKE_COMMAND} "-DFOLDER=${folder}" "-DFILES=${files}" "-DOUTPUT=${output}"
+            -P ${CMAKE_CURRENT_FUNCTION_LIST_FILE}
     DEPENDS ${paths} ${CMAKE_CURRENT_FUNCTION_LIST_FILE}
     COMMENT "Embedding the page" VERBATIM)
   target_sources(${target} PRIVATE ${output})

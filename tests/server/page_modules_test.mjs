@@ -15,7 +15,8 @@ const {runsOf} = await load('row_history.mjs');
 const {rowLook} = await load('canvas_view.mjs');
 
 test('events are cut the same wherever the stream is cut', () => {
-  const text = 'data: {"a":1}\n\n: comment\r\ndata:two\r\ndata: lines\r\n\r\nevent: x\ndata: é🙂\n\ndata: unfinished';
+  const text =
+      'data: {"a":1}\n\n: comment\r\ndata:two\r\ndata: lines\r\n\r\nevent: x\ndata: é🙂\n\ndata: unfinished';
   const whole = ['{"a":1}', 'two\nlines', 'é🙂'];
   assert.deepEqual(new EventParser().push(text), whole);
   for (let cut = 0; cut <= text.length; ++cut) {
@@ -27,9 +28,13 @@ test('events are cut the same wherever the stream is cut', () => {
 });
 
 test('a chunk gives its events in the order in which they are to be shown', () => {
-  const chunk = {diffusion: {type: 'committed'}, usage: {total_tokens: 1},
-                 choices: [{delta: {content: 'c', reasoning_content: 'r'}, finish_reason: 'stop'}]};
-  assert.deepEqual([...eventsOf(chunk)].map((event) => event.type), ['diffusion', 'reasoning', 'content', 'finish', 'usage']);
+  const chunk = {
+    diffusion: {type: 'committed'},
+    usage: {total_tokens: 1},
+    choices: [{delta: {content: 'c', reasoning_content: 'r'}, finish_reason: 'stop'}]
+  };
+  assert.deepEqual(
+      [...eventsOf(chunk)].map((event) => event.type), ['diffusion', 'reasoning', 'content', 'finish', 'usage']);
   assert.deepEqual([...eventsOf({error: {message: 'no memory'}, choices: []})], [{type: 'error', value: 'no memory'}]);
   assert.deepEqual([...eventsOf({choices: [{delta: {}, finish_reason: null}]})], []);
 });
@@ -37,10 +42,30 @@ test('a chunk gives its events in the order in which they are to be shown', () =
 function smallTrace() {
   const trace = new Trace({canvas_length: 3, seed: '18446744073709551615'});
   const row = (row, text, entropy, state) => ({row, text, entropy, state});
-  trace.add({canvas: 0, step: 0, max_steps: 4, mean_entropy: 3, temperature: 0.8,
-             rows: [row(0, 'x', 5, 'noise'), row(1, 'y', 1.5, 'draft'), row(2, '', 4, 'noise')]});
-  trace.add({canvas: 0, step: 1, max_steps: 4, mean_entropy: 1, temperature: 0.7, rows: [row(1, ' b', 0.1, 'accepted'), row(2, '', 0, 'draft')]});
-  trace.add({canvas: 0, step: 2, max_steps: 4, mean_entropy: 0, temperature: 0.6, rows: [row(0, 'a', 0, 'accepted'), row(1, ' b', 0, 'settled')]});
+  trace.add({
+    canvas: 0,
+    step: 0,
+    max_steps: 4,
+    mean_entropy: 3,
+    temperature: 0.8,
+    rows: [row(0, 'x', 5, 'noise'), row(1, 'y', 1.5, 'draft'), row(2, '', 4, 'noise')]
+  });
+  trace.add({
+    canvas: 0,
+    step: 1,
+    max_steps: 4,
+    mean_entropy: 1,
+    temperature: 0.7,
+    rows: [row(1, ' b', 0.1, 'accepted'), row(2, '', 0, 'draft')]
+  });
+  trace.add({
+    canvas: 0,
+    step: 2,
+    max_steps: 4,
+    mean_entropy: 0,
+    temperature: 0.6,
+    rows: [row(0, 'a', 0, 'accepted'), row(1, ' b', 0, 'settled')]
+  });
   trace.commit({canvas: 0, steps: 3, converged: true});
   return trace;
 }
@@ -73,10 +98,39 @@ test('a kept trace comes back the same, and a damaged one not at all', () => {
   assert.deepEqual(Trace.fromRecord(record()).view(0, 2), smallTrace().view(0, 2));
   assert.equal(Trace.fromRecord(record()).seed, '18446744073709551615');
   const damages = [
-    (r) => { r.length = 0; }, (r) => { r.texts = 'abc'; }, (r) => { r.texts.length = 1; }, (r) => { r.canvases[0] = null; },
-    (r) => { r.canvases[0].frames = []; }, (r) => { r.canvases[0].frames[1] = null; }, (r) => { r.canvases[0].frames[1].rows = 'ab'; },
-    (r) => { r.canvases[0].frames[1].rows[0] = 3; }, (r) => { r.canvases[0].frames[1].states[0] = 9; },
-    (r) => { r.canvases[0].frames[1].entropy = new Float32Array(1); }, (r) => { r.canvases[0].frames[1].mean = 'x'; },
+    (r) => {
+      r.length = 0;
+    },
+    (r) => {
+      r.texts = 'abc';
+    },
+    (r) => {
+      r.texts.length = 1;
+    },
+    (r) => {
+      r.canvases[0] = null;
+    },
+    (r) => {
+      r.canvases[0].frames = [];
+    },
+    (r) => {
+      r.canvases[0].frames[1] = null;
+    },
+    (r) => {
+      r.canvases[0].frames[1].rows = 'ab';
+    },
+    (r) => {
+      r.canvases[0].frames[1].rows[0] = 3;
+    },
+    (r) => {
+      r.canvases[0].frames[1].states[0] = 9;
+    },
+    (r) => {
+      r.canvases[0].frames[1].entropy = new Float32Array(1);
+    },
+    (r) => {
+      r.canvases[0].frames[1].mean = 'x';
+    },
   ];
   for (const damage of damages) {
     const damaged = record();
@@ -88,13 +142,18 @@ test('a kept trace comes back the same, and a damaged one not at all', () => {
 
 test('rows that a canvas does not have are left out', () => {
   const trace = new Trace({canvas_length: 2});
-  trace.add({canvas: 0, step: 0, rows: [{row: 7, text: 'x', entropy: 0, state: 'draft'}, {row: -1, text: 'x', entropy: 0, state: 'draft'}]});
+  trace.add({
+    canvas: 0,
+    step: 0,
+    rows: [{row: 7, text: 'x', entropy: 0, state: 'draft'}, {row: -1, text: 'x', entropy: 0, state: 'draft'}]
+  });
   assert.deepEqual(trace.view(0, 0).texts, ['', '']);
 });
 
 test('focus grows from noise over certainty to settled', () => {
   const {noise, draft, accepted, settled} = kStateNumbers;
-  const levels = [[noise, 9], [draft, 99], [draft, 1.9], [draft, 1.4], [draft, 0.9], [draft, 0.01], [accepted, 0], [settled, 0]];
+  const levels =
+      [[noise, 9], [draft, 99], [draft, 1.9], [draft, 1.4], [draft, 0.9], [draft, 0.01], [accepted, 0], [settled, 0]];
   assert.deepEqual(levels.map(([state, entropy]) => focusLevel(state, entropy)), [0, 1, 1, 2, 3, 4, 5, 6]);
 });
 
@@ -110,8 +169,9 @@ test('what a row shows is short for noise and never hides a newline of noise', (
 const types = (text) => parse(text).map((block) => block.type);
 
 test('markdown blocks', () => {
-  assert.deepEqual(types('# A\n\ntext\nmore\n\n- a\n- b\n\n1. c\n\n> q\n\n---\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n```c\nx\n```'),
-                   ['heading', 'paragraph', 'list', 'list', 'quote', 'rule', 'table', 'code']);
+  assert.deepEqual(
+      types('# A\n\ntext\nmore\n\n- a\n- b\n\n1. c\n\n> q\n\n---\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n```c\nx\n```'),
+      ['heading', 'paragraph', 'list', 'list', 'quote', 'rule', 'table', 'code']);
   assert.deepEqual(parse('## Title ##')[0], {type: 'heading', level: 2, inline: ['Title']});
   assert.deepEqual(parse('```python\na\n\n  b\n```\nafter').map((b) => b.text ?? b.type), ['a\n\n  b', 'paragraph']);
   assert.deepEqual(parse('````\n```\n````')[0].text, '```');
@@ -122,8 +182,9 @@ test('lines of figures of one length are a grid, in markdown and in plain text',
   assert.deepEqual(parse('346251\n512463\n653142'), [{type: 'grid', text: '346251\n512463\n653142'}]);
   assert.deepEqual(types('12\n34\n56'), ['paragraph']);
   assert.deepEqual(types('123\n45\n678'), ['paragraph']);
-  assert.deepEqual(gridPieces('Solve this:\nnow\n1.3\n..2\n3.1\nplease\n7'),
-                   [{grid: false, text: 'Solve this:\nnow'}, {grid: true, text: '1.3\n..2\n3.1'}, {grid: false, text: 'please\n7'}]);
+  assert.deepEqual(
+      gridPieces('Solve this:\nnow\n1.3\n..2\n3.1\nplease\n7'),
+      [{grid: false, text: 'Solve this:\nnow'}, {grid: true, text: '1.3\n..2\n3.1'}, {grid: false, text: 'please\n7'}]);
   assert.equal(gridPieces('a\n\n\nb\n').map((piece) => piece.text).join('\n'), 'a\n\n\nb\n');
 });
 
@@ -139,8 +200,10 @@ test('markdown lists nest, and stay tight or loose', () => {
 });
 
 test('markdown inline', () => {
-  assert.deepEqual(parseInline('a **b** *c* `d*` ~~e~~'), ['a ', {type: 'strong', inline: ['b']}, ' ', {type: 'emphasis', inline: ['c']}, ' ',
-                                                          {type: 'code', text: 'd*'}, ' ', {type: 'struck', inline: ['e']}]);
+  assert.deepEqual(parseInline('a **b** *c* `d*` ~~e~~'), [
+    'a ', {type: 'strong', inline: ['b']}, ' ', {type: 'emphasis', inline: ['c']}, ' ', {type: 'code', text: 'd*'}, ' ',
+    {type: 'struck', inline: ['e']}
+  ]);
   assert.deepEqual(parseInline('2 * 3 * 4, snake_case_name, \\*no\\*'), ['2 * 3 * 4, snake_case_name, *no*']);
   assert.deepEqual(parseInline('**bold *and* more**')[0].inline[1].type, 'emphasis');
   assert.deepEqual(parseInline('see https://a.example/x_y.').at(-2).href, 'https://a.example/x_y');
@@ -148,13 +211,17 @@ test('markdown inline', () => {
 });
 
 test('no markdown makes a link that runs code', () => {
-  for (const href of ['javascript:alert(1)', 'JaVaScRiPt:alert(1)', 'data:text/html,x', 'vbscript:x', ' javascript:x', '/relative', '//host'])
+  for (const href
+           of ['javascript:alert(1)', 'JaVaScRiPt:alert(1)', 'data:text/html,x', 'vbscript:x', ' javascript:x',
+               '/relative', '//host'])
     assert.ok(parseInline(`[t](${href})`).every((node) => typeof node === 'string'), href);
 });
 
 test('markdown takes any text, and long hostile text in good time', () => {
   const n = 20000;
-  for (const piece of ['*', '_', '`', '[', '](', '**a ', '> ', '- ', '# ', '|', '\\', '~~', '![', 'http://', '*a_', '1. \n', '#\n', '`a``'])
+  for (const piece
+           of ['*', '_', '`', '[', '](', '**a ', '> ', '- ', '# ', '|', '\\', '~~', '![', 'http://', '*a_', '1. \n',
+               '#\n', '`a``'])
     assert.doesNotThrow(() => parse(piece.repeat(n / piece.length)), piece);
   parse(`# ${' '.repeat(n)}x`);
   parse(`${'> '.repeat(n)}x`);
@@ -163,9 +230,21 @@ test('markdown takes any text, and long hostile text in good time', () => {
 
 test('a request names what was chosen only, and a seed of 64 bits stays whole', () => {
   const plain = JSON.parse(requestBody('m', [{role: 'user', content: 'q'}], {}));
-  assert.deepEqual(plain, {model: 'm', messages: [{role: 'user', content: 'q'}], stream: true, stream_options: {include_usage: true},
-                           diffusion: {drafts: true}});
-  const text = requestBody('m', [{role: 'user', content: 'q'}], {seed: '18446744073709551615', t_max: '0.9', max_tokens: '64', system: 'Be brief.', thinking: true, temperature: '0'});
+  assert.deepEqual(plain, {
+    model: 'm',
+    messages: [{role: 'user', content: 'q'}],
+    stream: true,
+    stream_options: {include_usage: true},
+    diffusion: {drafts: true}
+  });
+  const text = requestBody('m', [{role: 'user', content: 'q'}], {
+    seed: '18446744073709551615',
+    t_max: '0.9',
+    max_tokens: '64',
+    system: 'Be brief.',
+    thinking: true,
+    temperature: '0'
+  });
   assert.match(text, /"seed":18446744073709551615}$/);
   const body = JSON.parse(text);
   assert.deepEqual(body.diffusion, {drafts: true, t_max: 0.9});
@@ -181,13 +260,16 @@ test('a knob says what is wrong with what was typed', () => {
   assert.equal(problemWith(steps, '12'), '');
   for (const bad of ['0', '49', '1.5', 'x', 'NaN', 'Infinity']) assert.notEqual(problemWith(steps, bad), '', bad);
   assert.equal(problemWith({seed: true}, '18446744073709551615'), '');
-  for (const bad of ['18446744073709551616', '-1', '1.5', '0x10', '1e3']) assert.notEqual(problemWith({seed: true}, bad), '', bad);
+  for (const bad of ['18446744073709551616', '-1', '1.5', '0x10', '1e3'])
+    assert.notEqual(problemWith({seed: true}, bad), '', bad);
 });
 
 test('a kept conversation that does not hold together is not taken', () => {
   const sound = {id: 'a', title: 't', updated: 1, messages: [{id: 'm', role: 'user', content: 'q'}]};
   assert.equal(soundConversation(sound), sound);
-  for (const bad of [null, {}, {...sound, title: 1}, {...sound, messages: null}, {...sound, messages: [null]}, {...sound, updated: 'x'},
-                     {...sound, messages: [{id: 'm', role: 'system', content: 'q'}]}, {...sound, messages: [{id: 'm', role: 'user'}]}])
+  for (const bad
+           of [null, {}, {...sound, title: 1}, {...sound, messages: null}, {...sound, messages: [null]},
+               {...sound, updated: 'x'}, {...sound, messages: [{id: 'm', role: 'system', content: 'q'}]},
+               {...sound, messages: [{id: 'm', role: 'user'}]}])
     assert.equal(soundConversation(bad), null);
 });

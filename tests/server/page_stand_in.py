@@ -1,8 +1,8 @@
 """A stand-in for `dgemma serve`, for the page's browser test: serves src/server/page and plays answers from a script.
 
-What it says over the wire is docs/PAGE.md, "What the page asks of the service". The question chooses the scene: a word of
-SCENES in it, "busy", "fail" and "break" for what goes wrong, and "hold" for an answer that stands still after two steps until
-it is released. No model; the noise is drawn with a fixed seed. Also for trying the page by hand:
+What it says over the wire is docs/PAGE.md, "What the page asks of the service". The question chooses the scene: a word
+of SCENES in it, "busy", "fail" and "break" for what goes wrong, and "hold" for an answer that stands still after two
+steps until it is released. No model; the noise is drawn with a fixed seed. Also for trying the page by hand:
 
     python3 tests/server/page_stand_in.py 8080
 """
@@ -21,11 +21,11 @@ SAMPLER = {"max_denoising_steps": 48, "t_min": 0.4, "t_max": 0.8, "entropy_bound
            "confidence_threshold": 0.005, "canvas_length": 64, "context_length": 4096}
 LENGTH, STEPS = 64, 6
 NOISE = ["ing", " the", "ção", "的", "ком", "ung", "نا", "==", "\n", "zz", " mit", "ö"]
-ANSWER = ("Light is scattered by air, **short waves most of all**, and so the sky is blue from every side. At sunset the way "
-          "through the air is longer; most of the blue is lost on it, and what is left is *orange and red*.\n\n"
+ANSWER = ("Light is scattered by air, **short waves most of all**, and so the sky is blue from every side. At sunset the "
+          "way through the air is longer; most of the blue is lost on it, and what is left is *orange and red*.\n\n"
           "```python\nprint('blue' if sun.high else 'red')\n```\n")
-TAGS = ("<script>window.hacked = 1</script> <img src=x onerror=\"window.hacked = 1\"> [link](javascript:window.hacked=1) "
-        "**<b>bold</b>**\n\n```html\n<script>window.hacked = 1</script>\n```\n")
+TAGS = ("<script>window.hacked = 1</script> <img src=x onerror=\"window.hacked = 1\"> "
+        "[link](javascript:window.hacked=1) **<b>bold</b>**\n\n```html\n<script>window.hacked = 1</script>\n```\n")
 BOARD = "346251\n512463\n653142\n124635\n265314\n431526"
 SCENES = {"tags": TAGS, "short": "Yes.", "board": BOARD}
 
@@ -91,7 +91,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/v1/models":
             if not self.refused():
-                self.reply(200, {"object": "list", "data": [{"id": "stand-in", "object": "model", "diffusion": SAMPLER}]})
+                model = {"id": "stand-in", "object": "model", "diffusion": SAMPLER}
+                self.reply(200, {"object": "list", "data": [model]})
             return
         file = PAGE / ("index.html" if self.path == "/" else self.path.lstrip("/"))
         if file.is_file() and PAGE in file.resolve().parents:
@@ -153,8 +154,9 @@ class Handler(BaseHTTPRequestHandler):
             rows_of_canvas = kept + [""] * (LENGTH - len(kept))
             for step, (mean, rows) in enumerate(canvas_steps(rows_of_canvas, rng)):
                 last = step == STEPS - 1
-                self.delta({}, diffusion={"type": "draft", "canvas": canvas, "step": step, "max_steps": 48, "last": last,
-                                          "converged": last, "temperature": 0.8 - 0.01 * step, "mean_entropy": mean, "rows": rows})
+                self.delta({}, diffusion={"type": "draft", "canvas": canvas, "step": step, "max_steps": 48,
+                                          "temperature": 0.8 - 0.01 * step, "mean_entropy": mean, "last": last,
+                                          "converged": last, "rows": rows})
                 if "hold" in question and step == 1:
                     self.hold()
                 if "fail" in question and step == 2:
@@ -164,7 +166,8 @@ class Handler(BaseHTTPRequestHandler):
                 if "break" in question and step == 2:
                     return
                 time.sleep(0.02)
-            self.delta({}, diffusion={"type": "committed", "canvas": canvas, "steps": STEPS, "converged": True, "tokens": len(kept)})
+            self.delta({}, diffusion={"type": "committed", "canvas": canvas, "steps": STEPS, "converged": True,
+                                      "tokens": len(kept)})
             self.delta({"content": "".join(kept)})
         self.delta({}, finish="stop")
         steps = [STEPS] * len(canvases)
@@ -177,8 +180,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class StandIn(ThreadingHTTPServer):
-    """Listens on 127.0.0.1. `requests`: the bodies it got; `vanished`: a client left in the middle of an answer; `release`: set it
-    to let held answers go on."""
+    """Listens on 127.0.0.1. `requests`: the bodies it got; `vanished`: a client left in the middle of an answer;
+    `release`: set it to let held answers go on."""
     daemon_threads = True
 
     def __init__(self, port=0, key=""):

@@ -29,8 +29,10 @@ function isBoard(state) {
   let figures = 0, others = 0;
   for (let row = 0; row < state.length; ++row) {
     if (state.texts[row] === '' || state.level(row) === 0) continue;
-    if (/^[\d.\n]$/.test(state.texts[row])) ++figures;
-    else ++others;
+    if (/^[\d.\n]$/.test(state.texts[row]))
+      ++figures;
+    else
+      ++others;
   }
   return figures > 12 && figures > 4 * others;
 }
@@ -40,9 +42,7 @@ export class CanvasView {
   #shown = [];
   #padding = -1;
 
-  constructor(label) {
-    this.root = h('div', {class: 'canvas', 'aria-label': label});
-  }
+  constructor(label) { this.root = h('div', {class: 'canvas', 'aria-label': label}); }
 
   /// Draws a CanvasState; `rows` are those that may have changed, all if left out.
   draw(state, rows) {
@@ -56,7 +56,8 @@ export class CanvasView {
     } else {
       for (const row of rows) this.#drawRow(state, row, padding);
       if (padding !== this.#padding)
-        for (const row of [padding, this.#padding]) if (row >= 0 && row < state.length) this.#drawRow(state, row, padding);
+        for (const row of [padding, this.#padding])
+          if (row >= 0 && row < state.length) this.#drawRow(state, row, padding);
     }
     this.#padding = padding;
     this.root.classList.toggle('board', isBoard(state));

@@ -34,9 +34,9 @@ export function whyCanvasStopped(canvas) {
 
 export class ContactSheet {
   #trace = null;
-  #states = [];   // CanvasState per canvas, as of the last frame drawn
-  #frames = [];   // [{canvas, frame, node}] in order
-  #rolls = [];    // one per canvas: {list, caption}
+  #states = [];  // CanvasState per canvas, as of the last frame drawn
+  #frames = [];  // [{canvas, frame, node}] in order
+  #rolls = [];   // one per canvas: {list, caption}
   #chosen = -1;
   #replay = 0;
 
@@ -44,16 +44,27 @@ export class ContactSheet {
   constructor({onchoose, onleave}) {
     this.onchoose = onchoose;
     this.onleave = onleave;
-    this.range = h('input', {type: 'range', min: 0, max: 0, value: 0, 'aria-label': 'Step', oninput: () => this.#choose(Number(this.range.value))});
+    this.range = h('input', {
+      type: 'range',
+      min: 0,
+      max: 0,
+      value: 0,
+      'aria-label': 'Step',
+      oninput: () => this.#choose(Number(this.range.value))
+    });
     this.where = h('output', {class: 'where'});
     this.replayButton = word('Replay', () => this.replay());
     this.backButton = word('Back to the answer', () => this.leave(), {hidden: true});
-    this.controls = h('div', {class: 'scrubber', hidden: true}, this.range, this.where,
-        h('span', {class: 'words'}, this.replayButton, this.backButton));
+    this.controls =
+        h('div', {class: 'scrubber', hidden: true}, this.range, this.where,
+          h('span', {class: 'words'}, this.replayButton, this.backButton));
     this.rolls = h('div', {class: 'rolls', 'aria-hidden': 'true'});
-    this.root = h('section', {class: 'sheet-of-frames', 'aria-label': 'Every step of this answer'}, this.controls, this.rolls);
+    this.root =
+        h('section', {class: 'sheet-of-frames', 'aria-label': 'Every step of this answer'}, this.controls, this.rolls);
     this.rolls.addEventListener('pointerdown', (event) => this.#point(event));
-    this.rolls.addEventListener('pointermove', (event) => { if (event.buttons & 1) this.#point(event); });
+    this.rolls.addEventListener('pointermove', (event) => {
+      if (event.buttons & 1) this.#point(event);
+    });
   }
 
   get active() { return this.#chosen >= 0; }
@@ -75,7 +86,9 @@ export class ContactSheet {
       this.#rolls[canvas] = roll;
       this.rolls.append(roll.list, roll.caption);
     }
-    const node = h('div', {class: 'frame', dataset: {at: this.#frames.length}}, this.#bitmap(state), h('i', {}, String(frames[frame].step + 1)));
+    const node =
+        h('div', {class: 'frame', dataset: {at: this.#frames.length}}, this.#bitmap(state),
+          h('i', {}, String(frames[frame].step + 1)));
     this.#rolls[canvas].list.append(node);
     this.#frames.push({canvas, frame, node});
     this.range.max = this.#frames.length - 1;
@@ -112,8 +125,10 @@ export class ContactSheet {
     let at = this.#chosen >= 0 && this.#chosen < this.#frames.length - 1 ? this.#chosen : 0;
     this.#choose(at);
     this.#replay = setInterval(() => {
-      if (++at >= this.#frames.length) this.#stopReplay();
-      else this.#choose(at, true);
+      if (++at >= this.#frames.length)
+        this.#stopReplay();
+      else
+        this.#choose(at, true);
     }, 125);
   }
 
@@ -168,7 +183,8 @@ export class ContactSheet {
     const {frames, maxSteps} = this.#trace.canvases[canvas];
     const {step, mean, temperature} = frames[frame];
     const name = this.#rolls.length > 1 ? `canvas ${canvas + 1} of ${this.#rolls.length}, ` : '';
-    return `${name}step ${step + 1}/${maxSteps}, entropy ${mean.toFixed(mean < 0.1 ? 3 : 2)} nats, temperature ${temperature.toFixed(2)}`;
+    return `${name}step ${step + 1}/${maxSteps}, entropy ${mean.toFixed(mean < 0.1 ? 3 : 2)} nats, temperature ${
+        temperature.toFixed(2)}`;
   }
 
   #bitmap(state) {

@@ -5,9 +5,12 @@ export function h(tag, props = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(props)) {
     if (value === undefined || value === null || value === false) continue;
-    if (name.startsWith('on')) node.addEventListener(name.slice(2), value);
-    else if (name === 'dataset') Object.assign(node.dataset, value);
-    else node.setAttribute(name === 'class' ? 'class' : name, value === true ? '' : String(value));
+    if (name.startsWith('on'))
+      node.addEventListener(name.slice(2), value);
+    else if (name === 'dataset')
+      Object.assign(node.dataset, value);
+    else
+      node.setAttribute(name === 'class' ? 'class' : name, value === true ? '' : String(value));
   }
   node.append(...children.filter((child) => child !== undefined && child !== null && child !== false));
   return node;
@@ -35,7 +38,11 @@ export const wantsStillness = () => matchMedia('(prefers-reduced-motion: reduce)
 export function oncePerFrame(paint) {
   let asked = 0;
   const ask = () => {
-    if (!asked) asked = requestAnimationFrame(() => { asked = 0; paint(); });
+    if (!asked)
+      asked = requestAnimationFrame(() => {
+        asked = 0;
+        paint();
+      });
   };
   ask.now = () => {
     if (asked) cancelAnimationFrame(asked);

@@ -1,10 +1,10 @@
-// The page's own course: which conversation is open, what is being asked, and the parts around them. Everything else is in
-// the modules that this one wires together. docs/PAGE.md tells how they divide the work.
+// The page's own course: which conversation is open, what is being asked, and the parts around them. Everything else is
+// in the modules that this one wires together. docs/PAGE.md tells how they divide the work.
 import {forgetPalette} from './contact_sheet.mjs';
 import {byId, h, wantsStillness, word} from './dom.mjs';
-import {Settings, requestBody} from './settings.mjs';
-import {Store, newId} from './store.mjs';
-import {ServiceError, chat, servedModel} from './stream.mjs';
+import {requestBody, Settings} from './settings.mjs';
+import {newId, Store} from './store.mjs';
+import {chat, servedModel, ServiceError} from './stream.mjs';
 import {AnswerView, questionTurn, statsOf} from './turns.mjs';
 import {showSamples, showWelcome} from './welcome.mjs';
 
@@ -18,11 +18,11 @@ const kKeyName = 'dgemma.key';
 const settings = new Settings();
 const narrow = matchMedia('(max-width: 52rem)');
 let store;
-let model = null;         // of GET /v1/models
-let conversations = [];   // newest first
-let open = null;          // the conversation on view; null: a new one, not kept until something is asked
-let views = [];           // AnswerView of the turns on view
-let running = null;       // {conversation, view, abort}
+let model = null;        // of GET /v1/models
+let conversations = [];  // newest first
+let open = null;         // the conversation on view; null: a new one, not kept until something is asked
+let views = [];          // AnswerView of the turns on view
+let running = null;      // {conversation, view, abort}
 
 const notices = new Map();
 /// Tells the reader something about a topic ('service', 'store'), until it is said otherwise.
@@ -36,7 +36,11 @@ function say(topic, text) {
 // The service and its key.
 
 function apiKey() {
-  try { return sessionStorage.getItem(kKeyName) ?? ''; } catch { return ''; }
+  try {
+    return sessionStorage.getItem(kKeyName) ?? '';
+  } catch {
+    return '';
+  }
 }
 
 /// Asks for a key; false when the reader declines.
@@ -46,7 +50,10 @@ function askKey() {
   return new Promise((resolve) => {
     dialog.onclose = () => {
       const use = dialog.returnValue === 'use';
-      try { if (use) sessionStorage.setItem(kKeyName, byId('key').value.trim()); } catch { /* asked again next time */ }
+      try {
+        if (use) sessionStorage.setItem(kKeyName, byId('key').value.trim());
+      } catch { /* asked again next time */
+      }
       resolve(use);
     };
     dialog.returnValue = '';
@@ -79,7 +86,8 @@ function listConversations() {
   byId('conversations').replaceChildren(...conversations.map((conversation) => {
     const current = conversation === open;
     const link = h('a', {href: `#${conversation.id}`, 'aria-current': current ? 'page' : null}, conversation.title);
-    const remove = word('×', () => removeConversation(conversation), {class: 'remove', 'aria-label': `Delete “${conversation.title}”`});
+    const remove = word(
+        '×', () => removeConversation(conversation), {class: 'remove', 'aria-label': `Delete “${conversation.title}”`});
     return h('li', {}, link, remove);
   }));
 }
@@ -166,7 +174,8 @@ function retry(message) {
 
 async function answer() {
   const conversation = open;
-  const history = conversation.messages.filter((message) => message.content).map(({role, content}) => ({role, content}));
+  const history =
+      conversation.messages.filter((message) => message.content).map(({role, content}) => ({role, content}));
   const message = {id: newId(), role: 'assistant', content: '', reasoning: ''};
   const view = new AnswerView(message, answerActions(message));
   running = {conversation, view, abort: new AbortController()};
@@ -181,8 +190,10 @@ async function answer() {
   try {
     await receive(history, view, running.abort.signal);
   } catch (error) {
-    if (error.name === 'AbortError') message.finish = 'stopped';
-    else message.error = explain(error);
+    if (error.name === 'AbortError')
+      message.finish = 'stopped';
+    else
+      message.error = explain(error);
   }
   view.end();
   follow();
@@ -198,7 +209,10 @@ function pace() {
   return async () => {
     const wait = document.hidden ? 0 : Math.min(left, Math.max(0, shown + kStepMs - performance.now()));
     left -= wait;
-    if (wait > 0) await new Promise((done) => { setTimeout(done, wait); });
+    if (wait > 0)
+      await new Promise((done) => {
+        setTimeout(done, wait);
+      });
     shown = performance.now();
   };
 }
@@ -211,12 +225,18 @@ async function receive(messages, view, signal) {
     const body = requestBody(model.id, messages, settings.values);
     for await (const {type, value} of chat(body, apiKey(), signal)) {
       if (type === 'diffusion' && value.type !== 'started') await paced();
-      if (type === 'content') view.content(value);
-      else if (type === 'reasoning') view.thought(value);
-      else if (type === 'finish') message.finish = value;
-      else if (type === 'usage') message.stats = statsOf(value, message.seed);
-      else if (type === 'error') throw new ServiceError(value, 0);
-      else receiveDiffusion(value, view);
+      if (type === 'content')
+        view.content(value);
+      else if (type === 'reasoning')
+        view.thought(value);
+      else if (type === 'finish')
+        message.finish = value;
+      else if (type === 'usage')
+        message.stats = statsOf(value, message.seed);
+      else if (type === 'error')
+        throw new ServiceError(value, 0);
+      else
+        receiveDiffusion(value, view);
     }
   } catch (error) {
     if (error.status !== 401 || !(await askKey())) throw error;
@@ -234,7 +254,8 @@ function receiveDiffusion(event, view) {
 
 function explain(error) {
   if (!(error instanceof ServiceError)) return `The page could not read the answer: ${error.message}`;
-  if (error.status === 429) return `The service is busy${error.retryAfter ? `; try again in ${error.retryAfter} s` : ''}. ${error.message}`;
+  if (error.status === 429)
+    return `The service is busy${error.retryAfter ? `; try again in ${error.retryAfter} s` : ''}. ${error.message}`;
   return error.message;
 }
 
@@ -247,9 +268,7 @@ function touch(conversation) {
 }
 
 /// Committed text for screen readers: only ever appended, never a draft.
-function announce(text) {
-  byId('announcer').append(h('p', {}, text));
-}
+function announce(text) { byId('announcer').append(h('p', {}, text)); }
 
 // The parts around.
 
@@ -317,29 +336,39 @@ function nameTheme() {
 function changeTheme() {
   const next = isDark() ? 'light' : 'dark';
   document.documentElement.dataset.theme = next;
-  try { localStorage.setItem('dgemma.theme', next); } catch { /* lasts until the page is closed */ }
+  try {
+    localStorage.setItem('dgemma.theme', next);
+  } catch { /* lasts until the page is closed */
+  }
   nameTheme();
 }
 
 /// Escape: closes what lies over the conversation, else goes back to an answer's text, else stops.
 function leaveOrStop() {
   const scrubbed = views.find((view) => view.sheet.active);
-  if (document.body.classList.contains('rail-open')) closeRail();
-  else if (scrubbed) scrubbed.sheet.leave();
-  else stop();
+  if (document.body.classList.contains('rail-open'))
+    closeRail();
+  else if (scrubbed)
+    scrubbed.sheet.leave();
+  else
+    stop();
 }
 
 function newConversation() {
-  if (location.hash) location.hash = '';
-  else show(null);
+  if (location.hash)
+    location.hash = '';
+  else
+    show(null);
   byId('prompt').focus();
 }
 
 function listen() {
   byId('composer').addEventListener('submit', (event) => {
     event.preventDefault();
-    if (running) stop();
-    else submit();
+    if (running)
+      stop();
+    else
+      submit();
   });
   byId('prompt').addEventListener('input', fitPrompt);
   byId('prompt').addEventListener('keydown', (event) => {
@@ -350,7 +379,10 @@ function listen() {
   document.addEventListener('keydown', (event) => {
     if (event.key === 'Escape' && !document.querySelector('dialog[open]')) leaveOrStop();
     const typing = event.target.closest?.('input, textarea, dialog');
-    if (event.key === '/' && !typing) { event.preventDefault(); byId('prompt').focus(); }
+    if (event.key === '/' && !typing) {
+      event.preventDefault();
+      byId('prompt').focus();
+    }
   });
   byId('scroller').addEventListener('scroll', ({target}) => {
     following = target.scrollHeight - target.scrollTop - target.clientHeight < 80;

@@ -1,5 +1,5 @@
-// Markdown as models write it: parsed to a tree of plain objects, then built as DOM nodes with textContent. Model text is
-// never HTML: a tag in it is text like any other. What CommonMark has and models rarely use (reference links, HTML
+// Markdown as models write it: parsed to a tree of plain objects, then built as DOM nodes with textContent. Model text
+// is never HTML: a tag in it is text like any other. What CommonMark has and models rarely use (reference links, HTML
 // blocks, indented code, images) is left as text. Work is linear in the text, apart from nesting, which is limited.
 // Test: tests/server/page_modules_test.mjs.
 import {h} from './dom.mjs';
@@ -19,7 +19,10 @@ export function parse(text, depth = 0) {
   const lines = Array.isArray(text) ? text : text.replaceAll('\r\n', '\n').replaceAll('\t', '    ').split('\n');
   const blocks = [];
   for (let at = 0; at < lines.length;) {
-    if (blank(lines[at])) { ++at; continue; }
+    if (blank(lines[at])) {
+      ++at;
+      continue;
+    }
     const [block, next] = readBlock(lines, at, depth);
     blocks.push(block);
     at = next;
@@ -32,11 +35,13 @@ function readBlock(lines, at, depth) {
   const fence = kFence.exec(line);
   if (fence) return readCode(lines, at, fence);
   const heading = kHeading.exec(line);
-  if (heading) return [{type: 'heading', level: heading[1].length, inline: parseInline(headingText(heading[2]))}, at + 1];
+  if (heading)
+    return [{type: 'heading', level: heading[1].length, inline: parseInline(headingText(heading[2]))}, at + 1];
   if (kRule.test(line)) return [{type: 'rule'}, at + 1];
   if (depth < kMaxDepth && kQuote.test(line)) return readQuote(lines, at, depth);
   if (depth < kMaxDepth && kItem.test(line)) return readList(lines, at, depth);
-  if (line.includes('|') && at + 1 < lines.length && lines[at + 1].includes('-') && kTableRule.test(lines[at + 1])) return readTable(lines, at);
+  if (line.includes('|') && at + 1 < lines.length && lines[at + 1].includes('-') && kTableRule.test(lines[at + 1]))
+    return readTable(lines, at);
   return readParagraph(lines, at, depth);
 }
 
@@ -49,7 +54,8 @@ function readCode(lines, at, [whole, fence, language]) {
   let next = at + 1;
   for (; next < lines.length; ++next) {
     const line = lines[next].trim();
-    if (line.startsWith(fence) && line === fence[0].repeat(line.length)) return [{type: 'code', language, text: code.join('\n')}, next + 1];
+    if (line.startsWith(fence) && line === fence[0].repeat(line.length))
+      return [{type: 'code', language, text: code.join('\n')}, next + 1];
     code.push(lines[next].slice(Math.min(indent, lines[next].length - lines[next].trimStart().length)));
   }
   return [{type: 'code', language, text: code.join('\n')}, next];
@@ -70,7 +76,9 @@ function readList(lines, at, depth) {
   let next = at;
   while (next < lines.length) {
     const item = kItem.exec(lines[next]);
-    if (!item || item[1].length > outer + 3 || item[1].length < outer || /\d/.test(item[2]) !== ordered || kRule.test(lines[next])) break;
+    if (!item || item[1].length > outer + 3 || item[1].length < outer || /\d/.test(item[2]) !== ordered ||
+        kRule.test(lines[next]))
+      break;
     const indent = item[1].length + item[2].length + 1;
     const inner = [item[3] ?? ''];
     for (++next; next < lines.length; ++next) {
@@ -78,7 +86,9 @@ function readList(lines, at, depth) {
       if (blank(line)) {
         const after = lines.slice(next + 1, next + 3).find((later) => !blank(later));
         if (after === undefined || leading(after) < Math.min(indent, outer + 2)) break;
-      } else if (leading(line) < Math.min(indent, outer + 2) && (kItem.test(line) || startsBlock(line) || blank(lines[next - 1]))) {
+      } else if (
+          leading(line) < Math.min(indent, outer + 2) &&
+          (kItem.test(line) || startsBlock(line) || blank(lines[next - 1]))) {
         break;
       }
       inner.push(line.slice(Math.min(leading(line), indent)));
@@ -123,7 +133,8 @@ function readParagraph(lines, at, depth) {
 }
 
 /// Three or more lines of figures, all of one length: a puzzle's board or the like, which wants cells of one width.
-const isGrid = (lines) => lines.length >= 3 && lines.every((line) => line.length === lines[0].length && line.length >= 3 && kFigures.test(line));
+const isGrid = (lines) => lines.length >= 3 &&
+    lines.every((line) => line.length === lines[0].length && line.length >= 3 && kFigures.test(line));
 
 /// A plain text in pieces, grids apart: [{grid, text}].
 export function gridPieces(text) {
@@ -134,8 +145,10 @@ export function gridPieces(text) {
     while (end < lines.length && kFigures.test(lines[end]) && lines[end].length === lines[at].length) ++end;
     const grid = isGrid(lines.slice(at, end));
     if (!grid) end = at + 1;
-    if (!grid && pieces.length && !pieces.at(-1).grid) pieces.at(-1).text += `\n${lines[at]}`;
-    else pieces.push({grid, text: lines.slice(at, end).join('\n')});
+    if (!grid && pieces.length && !pieces.at(-1).grid)
+      pieces.at(-1).text += `\n${lines[at]}`;
+    else
+      pieces.push({grid, text: lines.slice(at, end).join('\n')});
     at = end;
   }
   return pieces;
@@ -147,13 +160,17 @@ const kPunctuation = /[!-/:-@[-`{-~]/;
 const kAlphanumeric = /[\p{L}\p{N}]/u;
 const kMaxLabel = 500;
 const kSafeLink = /^(?:https?:\/\/|mailto:)[^\s<>"]+$/i;
-const kMarks = [['***', 'both'], ['**', 'strong'], ['__', 'strong'], ['~~', 'struck'], ['*', 'emphasis'], ['_', 'emphasis']];
+const kMarks =
+    [['***', 'both'], ['**', 'strong'], ['__', 'strong'], ['~~', 'struck'], ['*', 'emphasis'], ['_', 'emphasis']];
 
 export function parseInline(text, depth = 0) {
   const nodes = [];
   const dead = new Set();  // marks that do not close in the rest of this text, so that no search is repeated
   let plain = '', at = 0;
-  const flush = () => { if (plain) nodes.push(plain); plain = ''; };
+  const flush = () => {
+    if (plain) nodes.push(plain);
+    plain = '';
+  };
   while (at < text.length) {
     const read = readEscape(text, at) ?? readCodeSpan(text, at, dead) ?? readLink(text, at, depth) ??
         readAddress(text, at) ?? readMarked(text, at, depth, dead) ?? readBreak(text, at);
@@ -161,8 +178,12 @@ export function parseInline(text, depth = 0) {
       plain += text[at++];
       continue;
     }
-    if (typeof read.node === 'string') plain += read.node;
-    else { flush(); nodes.push(read.node); }
+    if (typeof read.node === 'string')
+      plain += read.node;
+    else {
+      flush();
+      nodes.push(read.node);
+    }
     at = read.next;
   }
   flush();
@@ -228,16 +249,23 @@ function readMarked(text, at, depth, dead) {
 /// Where `mark` closes, or -1: after something that is not a space, outside code spans, and not part of a longer mark.
 function closing(text, from, mark) {
   for (let i = from; i < text.length; ++i) {
-    if (text[i] === '\\') { ++i; continue; }
+    if (text[i] === '\\') {
+      ++i;
+      continue;
+    }
     if (text[i] === '`') {
       const end = text.indexOf('`', i + 1);
-      if (end > 0) { i = end; continue; }
+      if (end > 0) {
+        i = end;
+        continue;
+      }
     }
     if (text[i] !== mark[0]) continue;
     let run = 1;
     while (text[i + run] === mark[0]) ++run;
     const word = mark[0] === '_' && kAlphanumeric.test(text[i + run] ?? '');
-    if (i > from && !/\s/.test(text[i - 1]) && !word && (run === mark.length || run === 3 || (run > 3 && mark.length === 3)))
+    if (i > from && !/\s/.test(text[i - 1]) && !word &&
+        (run === mark.length || run === 3 || (run > 3 && mark.length === 3)))
       return run === mark.length ? i : i + run - mark.length;
     i += run - 1;
   }
@@ -251,54 +279,80 @@ function readBreak(text, at) {
 
 // DOM.
 
-const kInlineTags = {strong: 'strong', emphasis: 'em', struck: 's'};
+const kInlineTags = {
+  strong: 'strong',
+  emphasis: 'em',
+  struck: 's'
+};
 
 function inlineNodes(inline) {
   return inline.map((node) => {
     if (typeof node === 'string') return document.createTextNode(node);
     if (node.type === 'break') return h('br');
     if (node.type === 'code') return h('code', {}, node.text);
-    if (node.type === 'link') return h('a', {href: node.href, target: '_blank', rel: 'noopener noreferrer'}, ...inlineNodes(node.inline));
+    if (node.type === 'link')
+      return h('a', {href: node.href, target: '_blank', rel: 'noopener noreferrer'}, ...inlineNodes(node.inline));
     return h(kInlineTags[node.type], {}, ...inlineNodes(node.inline));
   });
 }
 
 function codeBlock({language, text}) {
-  const copy = h('button', {type: 'button', class: 'word', onclick: async () => {
-    try {
-      await navigator.clipboard.writeText(text);
-      copy.textContent = 'Copied';
-    } catch {
-      copy.textContent = 'Not allowed';
-    }
-    setTimeout(() => { copy.textContent = 'Copy'; }, 1500);
-  }}, 'Copy');
-  return h('figure', {class: 'code'}, h('figcaption', {}, h('span', {}, language || 'code'), copy),
-           h('pre', {tabindex: 0, 'aria-label': language ? `${language} code` : 'code'}, h('code', {}, text)));
+  const copy =
+      h('button', {
+        type: 'button',
+        class: 'word',
+        onclick: async () => {
+          try {
+            await navigator.clipboard.writeText(text);
+            copy.textContent = 'Copied';
+          } catch {
+            copy.textContent = 'Not allowed';
+          }
+          setTimeout(() => {
+            copy.textContent = 'Copy';
+          }, 1500);
+        }
+      },
+        'Copy');
+  return h(
+      'figure', {class: 'code'}, h('figcaption', {}, h('span', {}, language || 'code'), copy),
+      h('pre', {tabindex: 0, 'aria-label': language ? `${language} code` : 'code'}, h('code', {}, text)));
 }
 
 function itemNodes(blocks, loose) {
-  return blocks.flatMap((block) => (block.type === 'paragraph' && !loose ? inlineNodes(block.inline) : [blockNode(block)]));
+  return blocks.flatMap(
+      (block) => (block.type === 'paragraph' && !loose ? inlineNodes(block.inline) : [blockNode(block)]));
 }
 
 function tableNode({align, head, rows}) {
-  const cell = (tag, inline, column) => h(tag, {class: align[column] ?? 'left', scope: tag === 'th' ? 'col' : null}, ...inlineNodes(inline));
-  return h('div', {class: 'table', tabindex: 0},
-           h('table', {}, h('thead', {}, h('tr', {}, ...head.map((inline, i) => cell('th', inline, i)))),
-             h('tbody', {}, ...rows.map((row) => h('tr', {}, ...row.map((inline, i) => cell('td', inline, i)))))));
+  const cell = (tag, inline, column) =>
+      h(tag, {class: align[column] ?? 'left', scope: tag === 'th' ? 'col' : null}, ...inlineNodes(inline));
+  return h(
+      'div', {class: 'table', tabindex: 0},
+      h('table', {}, h('thead', {}, h('tr', {}, ...head.map((inline, i) => cell('th', inline, i)))),
+        h('tbody', {}, ...rows.map((row) => h('tr', {}, ...row.map((inline, i) => cell('td', inline, i)))))));
 }
 
 function blockNode(block) {
   switch (block.type) {
-    case 'heading': return h(`h${Math.min(6, block.level + 2)}`, {}, ...inlineNodes(block.inline));
-    case 'code': return codeBlock(block);
-    case 'grid': return h('pre', {class: 'grid'}, block.text);
-    case 'rule': return h('hr');
-    case 'quote': return h('blockquote', {}, ...block.blocks.map(blockNode));
-    case 'list': return h(block.ordered ? 'ol' : 'ul', block.ordered && block.start !== 1 ? {start: block.start} : {},
-                          ...block.items.map((item) => h('li', {}, ...itemNodes(item, block.loose))));
-    case 'table': return tableNode(block);
-    default: return h('p', {}, ...inlineNodes(block.inline));
+    case 'heading':
+      return h(`h${Math.min(6, block.level + 2)}`, {}, ...inlineNodes(block.inline));
+    case 'code':
+      return codeBlock(block);
+    case 'grid':
+      return h('pre', {class: 'grid'}, block.text);
+    case 'rule':
+      return h('hr');
+    case 'quote':
+      return h('blockquote', {}, ...block.blocks.map(blockNode));
+    case 'list':
+      return h(
+          block.ordered ? 'ol' : 'ul', block.ordered && block.start !== 1 ? {start: block.start} : {},
+          ...block.items.map((item) => h('li', {}, ...itemNodes(item, block.loose))));
+    case 'table':
+      return tableNode(block);
+    default:
+      return h('p', {}, ...inlineNodes(block.inline));
   }
 }
 

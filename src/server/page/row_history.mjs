@@ -10,8 +10,10 @@ export function runsOf(history) {
   const runs = [];
   for (const {step, text, state, entropy} of history) {
     const last = runs.at(-1);
-    if (last && last.text === text && last.state === state) Object.assign(last, {to: step, entropy});
-    else runs.push({text, state, from: step, to: step, entropy});
+    if (last && last.text === text && last.state === state)
+      Object.assign(last, {to: step, entropy});
+    else
+      runs.push({text, state, from: step, to: step, entropy});
   }
   return runs;
 }
@@ -21,10 +23,17 @@ function sparkline(history, now) {
   const x = (i) => (history.length > 1 ? 2 + i * (kWidth - 4) / (history.length - 1) : kWidth / 2);
   const y = (entropy) => kHeight - 4 - entropy / top * (kHeight - 8);
   const points = history.map((point, i) => `${x(i).toFixed(1)},${y(point.entropy).toFixed(1)}`).join(' ');
-  return svg('svg', {class: 'sparkline', viewBox: `0 0 ${kWidth} ${kHeight}`, width: kWidth, height: kHeight, role: 'img',
-                     'aria-label': `Entropy from ${history[0].entropy.toFixed(2)} to ${history.at(-1).entropy.toFixed(2)} nats`},
-             svg('path', {d: `M0 ${kHeight - 3.5}H${kWidth}`, class: 'ground'}), svg('polyline', {points}),
-             svg('circle', {cx: x(now), cy: y(history[now].entropy), r: 3}));
+  return svg(
+      'svg', {
+        class: 'sparkline',
+        viewBox: `0 0 ${kWidth} ${kHeight}`,
+        width: kWidth,
+        height: kHeight,
+        role: 'img',
+        'aria-label': `Entropy from ${history[0].entropy.toFixed(2)} to ${history.at(-1).entropy.toFixed(2)} nats`
+      },
+      svg('path', {d: `M0 ${kHeight - 3.5}H${kWidth}`, class: 'ground'}), svg('polyline', {points}),
+      svg('circle', {cx: x(now), cy: y(history[now].entropy), r: 3}));
 }
 
 const visible = (text) => (text === '' ? 'control or padding' : text.replaceAll('\n', '↵').replaceAll(' ', '␣'));
@@ -35,14 +44,18 @@ export function showHistory(span, history, row, now) {
   const runs = runsOf(history);
   const shown = runs.length > 9 ? [...runs.slice(0, 3), null, ...runs.slice(-5)] : runs;
   card.replaceChildren(
-      h('p', {class: 'caption'}, `row ${row + 1}, step ${history[now].step + 1}: ${history[now].entropy.toFixed(3)} nats`),
+      h('p', {class: 'caption'},
+        `row ${row + 1}, step ${history[now].step + 1}: ${history[now].entropy.toFixed(3)} nats`),
       sparkline(history, now),
-      h('ol', {}, ...shown.map((run) => (run === null
-          ? h('li', {class: 'more'}, `… ${runs.length - 8} more`)
-          : h('li', {class: history[now].step >= run.from && history[now].step <= run.to ? 'now' : ''},
-              h('b', {}, run.from === run.to ? `${run.from + 1}` : `${run.from + 1}–${run.to + 1}`),
-              h('span', {class: run.text === '' ? 'piece none' : 'piece'}, visible(run.text)),
-              h('em', {}, kStates[run.state]))))));
+      h('ol', {},
+        ...shown.map(
+            (run) =>
+                (run === null ?
+                     h('li', {class: 'more'}, `… ${runs.length - 8} more`) :
+                     h('li', {class: history[now].step >= run.from && history[now].step <= run.to ? 'now' : ''},
+                       h('b', {}, run.from === run.to ? `${run.from + 1}` : `${run.from + 1}–${run.to + 1}`),
+                       h('span', {class: run.text === '' ? 'piece none' : 'piece'}, visible(run.text)),
+                       h('em', {}, kStates[run.state]))))));
   card.hidden = false;
   place(card, span.getBoundingClientRect());
 }
@@ -75,8 +88,13 @@ export function explore(view, length, history) {
     if (row !== undefined) show(Number(row));
   };
   root.onpointerleave = hideHistory;
-  root.onfocus = () => { if (root.matches(':focus-visible')) focusRow(current); };
-  root.onblur = () => { view.span(current)?.removeAttribute('data-at'); hideHistory(); };
+  root.onfocus = () => {
+    if (root.matches(':focus-visible')) focusRow(current);
+  };
+  root.onblur = () => {
+    view.span(current)?.removeAttribute('data-at');
+    hideHistory();
+  };
   root.onkeydown = (event) => {
     const move = {ArrowRight: 1, ArrowLeft: -1, Home: -length, End: length}[event.key];
     if (move === undefined) return;

@@ -1,25 +1,90 @@
 // The knobs: what they are, their dialog, and what they become in a request.
 //
 // An empty field means the service's own value, which GET /v1/models told us and the field shows as its placeholder, so
-// that a request names only what the reader chose. Numbers are checked here for the reader's sake; the service checks again.
+// that a request names only what the reader chose. Numbers are checked here for the reader's sake; the service checks
+// again.
 import {byId, h, word} from './dom.mjs';
 
 const kKey = 'dgemma.settings';
 
 const kKnobs = [
-  {group: 'Sampling', knobs: [
-    {name: 'max_denoising_steps', label: 'Steps, at most', min: 1, max: 10000, whole: true, diffusion: true, hint: 'looks at one canvas before it is taken as it is'},
-    {name: 't_max', label: 'First temperature', min: 0, max: 100, diffusion: true, hint: 'of the first step of a canvas'},
-    {name: 't_min', label: 'Last temperature', min: 0, max: 100, diffusion: true, hint: 'of the last step'},
-    {name: 'entropy_bound', label: 'Entropy bound', min: 0, max: 1000, diffusion: true, hint: 'nats accepted in one step; more is faster and bolder'},
-    {name: 'stability_threshold', label: 'Stable steps', min: 0, max: 10000, whole: true, diffusion: true, hint: 'equal steps in a row before a canvas may stop'},
-    {name: 'confidence_threshold', label: 'Confidence', min: 0, max: 1000, diffusion: true, hint: 'mean entropy, in nats, below which it may stop'},
-    {name: 'temperature', label: 'Temperature', min: 0, max: 2, standard: '1', hint: 'scales both temperatures; 0 always gives the same text'},
-  ]},
-  {group: 'Answer', knobs: [
-    {name: 'max_tokens', label: 'Length, at most', min: 1, max: 1e9, whole: true, standard: 'open', hint: 'tokens of an answer'},
-    {name: 'seed', label: 'Seed', seed: true, standard: 'random', hint: 'the same seed, question and settings give the same answer'},
-  ]},
+  {
+    group: 'Sampling',
+    knobs: [
+      {
+        name: 'max_denoising_steps',
+        label: 'Steps, at most',
+        min: 1,
+        max: 10000,
+        whole: true,
+        diffusion: true,
+        hint: 'looks at one canvas before it is taken as it is'
+      },
+      {
+        name: 't_max',
+        label: 'First temperature',
+        min: 0,
+        max: 100,
+        diffusion: true,
+        hint: 'of the first step of a canvas'
+      },
+      {name: 't_min', label: 'Last temperature', min: 0, max: 100, diffusion: true, hint: 'of the last step'},
+      {
+        name: 'entropy_bound',
+        label: 'Entropy bound',
+        min: 0,
+        max: 1000,
+        diffusion: true,
+        hint: 'nats accepted in one step; more is faster and bolder'
+      },
+      {
+        name: 'stability_threshold',
+        label: 'Stable steps',
+        min: 0,
+        max: 10000,
+        whole: true,
+        diffusion: true,
+        hint: 'equal steps in a row before a canvas may stop'
+      },
+      {
+        name: 'confidence_threshold',
+        label: 'Confidence',
+        min: 0,
+        max: 1000,
+        diffusion: true,
+        hint: 'mean entropy, in nats, below which it may stop'
+      },
+      {
+        name: 'temperature',
+        label: 'Temperature',
+        min: 0,
+        max: 2,
+        standard: '1',
+        hint: 'scales both temperatures; 0 always gives the same text'
+      },
+    ]
+  },
+  {
+    group: 'Answer',
+    knobs: [
+      {
+        name: 'max_tokens',
+        label: 'Length, at most',
+        min: 1,
+        max: 1e9,
+        whole: true,
+        standard: 'open',
+        hint: 'tokens of an answer'
+      },
+      {
+        name: 'seed',
+        label: 'Seed',
+        seed: true,
+        standard: 'random',
+        hint: 'the same seed, question and settings give the same answer'
+      },
+    ]
+  },
 ];
 const kAll = kKnobs.flatMap((group) => group.knobs);
 
@@ -54,7 +119,8 @@ export class Settings {
   constructor() {
     try {
       const kept = JSON.parse(localStorage.getItem(kKey) ?? '{}');
-      for (const {name} of kAll) if (typeof kept[name] === 'string') this.values[name] = kept[name];
+      for (const {name} of kAll)
+        if (typeof kept[name] === 'string') this.values[name] = kept[name];
       if (typeof kept.system === 'string') this.values.system = kept.system;
       this.values.thinking = kept.thinking === true;
     } catch {
@@ -66,8 +132,13 @@ export class Settings {
   setDefaults(diffusion) { this.#defaults = diffusion ?? {}; }
 
   open() {
-    byId('knobs').replaceChildren(this.#prompting(), ...kKnobs.map((group) => this.#group(group)),
-        h('p', {class: 'words'}, word('Reset everything', () => { this.values = {}; this.#keep(); this.open(); })));
+    byId('knobs').replaceChildren(
+        this.#prompting(), ...kKnobs.map((group) => this.#group(group)),
+        h('p', {class: 'words'}, word('Reset everything', () => {
+            this.values = {};
+            this.#keep();
+            this.open();
+          })));
     const dialog = byId('settings');
     if (!dialog.open) dialog.showModal();
   }
@@ -81,33 +152,59 @@ export class Settings {
   }
 
   #prompting() {
-    const system = h('textarea', {id: 'knob-system', rows: 3, oninput: () => { this.values.system = system.value; this.#keep(); }});
+    const system = h('textarea', {
+      id: 'knob-system',
+      rows: 3,
+      oninput: () => {
+        this.values.system = system.value;
+        this.#keep();
+      }
+    });
     system.value = this.values.system ?? '';
-    const thinking = h('input', {id: 'knob-thinking', type: 'checkbox', checked: this.values.thinking,
-                                 onchange: () => { this.values.thinking = thinking.checked; this.#keep(); }});
-    return h('fieldset', {}, h('legend', {}, 'Prompt'),
-             h('div', {class: 'knob tall'}, h('label', {for: 'knob-system'}, 'System prompt'), system),
-             h('div', {class: 'knob'}, h('label', {for: 'knob-thinking'}, 'Think first'), thinking,
-               h('p', {}, 'the model writes down its thoughts before it answers')));
+    const thinking = h('input', {
+      id: 'knob-thinking',
+      type: 'checkbox',
+      checked: this.values.thinking,
+      onchange: () => {
+        this.values.thinking = thinking.checked;
+        this.#keep();
+      }
+    });
+    return h(
+        'fieldset', {}, h('legend', {}, 'Prompt'),
+        h('div', {class: 'knob tall'},
+          h('label',
+            {for: 'knob-system'
+            },
+            'System prompt'),
+          system),
+        h('div', {class: 'knob'}, h('label', {for: 'knob-thinking'
+          }, 'Think first'), thinking, h('p', {}, 'the model writes down its thoughts before it answers')));
   }
 
-  #group({group, knobs}) {
-    return h('fieldset', {}, h('legend', {}, group), ...knobs.map((knob) => this.#knob(knob)));
-  }
+  #group({group, knobs}) { return h('fieldset', {}, h('legend', {}, group), ...knobs.map((knob) => this.#knob(knob))); }
 
   #knob(knob) {
     const id = `knob-${knob.name}`;
     const standard = this.#defaults[knob.name] ?? knob.standard ?? '';
     const hint = h('p', {id: `${id}-hint`}, knob.hint);
-    const input = h('input', {id, type: 'text', inputmode: knob.whole || knob.seed ? 'numeric' : 'decimal', autocomplete: 'off',
-                              placeholder: String(standard), 'aria-describedby': `${id}-hint`, oninput: () => {
-      const text = input.value.trim(), problem = problemWith(knob, text);
-      input.setAttribute('aria-invalid', problem !== '');
-      hint.textContent = problem ? `not used: ${problem}` : knob.hint;
-      this.values[knob.name] = problem ? '' : text;
-      this.#keep();
-    }});
+    const input = h('input', {
+      id,
+      type: 'text',
+      inputmode: knob.whole || knob.seed ? 'numeric' : 'decimal',
+      autocomplete: 'off',
+      placeholder: String(standard),
+      'aria-describedby': `${id}-hint`,
+      oninput: () => {
+        const text = input.value.trim(), problem = problemWith(knob, text);
+        input.setAttribute('aria-invalid', problem !== '');
+        hint.textContent = problem ? `not used: ${problem}` : knob.hint;
+        this.values[knob.name] = problem ? '' : text;
+        this.#keep();
+      }
+    });
     input.value = this.values[knob.name] ?? '';
-    return h('div', {class: 'knob'}, h('label', {for: id}, knob.label), input, hint);
+    return h('div', {class: 'knob'}, h('label', {for: id
+             }, knob.label), input, hint);
   }
 }

@@ -27,12 +27,14 @@ const isText = (value) => typeof value === 'string';
 /// The conversation if it holds together, else null.
 export function soundConversation(record) {
   const sound = isText(record?.id) && isText(record.title) && Number.isFinite(record.updated) &&
-      Array.isArray(record.messages) && record.messages.every(
+      Array.isArray(record.messages) &&
+      record.messages.every(
           (message) => isText(message?.id) && isText(message.content) && ['user', 'assistant'].includes(message.role));
   return sound ? record : null;
 }
 
-export const newId = () => [...crypto.getRandomValues(new Uint8Array(9))].map((byte) => byte.toString(36).padStart(2, '0')).join('');
+export const newId =
+    () => [...crypto.getRandomValues(new Uint8Array(9))].map((byte) => byte.toString(36).padStart(2, '0')).join('');
 
 /// The tables where there is no IndexedDB.
 class MemoryTable {
@@ -99,7 +101,8 @@ export class Store {
   async conversations() {
     const records = await this.#conversations.all();
     const sound = records.filter(soundConversation);
-    if (sound.length < records.length) this.say(`${records.length - sound.length} kept conversation(s) could not be read and are left out.`);
+    if (sound.length < records.length)
+      this.say(`${records.length - sound.length} kept conversation(s) could not be read and are left out.`);
     return sound.sort((a, b) => b.updated - a.updated);
   }
 
@@ -126,7 +129,7 @@ export class Store {
   async removeTrace(id) { await this.#traces.remove(id); }
 
   async #put(table, record) {
-    for (let keep = 50; ; keep = Math.floor(keep / 4)) {
+    for (let keep = 50;; keep = Math.floor(keep / 4)) {
       try {
         await table.put(record);
         return;

@@ -1,5 +1,5 @@
-// Reads the service: server-sent events, and an answer as a sequence of small events. No DOM. What goes over the wire is
-// described in docs/PAGE.md; tests/server/page_modules_test.mjs tests the reader.
+// Reads the service: server-sent events, and an answer as a sequence of small events. No DOM. What goes over the wire
+// is described in docs/PAGE.md; tests/server/page_modules_test.mjs tests the reader.
 
 /// Cuts a byte stream's text into the data of server-sent events.
 export class EventParser {
@@ -95,7 +95,10 @@ export function* eventsOf(chunk) {
 /// when `signal` says stop.
 export async function* chat(body, key, signal) {
   const response = await request('v1/chat/completions', {
-    method: 'POST', signal, body, headers: {'content-type': 'application/json', ...headers(key)},
+    method: 'POST',
+    signal,
+    body,
+    headers: {'content-type': 'application/json', ...headers(key)},
   });
   const parser = new EventParser();
   const decoder = new TextDecoder();

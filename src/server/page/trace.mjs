@@ -93,14 +93,13 @@ export class Trace {
     return text;
   }
 
-  record() {
-    return {length: this.length, seed: this.seed, texts: this.texts, canvases: this.canvases};
-  }
+  record() { return {length: this.length, seed: this.seed, texts: this.texts, canvases: this.canvases}; }
 
   static fromRecord(record) {
     if (!record || !(record.length > 0) || !Array.isArray(record.texts) || !Array.isArray(record.canvases)) return null;
-    const sound = record.canvases.every((canvas) => Array.isArray(canvas?.frames) && canvas.frames.length > 0 &&
-        canvas.frames.every((frame) => soundFrame(frame, record)));
+    const sound = record.canvases.every(
+        (canvas) => Array.isArray(canvas?.frames) && canvas.frames.length > 0 &&
+            canvas.frames.every((frame) => soundFrame(frame, record)));
     if (!sound) return null;
     const trace = new Trace({canvas_length: record.length, seed: record.seed});
     trace.texts = record.texts;
@@ -112,9 +111,9 @@ export class Trace {
 function soundFrame(frame, {length, texts}) {
   const n = frame?.rows?.length;
   const columns = [frame?.rows, frame?.texts, frame?.entropy, frame?.states];
-  return columns.every((column) => ArrayBuffer.isView(column) && column.length === n) &&
-      Number.isFinite(frame.step) && Number.isFinite(frame.mean) &&
-      frame.rows.every((row) => row < length) && frame.texts.every((text) => typeof texts[text] === 'string') &&
+  return columns.every((column) => ArrayBuffer.isView(column) && column.length === n) && Number.isFinite(frame.step) &&
+      Number.isFinite(frame.mean) && frame.rows.every((row) => row < length) &&
+      frame.texts.every((text) => typeof texts[text] === 'string') &&
       frame.states.every((state) => state < kStates.length);
 }
 
@@ -122,9 +121,9 @@ function soundFrame(frame, {length, texts}) {
 export class CanvasState {
   constructor(length) {
     this.length = length;
-    this.texts = new Array(length).fill('');   // [L]
-    this.entropy = new Float32Array(length);   // [L] nats
-    this.states = new Uint8Array(length);      // [L] index into kStates
+    this.texts = new Array(length).fill('');  // [L]
+    this.entropy = new Float32Array(length);  // [L] nats
+    this.states = new Uint8Array(length);     // [L] index into kStates
   }
 
   /// Applies a frame; gives the rows that it changed.
@@ -150,4 +149,9 @@ export class CanvasState {
   get accepted() { return this.count(kAccepted); }
 }
 
-export const kStateNumbers = {noise: kNoise, draft: kDraft, accepted: kAccepted, settled: kSettled};
+export const kStateNumbers = {
+  noise: kNoise,
+  draft: kDraft,
+  accepted: kAccepted,
+  settled: kSettled
+};

@@ -16,19 +16,39 @@ const kFinish = {
 };
 
 export function questionTurn(message, {onedit}) {
-  const text = h('div', {class: 'asked'}, ...gridPieces(message.content).map(
-      (piece) => h('p', {class: piece.grid ? 'grid' : null}, piece.text)));
+  const text =
+      h('div', {class: 'asked'},
+        ...gridPieces(message.content).map((piece) => h('p', {class: piece.grid ? 'grid' : null}, piece.text)));
   const edit = word('Edit', () => {
-    const area = h('textarea', {class: 'rewrite', 'aria-label': 'Your message', rows: Math.min(12, message.content.split('\n').length + 1)});
+    const area =
+        h('textarea',
+          {class: 'rewrite', 'aria-label': 'Your message', rows: Math.min(12, message.content.split('\n').length + 1)});
     area.value = message.content;
-    const restore = () => { form.replaceWith(text); root.append(words); edit.focus(); };
-    const form = h('form', {class: 'rewriting', onsubmit: (event) => {
-      event.preventDefault();
-      if (area.value.trim()) onedit(message, area.value.trim());
-    }}, area, h('p', {class: 'words'}, h('button', {type: 'submit', class: 'word'}, 'Ask this instead'), word('Cancel', restore)));
+    const restore = () => {
+      form.replaceWith(text);
+      root.append(words);
+      edit.focus();
+    };
+    const form =
+        h('form', {
+          class: 'rewriting',
+          onsubmit: (event) => {
+            event.preventDefault();
+            if (area.value.trim()) onedit(message, area.value.trim());
+          }
+        },
+          area,
+          h('p', {class: 'words'}, h('button', {type: 'submit', class: 'word'}, 'Ask this instead'),
+            word('Cancel', restore)));
     area.addEventListener('keydown', (event) => {
-      if (event.key === 'Escape') { event.stopPropagation(); restore(); }
-      if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) { event.preventDefault(); form.requestSubmit(); }
+      if (event.key === 'Escape') {
+        event.stopPropagation();
+        restore();
+      }
+      if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+        event.preventDefault();
+        form.requestSubmit();
+      }
     });
     words.remove();
     text.replaceWith(form);
@@ -63,10 +83,17 @@ function colophonLines(message) {
   if (stats) {
     lines.push([plural(stats.tokens, 'token'), 'of the answer']);
     if (stats.stepsPerCanvas.length === 1) lines.push([plural(stats.stepsPerCanvas[0], 'step'), 'one canvas']);
-    if (stats.stepsPerCanvas.length > 1) lines.push([`${stats.stepsPerCanvas.join(' + ')} steps`, plural(stats.stepsPerCanvas.length, 'canvas', 'canvases')]);
+    if (stats.stepsPerCanvas.length > 1)
+      lines.push(
+          [`${stats.stepsPerCanvas.join(' + ')} steps`, plural(stats.stepsPerCanvas.length, 'canvas', 'canvases')]);
     if (stats.perForward > 0) lines.push([`${short(stats.perForward)} tokens`, 'per forward pass']);
     if (stats.perSecond > 0) lines.push([`${short(stats.perSecond)} tokens/s`, `${short(stats.seconds)} s in all`]);
-    if (stats.seed) lines.push([`seed ${stats.seed}`, stats.cachedTokens ? `${stats.cachedTokens} of ${stats.promptTokens} prompt tokens known` : `${stats.promptTokens} prompt tokens`]);
+    if (stats.seed)
+      lines.push([
+        `seed ${stats.seed}`,
+        stats.cachedTokens ? `${stats.cachedTokens} of ${stats.promptTokens} prompt tokens known` :
+                             `${stats.promptTokens} prompt tokens`
+      ]);
   }
   if (finish) lines.push([kFinish[finish] ?? finish, '']);
   return lines;
@@ -75,13 +102,14 @@ function colophonLines(message) {
 export class AnswerView {
   #trace = null;
   #state = null;
-  #live = null;         // CanvasView while the answer develops
+  #live = null;  // CanvasView while the answer develops
   #changed = new Set();
   #newFrames = [];
-  #looking = null;      // CanvasView while the reader scrubs
-  #spent = false;       // the live canvas was committed: it goes when its text comes
+  #looking = null;  // CanvasView while the reader scrubs
+  #spent = false;   // the live canvas was committed: it goes when its text comes
 
-  /// `message` is filled in. `loadTrace()` gives the kept record of the trace, if any; `onretry`, `ongrow` (the page got longer).
+  /// `message` is filled in. `loadTrace()` gives the kept record of the trace, if any; `onretry`, `ongrow` (the page
+  /// got longer).
   constructor(message, {onretry, ongrow, announce, loadTrace}) {
     Object.assign(this, {message, ongrow, announce, loadTrace});
     this.prose = h('div', {class: 'prose'});
@@ -91,12 +119,23 @@ export class AnswerView {
     this.margin = h('div', {class: 'margin'});
     this.trouble = h('p', {class: 'trouble', role: 'alert', hidden: true});
     this.copy = word('Copy', () => this.#copy());
-    this.actions = h('p', {class: 'words actions', hidden: true}, this.copy, word('Retry', () => onretry(message), {'aria-label': 'Retry this answer'}));
-    this.sheet = new ContactSheet({onchoose: (canvas, frame) => this.#look(canvas, frame), onleave: () => this.#leave()});
-    this.exposures = h('details', {class: 'exposures', hidden: true, ontoggle: () => { if (this.exposures.open) this.#openSheet(); }},
-        h('summary', {}, 'Contact sheet'), this.sheet.root);
-    this.root = h('article', {class: 'answer', 'aria-label': 'Answer'}, this.margin, this.reasoning, this.prose, this.stage, this.trouble,
-        this.exposures, this.actions);
+    this.actions =
+        h('p', {class: 'words actions', hidden: true}, this.copy,
+          word('Retry', () => onretry(message), {'aria-label': 'Retry this answer'}));
+    this.sheet =
+        new ContactSheet({onchoose: (canvas, frame) => this.#look(canvas, frame), onleave: () => this.#leave()});
+    this.exposures =
+        h('details', {
+          class: 'exposures',
+          hidden: true,
+          ontoggle: () => {
+            if (this.exposures.open) this.#openSheet();
+          }
+        },
+          h('summary', {}, 'Contact sheet'), this.sheet.root);
+    this.root =
+        h('article', {class: 'answer', 'aria-label': 'Answer'}, this.margin, this.reasoning, this.prose, this.stage,
+          this.trouble, this.exposures, this.actions);
     this.#paint = oncePerFrame(() => this.#draw());
   }
 
@@ -221,8 +260,12 @@ export class AnswerView {
   #noteStep({canvas, frame}) {
     const {frames, maxSteps} = this.#trace.canvases[canvas];
     const {step, mean, temperature} = frames[frame];
-    this.#note([[`canvas ${canvas + 1}`, `${this.#trace.length} tokens`], [`step ${step + 1}/${maxSteps}`, `temperature ${temperature.toFixed(2)}`],
-                [`${this.#state.accepted}/${this.#trace.length}`, 'in focus'], [`${mean.toFixed(mean < 0.1 ? 3 : 2)} nats`, 'mean entropy']]);
+    this.#note([
+      [`canvas ${canvas + 1}`, `${this.#trace.length} tokens`],
+      [`step ${step + 1}/${maxSteps}`, `temperature ${temperature.toFixed(2)}`],
+      [`${this.#state.accepted}/${this.#trace.length}`, 'in focus'],
+      [`${mean.toFixed(mean < 0.1 ? 3 : 2)} nats`, 'mean entropy']
+    ]);
   }
 
   // When it is complete.
@@ -240,20 +283,26 @@ export class AnswerView {
     this.actions.hidden = false;
     this.copy.hidden = !content;
     this.trouble.hidden = !error && (content !== '' || !finish);
-    this.trouble.textContent = error ?? (finish === 'stopped' ? 'Stopped before anything was final.' : 'The answer is empty.');
+    this.trouble.textContent =
+        error ?? (finish === 'stopped' ? 'Stopped before anything was final.' : 'The answer is empty.');
     this.trouble.classList.toggle('mild', !error);
   }
 
   #note(lines) {
-    this.margin.replaceChildren(...lines.map(([strong, weak]) => h('p', {}, h('b', {}, strong), weak ? h('span', {}, weak) : null)));
+    this.margin.replaceChildren(
+        ...lines.map(([strong, weak]) => h('p', {}, h('b', {}, strong), weak ? h('span', {}, weak) : null)));
   }
 
   async #openSheet() {
     if (this.#opened || this.#trace) return;
     this.#opened = true;
     this.#trace = Trace.fromRecord(await this.loadTrace());
-    if (this.#trace) this.sheet.showAll(this.#trace);
-    else this.exposures.replaceChildren(h('summary', {}, 'Contact sheet'), h('p', {class: 'caption'}, 'The steps of this answer are not kept any more.'));
+    if (this.#trace)
+      this.sheet.showAll(this.#trace);
+    else
+      this.exposures.replaceChildren(
+          h('summary', {}, 'Contact sheet'),
+          h('p', {class: 'caption'}, 'The steps of this answer are not kept any more.'));
   }
 
   // While the reader scrubs: the answer's text gives way to a canvas, and the sheet stays where it is on the screen.
@@ -266,7 +315,9 @@ export class AnswerView {
       this.#looking = new CanvasView('The canvas at this step; arrow keys move through its rows');
       this.before = h('span', {class: 'before'});
       this.stage.replaceChildren(this.before, this.#looking.root);
-      explore(this.#looking, this.#trace.length, (row) => ({history: this.#trace.history(this.at.canvas, row), now: this.at.frame}));
+      explore(
+          this.#looking, this.#trace.length,
+          (row) => ({history: this.#trace.history(this.at.canvas, row), now: this.at.frame}));
     }
     if (this.at?.canvas !== canvas) this.before.textContent = this.#trace.textBefore(canvas);
     this.at = {canvas, frame};
@@ -295,6 +346,8 @@ export class AnswerView {
     } catch {
       this.copy.textContent = 'Not allowed';
     }
-    setTimeout(() => { this.copy.textContent = 'Copy'; }, 1500);
+    setTimeout(() => {
+      this.copy.textContent = 'Copy';
+    }, 1500);
   }
 }

@@ -20,7 +20,8 @@ const kPocketSamples = [
 /// Things to ask the served model; `onask(text)` is called for one.
 export function showSamples(model, onask) {
   const samples = /pocket/i.test(model?.id ?? '') ? kPocketSamples : kSamples;
-  byId('samples').replaceChildren(...samples.map((text) => h('li', {}, word(text.split(':\n')[0], () => onask(text), {class: 'sample'}))));
+  byId('samples').replaceChildren(
+      ...samples.map((text) => h('li', {}, word(text.split(':\n')[0], () => onask(text), {class: 'sample'}))));
 }
 
 /// The empty conversation.
@@ -31,14 +32,20 @@ export function showWelcome(model, onask) {
 
 /// Letters settle in an order that looks random, each through the levels of focus that tokens go through.
 function focusHeadline() {
-  const letters = [...kHeadline].map((letter, i) => ({letter, at: 3 + (i * 7919 + 13) % 37 / 37 * (kSteps - 5), node: h('span', {'aria-hidden': 'true'})}));
+  const letters = [...kHeadline].map(
+      (letter, i) =>
+          ({letter, at: 3 + (i * 7919 + 13) % 37 / 37 * (kSteps - 5), node: h('span', {'aria-hidden': 'true'})}));
   // Words stay whole, wherever the line breaks.
   const words = [[]];
   for (const item of letters) {
-    if (item.letter === ' ') words.push([]);
-    else words.at(-1).push(item);
+    if (item.letter === ' ')
+      words.push([]);
+    else
+      words.at(-1).push(item);
   }
-  byId('headline').replaceChildren(...words.flatMap((word, i) => [i ? ' ' : '', h('span', {class: 'whole'}, ...word.map(({node}) => node))]));
+  byId('headline')
+      .replaceChildren(
+          ...words.flatMap((word, i) => [i ? ' ' : '', h('span', {class: 'whole'}, ...word.map(({node}) => node))]));
   const draw = (step) => {
     for (const {letter, at, node} of letters) {
       const level = Math.max(0, Math.min(6, Math.floor(6 - (at - step) * 1.2)));
