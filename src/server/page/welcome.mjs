@@ -19,7 +19,7 @@ const kPocketSamples = [
 
 /// Things to ask the served model; `onask(text)` is called for one.
 export function showSamples(model, onask) {
-  const samples = /pocket/i.test(model?.id ?? '') ? kPocketSamples : kSamples;
+  const samples = !model ? [] : /pocket/i.test(model.id) ? kPocketSamples : kSamples;
   byId('samples').replaceChildren(
       ...samples.map((text) => h('li', {}, word(text.split(':\n')[0], () => onask(text), {class: 'sample'}))));
 }
