@@ -90,7 +90,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         if self.path == "/v1/models":
-            if not self.refused():
+            if self.server.loading.is_set():
+                self.reply(503, {"error": {"message": "The model is being loaded."}}, retry_after="1")
+            elif not self.refused():
                 model = {"id": "stand-in", "object": "model", "diffusion": SAMPLER}
                 self.reply(200, {"object": "list", "data": [model]})
             return
@@ -181,7 +183,7 @@ class Handler(BaseHTTPRequestHandler):
 
 class StandIn(ThreadingHTTPServer):
     """Listens on 127.0.0.1. `requests`: the bodies it got; `vanished`: a client left in the middle of an answer;
-    `release`: set it to let held answers go on."""
+    `release`: set it to let held answers go on; `loading`: while it is set the model is not there yet."""
     daemon_threads = True
 
     def __init__(self, port=0, key=""):
@@ -190,6 +192,7 @@ class StandIn(ThreadingHTTPServer):
         self.requests = []
         self.vanished = threading.Event()
         self.release = threading.Event()
+        self.loading = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_address[1]}/"
 
     def start(self):

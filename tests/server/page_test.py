@@ -283,6 +283,31 @@ def damaged_records_are_left_out_and_said(reader):
 
 
 @test()
+def a_browser_that_keeps_nothing_still_answers_and_says_so(reader):
+    for damage, words in (("Object.defineProperty(window, 'indexedDB', {get() { throw new Error('denied'); }})", "until it is closed"),
+                          ("IDBObjectStore.prototype.put = () => { throw new DOMException('full', 'QuotaExceededError'); }",
+                           "would not keep this")):
+        page = reader.context.new_page()
+        page.add_init_script(damage)
+        page.goto(reader.url)
+        page.fill("#prompt", "short")
+        page.keyboard.press("Enter")
+        expect(page.locator(".answer .prose").last).to_have_text("Yes.")
+        expect(page.locator("#notice")).to_contain_text(words)
+        page.close()
+
+
+@test()
+def a_model_that_is_being_loaded_is_waited_for(reader, service):
+    service.loading.set()
+    reader.page.reload()
+    expect(reader.at("#notice")).to_contain_text("being loaded")
+    service.loading.clear()
+    expect(reader.at("#model")).to_have_text("stand-in")
+    expect(reader.at("#notice")).to_be_hidden()
+
+
+@test()
 def the_theme_is_kept_and_the_frames_follow_it(reader):
     reader.ask("short")
     reader.answered()
