@@ -1,4 +1,7 @@
 // Session: one conversation, one mutable timeline with one owner at a time.
+//
+// Sessions of one engine may answer at the same time, each on a thread of its own: they share the walks over the
+// weights, so two cost little more than one, and none's answer depends on the others.
 #pragma once
 
 #include <cstdint>
@@ -49,8 +52,9 @@ class Session {
   /// Errors: kInvalidRequest (sampler values, canvas ids), kContextFull, kOutOfMemory.
   Result<Answer> generate(const GenerateOptions& options, const EventCallback& on_event = {});
 
-  /// Ends a running generate within one layer's time. From any thread or a signal handler's thread; does nothing when
-  /// none runs.
+  /// Ends a running generate: within one layer's time when it is alone, at once while it waits for others, and where it
+  /// shares a sweep with others, at the end of that sweep. From any thread or a signal handler's thread; does nothing
+  /// when none runs.
   void cancel();
 
  private:

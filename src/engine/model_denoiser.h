@@ -6,16 +6,16 @@
 
 #include "dgemma/events.h"
 #include "diffusion/denoiser.h"
-#include "engine/sweep_runner.h"
+#include "engine/sweep_queue.h"
 
 namespace dgemma::engine {
 
 class ModelDenoiser : public diffusion::Denoiser {
  public:
   /// `encoded` are the tokens in the cache; it grows with it.
-  ModelDenoiser(SweepRunner& runner, model::KvCache& cache, std::vector<int32_t>& encoded,
+  ModelDenoiser(SweepQueue::Rider& rider, model::KvCache& cache, std::vector<int32_t>& encoded,
                 const std::atomic<bool>* cancel, Timing& timing)
-      : runner_(runner), cache_(cache), encoded_(encoded), cancel_(cancel), timing_(timing) {}
+      : rider_(rider), cache_(cache), encoded_(encoded), cancel_(cancel), timing_(timing) {}
 
   /// Encodes the part of a prompt that is not in the cache yet, in chunks.
   Result<void> encode_prompt(std::span<const int32_t> rest);
@@ -25,7 +25,7 @@ class ModelDenoiser : public diffusion::Denoiser {
  private:
   Result<void> encode(std::span<const int32_t> tokens);
 
-  SweepRunner& runner_;
+  SweepQueue::Rider& rider_;
   model::KvCache& cache_;
   std::vector<int32_t>& encoded_;
   const std::atomic<bool>* cancel_;

@@ -118,7 +118,8 @@ Result<Answer> AnswerRun::run() {
   summary.cached_tokens = static_cast<int>(state_.cache.length());
   emit(Started{state_.timeline, summary.cached_tokens, loop_.seed, loop_.canvas_length, loop_.vocab_size, loop_.eos_ids,
                loop_.first_canvas, loop_.max_new_tokens, loop_.sampler});
-  engine::ModelDenoiser denoiser(*state_.engine->runner, state_.cache, state_.encoded, &state_.cancel, summary.timing);
+  engine::SweepQueue::Rider rider(state_.engine->runner->queue());
+  engine::ModelDenoiser denoiser(rider, state_.cache, state_.encoded, &state_.cancel, summary.timing);
   diffusion::LoopResult loop;
   loop.reason = FinishReason::kCancelled;
   const std::span<const int32_t> rest = std::span<const int32_t>(state_.timeline).subspan(state_.encoded.size());
@@ -206,7 +207,9 @@ Result<Answer> Session::generate(const GenerateOptions& options, const EventCall
 }
 
 void Session::cancel() {
-  if (state_->running.load()) state_->cancel.store(true);
+  if (!state_->running.load()) return;
+  state_->cancel.store(true);
+  state_->engine->runner->queue().wake();  // it may be waiting for its turn
 }
 
 }  // namespace dgemma

@@ -1,0 +1,151 @@
+// Whoever else is being served, a session's answer is the same bit by bit: tokens, entropies, every step of its trace.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstring>
+#include <thread>
+
+#include "dgemma/engine.h"
+#include "dgemma/session.h"
+#include "golden.h"
+#include "kernels/kernels.h"
+
+namespace dgemma {
+namespace {
+
+/// Everything that a session reports, as bytes: floats are compared by their bits.
+class Record {
+ public:
+  void operator()(const Event& event) {
+    if (const auto* draft = std::get_if<CanvasDraft>(&event)) {
+      add(std::span(&draft->step, 1)), add(std::span(&draft->mean_entropy, 1)), add(draft->input), add(draft->best);
+      add(draft->sample), add(draft->next), add(draft->accepted), add(draft->entropy), add(draft->best_logprob);
+    } else if (const auto* done = std::get_if<Committed>(&event)) {
+      add(done->canvas_tokens), add(done->tokens);
+    }
+  }
+  bool operator==(const Record&) const = default;
+
+ private:
+  template <class T>
+  void add(std::span<T> values) {
+    const auto* first = reinterpret_cast<const char*>(values.data());
+    bytes_.insert(bytes_.end(), first, first + values.size_bytes());
+  }
+  std::vector<char> bytes_;
+};
+
+/// What one user asks: prompts from one token to several chunks, answers of several canvases, two turns.
+struct User {
+  size_t prompt;
+  int tokens;
+  uint64_t seed;
+  int steps;
+};
+const std::vector<User> kUsers = {{25, 48, 1, 4}, {1, 64, 2, 3}, {600, 32, 3, 5}, {40, 20, 4, 6}, {16, 80, 5, 2}};
+
+std::vector<int32_t> prompt_ids(const User& user) {
+  std::vector<int32_t> ids(user.prompt);
+  for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>((user.seed * 97 + i * 31) % 500 + 3);
+  return ids;
+}
+
+/// Two turns of one user; `pace` is called at every event.
+Record converse(
+    const Engine& engine, const User& user, const std::function<void()>& pace = [] {}) {
+  Record record;
+  Session session = engine.new_session({}).value();
+  EXPECT_TRUE(session.sync_tokens(prompt_ids(user)));
+  GenerateOptions o;
+  o.seed = user.seed, o.max_new_tokens = user.tokens, o.eos_ids = std::vector<int32_t>{};
+  o.sampler.max_denoising_steps = user.steps;
+  for (int turn = 0; turn < 2; ++turn) {
+    const auto answer = session.generate(o, [&](const Event& event) {
+      record(event);
+      pace();
+    });
+    EXPECT_TRUE(answer) << answer.error().message;
+  }
+  return record;
+}
+
+class Company : public testing::TestWithParam<const char*> {
+ protected:
+  Engine open(int threads) const {
+    auto engine = Engine::open({.model_path = golden::folder() + "tiny-a",
+                                .threads = threads,
+                                .kernels = GetParam(),
+                                .compute = "f32",
+                                .progress = {}});
+    EXPECT_TRUE(engine) << engine.error().message;
+    return std::move(*engine);
+  }
+  static std::vector<Record> alone(const Engine& engine) {
+    std::vector<Record> records;
+    for (const User& user : kUsers) records.push_back(converse(engine, user));
+    return records;
+  }
+  /// All of the first `count` users at once, each started when the one before it has reported `stagger` events.
+  static void expect_as_alone(const Engine& engine, size_t count, int stagger, const std::vector<Record>& expected) {
+    std::vector<Record> got(count);
+    std::vector<std::atomic<int>> events(count);
+    std::vector<std::thread> threads;
+    for (size_t i = 0; i < count; ++i) {
+      while (i > 0 && events[i - 1] < stagger) std::this_thread::yield();
+      threads.emplace_back([&, i] {
+        got[i] = converse(engine, kUsers[i], [&, i] {
+          // Every third event of every second user takes its time, so that company comes and goes.
+          if (++events[i] % 3 == 0 && i % 2 == 1) std::this_thread::sleep_for(std::chrono::microseconds(300));
+        });
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (size_t i = 0; i < count; ++i)
+      EXPECT_TRUE(got[i] == expected[i]) << "user " << i << " of " << count << ", stagger " << stagger;
+  }
+};
+
+TEST_P(Company, changes_no_bit_of_an_answer) {
+  const Engine engine = open(2);
+  const std::vector<Record> expected = alone(engine);
+  for (const size_t count : {size_t{1}, size_t{2}, size_t{3}, size_t{5}})
+    for (const int stagger : {0, 2, 7}) expect_as_alone(engine, count, stagger, expected);
+}
+
+TEST_P(Company, of_a_cancelled_session_changes_nothing_either) {
+  const Engine engine = open(1);
+  const User& user = kUsers[0];
+  const Record expected = converse(engine, user);
+  std::atomic<bool> stop{false};
+  std::thread quitter([&] {
+    while (!stop) {
+      Session session = engine.new_session({}).value();
+      ASSERT_TRUE(session.sync_tokens(prompt_ids(kUsers[3])));
+      int steps = 0;
+      GenerateOptions o;
+      o.seed = 1, o.eos_ids = std::vector<int32_t>{};
+      std::thread canceller;
+      const auto answer = session.generate(o, [&](const Event&) {
+        if (++steps == 4) canceller = std::thread([&] { session.cancel(); });
+      });
+      canceller.join();
+      ASSERT_TRUE(answer);
+      EXPECT_EQ(answer->summary.reason, FinishReason::kCancelled);
+    }
+  });
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(converse(engine, user) == expected) << i;
+  stop = true;
+  quitter.join();
+}
+
+std::vector<const char*> tables() {
+  std::vector<const char*> names;
+  for (const kernels::KernelTable* table : kernels::available()) names.push_back(table->name);
+  return names;
+}
+INSTANTIATE_TEST_SUITE_P(Kernels, Company, testing::ValuesIn(tables()),
+                         [](const auto& test) { return std::string(test.param); });
+
+}  // namespace
+}  // namespace dgemma
