@@ -38,12 +38,23 @@ struct SamplerOptions {
   std::optional<double> confidence_threshold;  ///< mean entropy in nats below which to stop, >= 0; published 0.005
 };
 
+/// Savings that change no result, not by a bit. Each can be left out, to measure what it is worth.
+struct SweepOptions {
+  bool join_commit = true;        ///< encode a finished canvas in the same sweep as the next one's first step
+  bool join_prompt = true;        ///< encode the prompt's last chunk in the same sweep as the first step
+  bool skip_conditioning = true;  ///< no self-conditioning MLP on a canvas's first step, where it gives zeros
+  bool skip_soft = true;          ///< no soft embedding on the last step that the cap allows
+  bool defer_soft = true;         ///< none on a step that will probably converge, unless another step follows
+  bool skip_encoded_tail = true;  ///< encoding ends at the last layer's keys and values
+};
+
 struct GenerateOptions {
   std::optional<uint64_t> seed;       ///< empty: random; the one used is in Answer::seed
   std::optional<int> max_new_tokens;  ///< > 0; empty: until an end token or the context is full
   SamplerOptions sampler;
   std::optional<std::vector<int32_t>> canvas_ids;  ///< the first canvas instead of noise, canvas_length ids
   std::optional<std::vector<int32_t>> eos_ids;     ///< end tokens instead of the checkpoint's; an empty list: none
+  SweepOptions sweeps;                             ///< for measuring only
 };
 
 }  // namespace dgemma

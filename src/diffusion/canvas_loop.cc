@@ -20,18 +20,19 @@ class CanvasRun {
     const auto length = input_.size();
     best_.resize(length), sample_.resize(length), next_.resize(length), accepted_.resize(length);
     entropy_.resize(length), best_logprob_.resize(length), uniform_.resize(length), decisions_.resize(length);
+    order_.resize(length);
   }
 
-  /// Runs steps until the last one. Errors: the denoiser's, kCancelled.
-  Result<void> refine(Denoiser& denoiser, const LoopObserver& observer) {
+  /// Runs steps until the last one; the first one appends the canvas before this one. Errors: the denoiser's,
+  /// kCancelled.
+  Result<void> refine(std::span<const int32_t> append, Denoiser& denoiser, const LoopObserver& observer) {
     while (true) {
       if (options_.cancel != nullptr && options_.cancel->load()) return Unexpected(ErrorCode::kCancelled, "cancelled");
-      DG_TRY(predict(denoiser));
+      DG_TRY(predict(steps_ == 0 ? append : std::span<const int32_t>{}, denoiser));
       const double mean = decide();
       // A canvas that meets the rule at its last allowed step counts as capped, as in the reference's records.
-      const bool capped = steps_ + 1 == options_.sampler.max_denoising_steps;
-      converged_ = stopping_.update(best_, mean) && !capped;
-      const bool last = converged_ || capped;
+      converged_ = stopping_.update(best_, mean) && !at_cap();
+      const bool last = converged_ || at_cap();
       if (observer.on_step) observer.on_step(draft(mean, last));
       ++steps_;
       if (last) return {};
@@ -44,12 +45,15 @@ class CanvasRun {
   std::span<const int32_t> best() const { return best_; }
 
  private:
+  bool at_cap() const { return steps_ + 1 == options_.sampler.max_denoising_steps; }
   StepKey key() const { return {options_.seed, canvas_, steps_}; }
 
-  Result<void> predict(Denoiser& denoiser) {
+  Result<void> predict(std::span<const int32_t> append, Denoiser& denoiser) {
     draw_uniforms(key(), uniform_);
-    const StepInput step{input_, step_temperature(options_.sampler, steps_), uniform_, steps_ == 0,
-                         steps_ + 1 < options_.sampler.max_denoising_steps};
+    StepInput step;
+    step.append = append, step.canvas = input_, step.uniform = uniform_, step.first = steps_ == 0;
+    step.temperature = step_temperature(options_.sampler, steps_);
+    step.soft = at_cap() ? Soft::kDiscard : stopping_.is_near() ? Soft::kDefer : Soft::kCompute;
     return denoiser.predict(step, decisions_);
   }
 
@@ -61,7 +65,7 @@ class CanvasRun {
       best_[row] = d.best, sample_[row] = d.sample, entropy_[row] = d.entropy, best_logprob_[row] = d.best_logprob;
       sum += d.entropy;
     }
-    accept_rows(entropy_, options_.sampler.entropy_bound, accepted_);
+    accept_rows(entropy_, options_.sampler.entropy_bound, order_, accepted_);
     renoise(key(), options_.vocab_size, sample_, accepted_, next_);
     return sum / static_cast<double>(decisions_.size());
   }
@@ -81,6 +85,7 @@ class CanvasRun {
   int steps_ = 0;
   bool converged_ = false;
   std::vector<int32_t> input_, best_, sample_, next_;
+  std::vector<uint32_t> order_;
   std::vector<uint8_t> accepted_;
   std::vector<float> entropy_, best_logprob_;
   std::vector<double> uniform_;
@@ -100,12 +105,13 @@ Result<LoopResult> run_canvases(const LoopOptions& options, Denoiser& denoiser, 
   DG_CHECK(options.first_canvas.empty() || options.first_canvas.size() == static_cast<size_t>(options.canvas_length),
            options.first_canvas.size());
   LoopResult result;
+  std::vector<int32_t> finished;  // the canvas before, not committed yet
   for (int canvas = 0; canvas < options.max_canvases; ++canvas) {
     const bool given = canvas == 0 && !options.first_canvas.empty();
     CanvasRun run(
         options, canvas,
         given ? options.first_canvas : initial_canvas(options.seed, canvas, options.canvas_length, options.vocab_size));
-    const Result<void> refined = run.refine(denoiser, observer);
+    const Result<void> refined = run.refine(finished, denoiser, observer);
     if (run.steps() > 0) result.steps_per_canvas.push_back(run.steps());
     if (!refined) {
       if (refined.error().code != ErrorCode::kCancelled) return Unexpected(refined.error());
@@ -122,12 +128,7 @@ Result<LoopResult> run_canvases(const LoopOptions& options, Denoiser& denoiser, 
       return result;
     }
     if (tokens.size() == room) return result;
-    if (canvas + 1 == options.max_canvases) return result;
-    if (const Result<void> committed = denoiser.commit(run.best()); !committed) {
-      if (committed.error().code != ErrorCode::kCancelled) return Unexpected(committed.error());
-      result.reason = FinishReason::kCancelled;
-      return result;
-    }
+    finished.assign(run.best().begin(), run.best().end());
   }
   return result;
 }

@@ -50,8 +50,9 @@ struct LoopResult {
   std::vector<int> steps_per_canvas;  ///< of finished canvases, and of one that was cancelled after a step
 };
 
-/// Runs until an end token, max_new_tokens, max_canvases or cancel. A finished canvas is committed only when another
-/// one follows it. Errors: those of the denoiser; kCancelled from it ends the loop like `cancel`.
+/// Runs until an end token, max_new_tokens, max_canvases or cancel. A finished canvas is committed with the first step
+/// of the next one (StepInput::append), hence only when there is one. Errors: those of the denoiser; kCancelled from it
+/// ends the loop like `cancel`.
 Result<LoopResult> run_canvases(const LoopOptions& options, Denoiser& denoiser, const LoopObserver& observer);
 
 }  // namespace dgemma::diffusion

@@ -20,22 +20,29 @@ struct RowDecision {
   float best_logprob = 0;  ///< nats, after temperature
 };
 
+/// What becomes of the soft embedding of a step, which the next step of the same canvas is conditioned on.
+enum class Soft {
+  kCompute,  ///< a next step will probably follow
+  kDefer,    ///< this step is probably the canvas's last: compute it only when a next step asks for it
+  kDiscard,  ///< no step of this canvas can follow
+};
+
 struct StepInput {
+  /// Final tokens to append to the context before this step: the canvas before this one. Empty: none.
+  std::span<const int32_t> append;
   std::span<const int32_t> canvas;  ///< [L] token ids
   double temperature = 1;           ///< > 0
   std::span<const double> uniform;  ///< [L] in [0, 1): one draw per row
   bool first = false;               ///< first step of a canvas: nothing to condition on
-  bool keep_soft = true;            ///< false when no step of this canvas can follow
+  Soft soft = Soft::kCompute;       ///< changes no result, only when work is done
 };
 
 class Denoiser {
  public:
   virtual ~Denoiser() = default;
-  /// Predicts every row of the canvas behind what is committed. Remembers the soft embedding of this step for the next
-  /// one of the same canvas. decisions: [L].
+  /// Appends input.append to the context, then predicts every row of the canvas behind it; both may be computed at
+  /// once. Remembers what the next step of the same canvas is conditioned on. decisions: [L].
   virtual Result<void> predict(const StepInput& input, std::span<RowDecision> decisions) = 0;
-  /// Appends final tokens to the context that later canvases see.
-  virtual Result<void> commit(std::span<const int32_t> tokens) = 0;
 };
 
 }  // namespace dgemma::diffusion

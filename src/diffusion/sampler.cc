@@ -12,6 +12,11 @@ namespace dgemma::diffusion {
 using base::draw_bits;
 using base::DrawPurpose;
 
+namespace {
+// How far above the confidence threshold the mean entropy of a step may be for the next one to be likely the last.
+constexpr double kNear = 2;
+}  // namespace
+
 double step_temperature(const SamplerValues& sampler, int step) {
   const int remaining = sampler.max_denoising_steps - step;
   return sampler.t_min +
@@ -34,11 +39,12 @@ void draw_uniforms(const StepKey& key, std::span<double> uniform) {
                                                 static_cast<uint32_t>(key.step), static_cast<uint32_t>(row)));
 }
 
-void accept_rows(std::span<const float> entropy, double bound, std::span<uint8_t> accepted) {
-  DG_CHECK(entropy.size() == accepted.size(), entropy.size(), " ", accepted.size());
-  std::vector<uint32_t> order(entropy.size());
+void accept_rows(std::span<const float> entropy, double bound, std::span<uint32_t> order, std::span<uint8_t> accepted) {
+  DG_CHECK(entropy.size() == accepted.size() && entropy.size() == order.size(), entropy.size(), " ", accepted.size());
   std::iota(order.begin(), order.end(), 0u);
-  std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return entropy[a] < entropy[b]; });
+  // Not std::stable_sort, which allocates.
+  std::sort(order.begin(), order.end(),
+            [&](uint32_t a, uint32_t b) { return entropy[a] != entropy[b] ? entropy[a] < entropy[b] : a < b; });
   double before = 0;  // sum of the entropies of the rows in front of this one
   for (const uint32_t row : order) {
     accepted[row] = before <= bound ? 1 : 0;
@@ -60,7 +66,12 @@ bool StoppingRule::update(std::span<const int32_t> best, double mean_entropy) {
   const bool same = last_.size() == best.size() && std::equal(best.begin(), best.end(), last_.begin());
   repeats_ = same ? repeats_ + 1 : 0;
   last_.assign(best.begin(), best.end());
+  last_entropy_ = mean_entropy;
   return repeats_ >= stability_threshold_ && mean_entropy < confidence_threshold_;
+}
+
+bool StoppingRule::is_near() const {
+  return repeats_ + 1 >= stability_threshold_ && last_entropy_ < kNear * confidence_threshold_;
 }
 
 }  // namespace dgemma::diffusion

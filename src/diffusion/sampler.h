@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -30,8 +31,9 @@ std::vector<int32_t> initial_canvas(uint64_t seed, int canvas, int length, int v
 void draw_uniforms(const StepKey& key, std::span<double> uniform);
 
 /// Accepts rows in ascending order of entropy (equal ones in row order) while the entropies accepted before sum to at
-/// most `bound` nats. At least one row is accepted. entropy, accepted: [L].
-void accept_rows(std::span<const float> entropy, double bound, std::span<uint8_t> accepted);
+/// most `bound` nats. At least one row is accepted. entropy, accepted: [L]; order: [L], receives the rows in that
+/// order.
+void accept_rows(std::span<const float> entropy, double bound, std::span<uint32_t> order, std::span<uint8_t> accepted);
 
 /// next = sample where accepted, else a fresh uniform token. All: [L].
 void renoise(const StepKey& key, int vocab, std::span<const int32_t> sample, std::span<const uint8_t> accepted,
@@ -45,10 +47,14 @@ class StoppingRule {
       : stability_threshold_(static_cast<size_t>(stability_threshold)), confidence_threshold_(confidence_threshold) {}
   /// Tells whether to stop after this step, and remembers it. best: [L].
   bool update(std::span<const int32_t> best, double mean_entropy);
+  /// Whether the next step is rather the last one than not, judged by the steps so far: a guess that decides about
+  /// work, never about a result.
+  bool is_near() const;
 
  private:
   size_t stability_threshold_;
   double confidence_threshold_;
+  double last_entropy_ = std::numeric_limits<double>::infinity();
   std::vector<int32_t> last_;
   size_t repeats_ = 0;  // steps before this one, in a row, with the same best tokens
 };

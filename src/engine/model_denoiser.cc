@@ -13,60 +13,98 @@ namespace {
 constexpr size_t kPromptChunk = 512;
 constexpr size_t kPromptChunkInCompany = 256;
 
-/// Adds the time of its life to a counter of seconds.
+/// Seconds since it was made.
 class Stopwatch {
  public:
-  explicit Stopwatch(double& seconds) : seconds_(seconds) {}
-  Stopwatch(const Stopwatch&) = delete;
-  Stopwatch& operator=(const Stopwatch&) = delete;
-  ~Stopwatch() { seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
 
  private:
-  double& seconds_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace
 
-Result<void> ModelDenoiser::encode(std::span<const int32_t> tokens) {
-  model::RowGroup group;
-  group.cache = &cache_, group.tokens = tokens, group.cancel = cancel_;
-  DG_TRY(rider_.run({&group, 1}));
-  encoded_.insert(encoded_.end(), tokens.begin(), tokens.end());
-  return {};
-}
-
 Result<void> ModelDenoiser::encode_prompt(std::span<const int32_t> rest) {
-  const Stopwatch watch(timing_.prompt_s);
   while (!rest.empty()) {
     const size_t most = rider_.has_company() ? kPromptChunkInCompany : kPromptChunk;
-    const size_t rows = std::min(most, rest.size());
-    DG_TRY(encode(rest.first(rows)));
-    rest = rest.subspan(rows);
+    const std::span<const int32_t> chunk = rest.first(std::min(most, rest.size()));
+    rest = rest.subspan(chunk.size());
+    if (rest.empty() && options_.join_prompt)
+      held_back_ = chunk;
+    else
+      DG_TRY(encode(chunk, timing_.prompt_s));
   }
   return {};
 }
 
-Result<void> ModelDenoiser::commit(std::span<const int32_t> tokens) {
-  const Stopwatch watch(timing_.commit_s);
-  return encode(tokens);
-}
-
 Result<void> ModelDenoiser::predict(const diffusion::StepInput& input, std::span<diffusion::RowDecision> decisions) {
-  const Stopwatch watch(timing_.denoise_s);
   predictions_.resize(decisions.size());
-  if (input.first) conditioning_.present = false;
-  model::RowGroup group;
-  group.cache = &cache_, group.tokens = input.canvas, group.cancel = cancel_;
-  group.denoise = true;
-  group.temperature = input.temperature, group.uniform = input.uniform;
-  group.conditioning = &conditioning_, group.keep_soft = input.keep_soft;
-  group.predictions = predictions_;
-  DG_TRY(rider_.run({&group, 1}));
+  if (input.first) start_canvas(input.canvas.size());
+  const bool prompt = !held_back_.empty();
+  double& append_seconds = prompt ? timing_.prompt_s : timing_.commit_s;
+  std::span<const int32_t> append = prompt ? held_back_ : input.append;
+  if (!append.empty() && !prompt && !options_.join_commit) {
+    DG_TRY(encode(append, append_seconds));
+    append = {};
+  }
+  DG_TRY(step(append, append_seconds, canvas_group(input)));
+  held_back_ = {};
   for (size_t row = 0; row < decisions.size(); ++row) {
     const ops::RowPrediction& p = predictions_[row];
     decisions[row] = {p.best, p.sample, p.entropy, p.best_logprob};
   }
+  return {};
+}
+
+model::RowGroup ModelDenoiser::encode_group(std::span<const int32_t> tokens) const {
+  model::RowGroup group;
+  group.cache = &cache_, group.tokens = tokens, group.cancel = cancel_;
+  group.only_cache = options_.skip_encoded_tail;
+  return group;
+}
+
+model::RowGroup ModelDenoiser::canvas_group(const diffusion::StepInput& input) {
+  using diffusion::Soft;
+  model::RowGroup group;
+  group.cache = &cache_, group.tokens = input.canvas, group.cancel = cancel_;
+  group.denoise = true;
+  group.temperature = input.temperature, group.uniform = input.uniform;
+  group.conditioning = &conditioning_, group.predictions = predictions_;
+  group.keep_soft = input.soft != Soft::kDiscard || !options_.skip_soft;
+  group.defer_soft = input.soft == Soft::kDefer && options_.defer_soft;
+  return group;
+}
+
+/// A canvas starts without a soft embedding, which stands for zeros; to measure what that saves, with zeros.
+void ModelDenoiser::start_canvas(size_t length) {
+  conditioning_.present = conditioning_.deferred = false;
+  if (options_.skip_conditioning) return;
+  conditioning_.soft = tensor::BlockMatrix(length, static_cast<size_t>(config_.width));
+  conditioning_.present = true;
+}
+
+Result<void> ModelDenoiser::encode(std::span<const int32_t> tokens, double& seconds) {
+  const Stopwatch watch;
+  const model::RowGroup group = encode_group(tokens);
+  const Result<void> done = rider_.run({&group, 1});
+  seconds += watch.seconds();
+  DG_TRY(done);
+  encoded_.insert(encoded_.end(), tokens.begin(), tokens.end());
+  return {};
+}
+
+/// One sweep: what is to be appended, then the canvas. Its time is divided by rows.
+Result<void> ModelDenoiser::step(std::span<const int32_t> append, double& append_seconds,
+                                 const model::RowGroup& canvas) {
+  const Stopwatch watch;
+  const model::RowGroup both[] = {append.empty() ? canvas : encode_group(append), canvas};
+  const Result<void> done = rider_.run(std::span(both).subspan(append.empty() ? 1 : 0));
+  const double appended = static_cast<double>(append.size()), drawn = static_cast<double>(canvas.tokens.size());
+  const double seconds = watch.seconds();
+  append_seconds += seconds * (appended / (appended + drawn));
+  timing_.denoise_s += seconds * (drawn / (appended + drawn));
+  DG_TRY(done);
+  encoded_.insert(encoded_.end(), append.begin(), append.end());
   return {};
 }
 

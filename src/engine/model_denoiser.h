@@ -1,10 +1,14 @@
 // ModelDenoiser: the model behind the diffusion loop's seam, for one session's cache.
+//
+// Decides what shares a sweep within a session: the canvas before with the next one's first step, the prompt's last
+// chunk with the first step of all. Tests: tests/engine/golden_test.cc, with every saving on and off.
 #pragma once
 
 #include <atomic>
 #include <vector>
 
 #include "dgemma/events.h"
+#include "dgemma/options.h"
 #include "diffusion/denoiser.h"
 #include "engine/sweep_queue.h"
 
@@ -13,23 +17,37 @@ namespace dgemma::engine {
 class ModelDenoiser : public diffusion::Denoiser {
  public:
   /// `encoded` are the tokens in the cache; it grows with it.
-  ModelDenoiser(SweepQueue::Rider& rider, model::KvCache& cache, std::vector<int32_t>& encoded,
-                const std::atomic<bool>* cancel, Timing& timing)
-      : rider_(rider), cache_(cache), encoded_(encoded), cancel_(cancel), timing_(timing) {}
+  ModelDenoiser(const model::Config& config, SweepQueue::Rider& rider, model::KvCache& cache,
+                std::vector<int32_t>& encoded, const std::atomic<bool>* cancel, const SweepOptions& options,
+                Timing& timing)
+      : config_(config),
+        rider_(rider),
+        cache_(cache),
+        encoded_(encoded),
+        cancel_(cancel),
+        options_(options),
+        timing_(timing) {}
 
-  /// Encodes the part of a prompt that is not in the cache yet, in chunks.
+  /// Encodes the part of a prompt that is not in the cache yet, in chunks. The last one may wait for the first step;
+  /// `rest` must live until then.
   Result<void> encode_prompt(std::span<const int32_t> rest);
   Result<void> predict(const diffusion::StepInput& input, std::span<diffusion::RowDecision> decisions) override;
-  Result<void> commit(std::span<const int32_t> tokens) override;
 
  private:
-  Result<void> encode(std::span<const int32_t> tokens);
+  model::RowGroup encode_group(std::span<const int32_t> tokens) const;
+  model::RowGroup canvas_group(const diffusion::StepInput& input);
+  void start_canvas(size_t length);
+  Result<void> encode(std::span<const int32_t> tokens, double& seconds);
+  Result<void> step(std::span<const int32_t> append, double& append_seconds, const model::RowGroup& canvas);
 
+  const model::Config& config_;
   SweepQueue::Rider& rider_;
   model::KvCache& cache_;
   std::vector<int32_t>& encoded_;
   const std::atomic<bool>* cancel_;
+  const SweepOptions options_;
   Timing& timing_;
+  std::span<const int32_t> held_back_;  // the prompt's last chunk, until the first step
   model::SelfConditioning conditioning_;
   std::vector<ops::RowPrediction> predictions_;
 };

@@ -69,6 +69,7 @@ class AnswerRun {
   const EventCallback& on_event_;
   std::optional<text::Detokenizer> detokenizer_;
   diffusion::LoopOptions loop_;
+  SweepOptions sweeps_;
   Answer answer_;
 };
 
@@ -98,6 +99,7 @@ Result<void> AnswerRun::prepare(const GenerateOptions& options) {
     DG_TRY(check_ids(*options.canvas_ids, config.vocab, "canvas_ids"));
     loop_.first_canvas = *options.canvas_ids;
   }
+  sweeps_ = options.sweeps;
   loop_.seed = options.seed ? *options.seed : random_seed();
   loop_.cancel = &state_.cancel;
   answer_.seed = loop_.seed;
@@ -119,7 +121,8 @@ Result<Answer> AnswerRun::run() {
   emit(Started{state_.timeline, summary.cached_tokens, loop_.seed, loop_.canvas_length, loop_.vocab_size, loop_.eos_ids,
                loop_.first_canvas, loop_.max_new_tokens, loop_.sampler});
   engine::SweepQueue::Rider rider(state_.engine->runner->queue());
-  engine::ModelDenoiser denoiser(rider, state_.cache, state_.encoded, &state_.cancel, summary.timing);
+  engine::ModelDenoiser denoiser(state_.engine->model.config(), rider, state_.cache, state_.encoded, &state_.cancel,
+                                 sweeps_, summary.timing);
   diffusion::LoopResult loop;
   loop.reason = FinishReason::kCancelled;
   const std::span<const int32_t> rest = std::span<const int32_t>(state_.timeline).subspan(state_.encoded.size());

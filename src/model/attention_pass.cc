@@ -42,44 +42,53 @@ void Model::Pass::attention_branch(size_t index) {
   const LayerWeights& w = weights_.layer[index];
   const LayerConfig& c = config_.layer[index];
   const Blocks normed = view(space_.normed);
-  const Blocks q = view(space_.q, w.q.rows), k = view(space_.k, w.k.rows), v = view(space_.v, w.k.rows);
+  const Blocks q = active(space_.q, w.q.rows), k = view(space_.k, w.k.rows), v = view(space_.v, w.k.rows);
   ops::rms_norm(exec_, view(space_.x), w.input_norm, static_cast<float>(config_.norm_eps), normed);
   clock_.close(&SweepTimes::rest);
-  ops::product(exec_, w.q, normed, q);
+  if (q.blocks > 0) ops::product(exec_, w.q, active(normed), q);
   ops::product(exec_, w.k, normed, k);
   if (w.v) ops::product(exec_, w.v, normed, v);
   clock_.close(&SweepTimes::projections);
   exec_.run(blocks_, [&](size_t block, int) {
-    keys_and_queries(index, block);
+    if (block >= first_active_) queries(index, block);
+    keys_and_values(index, block);
     store_rows(index, block);
   });
+  if (q.blocks == 0) return;
 
-  std::vector<ops::BlockKeys> keys(blocks_);
-  for (size_t block = 0; block < blocks_; ++block) keys[block] = visible_keys(index, block);
-  const Blocks attended = view(space_.attended, w.q.rows);
+  space_.keys.resize(q.blocks);
+  for (size_t i = 0; i < q.blocks; ++i) space_.keys[i] = visible_keys(index, first_active_ + i);
+  const Blocks attended = active(space_.attended, w.q.rows);
   clock_.close(&SweepTimes::rest);
-  ops::attention(exec_, {size_t(config_.heads), size_t(c.kv_heads), size_t(c.head_dim)}, q, keys, attended);
+  ops::attention(exec_, {size_t(config_.heads), size_t(c.kv_heads), size_t(c.head_dim)}, q, space_.keys, attended);
   clock_.close(&SweepTimes::attention);
-  ops::product(exec_, w.o, attended, view(space_.branch));
+  ops::product(exec_, w.o, attended, active(space_.branch));
   clock_.close(&SweepTimes::projections);
 }
 
-/// q = rope(RMSNorm(q)), v = RMSNorm(v) or of k before its own norm, k = rope(RMSNorm(k)); head by head.
-void Model::Pass::keys_and_queries(size_t index, size_t block) {
+/// q = rope(RMSNorm(q)), head by head.
+void Model::Pass::queries(size_t index, size_t block) {
+  const LayerWeights& w = weights_.layer[index];
+  const auto dim = static_cast<size_t>(config_.layer[index].head_dim);
+  const RopeTable& rope = config_.layer[index].sliding ? space_.sliding_rope[block] : space_.full_rope[block];
+  float* q = view(space_.q, w.q.rows).block(block);
+  for (size_t head = 0; head < static_cast<size_t>(config_.heads); ++head) {
+    float* values = q + head * dim * kLanes;
+    exec_.kernels().rms_norm(values, w.q_norm, static_cast<float>(config_.norm_eps), values, dim);
+    exec_.kernels().rope(values, rope.cos.data(), rope.sin.data(), dim / 2);
+  }
+}
+
+/// v = RMSNorm(v), or of k before its own norm; k = rope(RMSNorm(k)); head by head.
+void Model::Pass::keys_and_values(size_t index, size_t block) {
   const LayerWeights& w = weights_.layer[index];
   const LayerConfig& c = config_.layer[index];
   const auto eps = static_cast<float>(config_.norm_eps);
   const auto dim = static_cast<size_t>(c.head_dim);
   const RopeTable& rope = c.sliding ? space_.sliding_rope[block] : space_.full_rope[block];
   const kernels::KernelTable& kernel = exec_.kernels();
-  float* q = view(space_.q, w.q.rows).block(block);
   float* k = view(space_.k, w.k.rows).block(block);
   float* v = view(space_.v, w.k.rows).block(block);
-  for (size_t head = 0; head < static_cast<size_t>(config_.heads); ++head) {
-    float* values = q + head * dim * kLanes;
-    kernel.rms_norm(values, w.q_norm, eps, values, dim);
-    kernel.rope(values, rope.cos.data(), rope.sin.data(), dim / 2);
-  }
   for (size_t head = 0; head < static_cast<size_t>(c.kv_heads); ++head) {
     const size_t first = head * dim * kLanes;
     kernel.rms_norm(w.v ? v + first : k + first, nullptr, eps, v + first, dim);

@@ -1,4 +1,5 @@
-// See model.h. The parts of a pass that are the same for every layer kind; attention is in attention_pass.cc.
+// See model.h. The parts of a pass that are the same for every layer kind; attention is in attention_pass.cc, what
+// happens between the last layer and the decisions in vocabulary_rows.cc.
 #include "model/model.h"
 
 #include <algorithm>
@@ -95,29 +96,36 @@ uint64_t Model::workspace_bytes(int rows) const {
 
 Model::Pass::Pass(const Model& m, ops::Exec& e, Workspace& w, std::span<const RowGroup> groups, SweepTimes* times)
     : model_(m), config_(m.config_), weights_(m.weights_), exec_(e), space_(w), clock_(times) {
-  for (const RowGroup& group : groups) {
-    DG_CHECK(!group.tokens.empty() && group.cache != nullptr, "a group needs rows and a cache");
-    int64_t position = group.cache->length();
-    int64_t appended = 0;
-    for (const PlacedGroup& before : placed_)
-      if (before.group->cache == group.cache) appended += static_cast<int64_t>(before.group->tokens.size());
-    position += appended;
-    const size_t count = tensor::blocks_for(group.tokens.size());
-    placed_.push_back({&group, blocks_, count, position});
-    for (size_t b = 0; b < count; ++b) {
-      group_of_block_.push_back(placed_.size() - 1);
-      if (group.denoise) denoise_blocks_.push_back(blocks_ + b);
-    }
-    for (size_t row = 0; row < group.tokens.size(); ++row)
-      rows_.push_back(static_cast<uint32_t>(blocks_ * kLanes + row));
-    blocks_ += count;
-  }
+  space_.placed.clear(), space_.group_of_block.clear(), space_.rows.clear(), space_.canvas_rows.clear();
+  for (const RowGroup& group : groups)
+    if (!group.denoise) place(group);
+  first_denoise_ = blocks_;
+  for (const RowGroup& group : groups)
+    if (group.denoise) place(group);
   reserve(space_, config_, blocks_);
-  for (const PlacedGroup& p : placed_) {
+  for (const PlacedGroup& p : space_.placed) {
     if (p.group->denoise) continue;
     const int64_t ahead = p.position - p.group->cache->length();
     p.group->cache->reserve(ahead + static_cast<int64_t>(p.group->tokens.size()));
   }
+}
+
+/// Gives a group the next blocks. Encode groups of the same cache that were placed before it are its past.
+void Model::Pass::place(const RowGroup& group) {
+  DG_CHECK(!group.tokens.empty() && group.cache != nullptr, "a group needs rows and a cache");
+  int64_t position = group.cache->length();
+  for (const PlacedGroup& before : space_.placed)
+    if (before.group->cache == group.cache && !before.group->denoise)
+      position += static_cast<int64_t>(before.group->tokens.size());
+  const size_t count = tensor::blocks_for(group.tokens.size());
+  space_.group_of_block.insert(space_.group_of_block.end(), count, space_.placed.size());
+  space_.placed.push_back({&group, blocks_, count, position});
+  for (size_t row = 0; row < group.tokens.size(); ++row) {
+    space_.rows.push_back(static_cast<uint32_t>(blocks_ * kLanes + row));
+    if (group.denoise) space_.canvas_rows.push_back(static_cast<uint32_t>((blocks_ - first_denoise_) * kLanes + row));
+  }
+  if (!group.denoise) only_caches_ = only_caches_ && group.only_cache;
+  blocks_ += count;
 }
 
 int64_t Model::Pass::position(size_t block, size_t lane) const {
@@ -127,7 +135,7 @@ int64_t Model::Pass::position(size_t block, size_t lane) const {
 }
 
 bool Model::Pass::cancelled() const {
-  return std::all_of(placed_.begin(), placed_.end(), [](const PlacedGroup& p) {
+  return std::all_of(space_.placed.begin(), space_.placed.end(), [](const PlacedGroup& p) {
     return p.group->cancel != nullptr && p.group->cancel->load(std::memory_order_relaxed);
   });
 }
@@ -135,6 +143,8 @@ bool Model::Pass::cancelled() const {
 Result<void> Model::Pass::run(const LayerTap& tap) {
   embed();
   clock_.close(&SweepTimes::rest);
+  settle_deferred();
+  clock_.close(&SweepTimes::vocabulary);
   condition();
   clock_.close(&SweepTimes::dense);
   make_rope_tables();
@@ -184,8 +194,9 @@ void Model::Pass::condition() {
   const auto eps = static_cast<float>(config_.norm_eps);
   const auto width = static_cast<size_t>(config_.width);
   size_t count = 0;  // conditioned blocks, gathered at the front of `soft`
-  std::vector<size_t> conditioned;
-  for (const PlacedGroup& p : placed_) {
+  std::vector<size_t>& conditioned = space_.conditioned;
+  conditioned.clear();
+  for (const PlacedGroup& p : space_.placed) {
     if (!p.group->denoise || !p.group->conditioning->present) continue;
     for (size_t b = 0; b < p.blocks; ++b, ++count) {
       std::copy_n(p.group->conditioning->soft.view().block(b), width * kLanes, space_.soft.view().block(count));
@@ -202,8 +213,8 @@ void Model::Pass::condition() {
       exec_.kernels().add_scaled(space_.x.view().block(conditioned[i]), out.block(i), 1.0f, width);
     });
   }
-  exec_.run(denoise_blocks_.size(), [&](size_t i, int) {
-    float* x = space_.x.view().block(denoise_blocks_[i]);
+  exec_.run(blocks_ - first_denoise_, [&](size_t i, int) {
+    float* x = space_.x.view().block(first_denoise_ + i);
     exec_.kernels().rms_norm(x, nullptr, eps, x, width);
   });
 }
@@ -212,17 +223,20 @@ void Model::Pass::layer(size_t index) {
   const LayerWeights& w = weights_.layer[index];
   const auto eps = static_cast<float>(config_.norm_eps);
   const auto width = static_cast<size_t>(config_.width);
-  const Blocks x = view(space_.x), branch = view(space_.branch);
+  // Behind the last layer's keys and values nothing of an encode group is used, unless somebody looks at it.
+  first_active_ = index + 1 == weights_.layer.size() && only_caches_ ? first_denoise_ : 0;
 
   attention_branch(index);  // branch = o_proj attention(RMSNorm(x))
-  exec_.run(blocks_, [&](size_t b, int) {
+  if (active_blocks() == 0) return;
+  const Blocks x = active(space_.x), branch = active(space_.branch);
+  exec_.run(active_blocks(), [&](size_t b, int) {
     exec_.kernels().rms_norm(branch.block(b), w.post_attention_norm, eps, branch.block(b), width);
     exec_.kernels().add_scaled(x.block(b), branch.block(b), 1.0f, width);
   });
 
   feedforward_branch(w);  // branch = RMSNorm(dense MLP) + RMSNorm(experts)
-  exec_.run(blocks_, [&](size_t b, int) {
-    const float scalar = group_of(b).group->denoise ? w.decoder_scalar : w.encoder_scalar;
+  exec_.run(active_blocks(), [&](size_t b, int) {
+    const float scalar = first_active_ + b >= first_denoise_ ? w.decoder_scalar : w.encoder_scalar;
     exec_.kernels().rms_norm(branch.block(b), w.post_feedforward_norm, eps, branch.block(b), width);
     exec_.kernels().add_scaled(x.block(b), branch.block(b), scalar, width);
   });
@@ -232,8 +246,10 @@ void Model::Pass::layer(size_t index) {
 void Model::Pass::feedforward_branch(const LayerWeights& w) {
   const auto eps = static_cast<float>(config_.norm_eps);
   const auto width = static_cast<size_t>(config_.width);
-  const Blocks x = view(space_.x), normed = view(space_.normed), branch = view(space_.branch);
-  const Blocks hidden = view(space_.hidden, w.gate.rows), scores = view(space_.scores), mixed = view(space_.experts);
+  const Blocks x = active(space_.x), normed = active(space_.normed), branch = active(space_.branch);
+  const Blocks hidden = active(space_.hidden, w.gate.rows), scores = active(space_.scores);
+  const Blocks mixed = active(space_.experts);
+  const std::span<const uint32_t> rows = first_active_ == 0 ? space_.rows : space_.canvas_rows;
 
   ops::rms_norm(exec_, x, w.pre_feedforward_norm, eps, normed);
   clock_.close(&SweepTimes::rest);
@@ -244,65 +260,17 @@ void Model::Pass::feedforward_branch(const LayerWeights& w) {
   // The router reads the residual stream itself, not the experts' normed input.
   ops::rms_norm(exec_, x, w.router_scale, eps, normed);
   ops::product(exec_, w.router, normed, scores);
-  ops::choose_experts(scores, rows_, w.per_expert_scale, w.experts.used, space_.assignment);
+  ops::choose_experts(scores, rows, w.per_expert_scale, w.experts.used, space_.assignment);
   ops::rms_norm(exec_, x, w.pre_feedforward_norm_2, eps, normed);
   clock_.close(&SweepTimes::rest);
-  ops::experts(exec_, w.experts, normed, rows_, space_.assignment, space_.expert_space, mixed);
+  ops::experts(exec_, w.experts, normed, rows, space_.assignment, space_.expert_space, mixed);
   clock_.close(&SweepTimes::experts);
 
-  exec_.run(blocks_, [&](size_t b, int) {
+  exec_.run(active_blocks(), [&](size_t b, int) {
     exec_.kernels().rms_norm(branch.block(b), w.post_feedforward_norm_1, eps, branch.block(b), width);
     exec_.kernels().rms_norm(mixed.block(b), w.post_feedforward_norm_2, eps, mixed.block(b), width);
     exec_.kernels().add_scaled(branch.block(b), mixed.block(b), 1.0f, width);
   });
-}
-
-/// The final norm and the vocabulary pass, for the rows of denoise groups.
-Result<void> Model::Pass::predict() {
-  if (denoise_blocks_.empty()) return {};
-  const size_t count = denoise_blocks_.size();
-  const auto width = static_cast<size_t>(config_.width);
-  const Blocks hidden = space_.normed.view(count), soft = space_.soft.view(count);
-  exec_.run(count, [&](size_t i, int) {
-    exec_.kernels().rms_norm(space_.x.view().block(denoise_blocks_[i]), weights_.final_norm,
-                             static_cast<float>(config_.norm_eps), hidden.block(i), width);
-  });
-
-  std::vector<float> inverse_temperature(count);
-  std::vector<uint8_t> want_soft(count);
-  std::vector<double> uniform(count * kLanes, 0.0);
-  std::vector<ops::RowPrediction> predictions(count * kLanes);
-  for (size_t i = 0; i < count; ++i) {
-    const PlacedGroup& p = group_of(denoise_blocks_[i]);
-    inverse_temperature[i] = static_cast<float>(1.0 / p.group->temperature);
-    want_soft[i] = p.group->keep_soft ? 1 : 0;
-    const size_t first = (denoise_blocks_[i] - p.first_block) * kLanes;
-    const size_t rows = std::min(kLanes, p.group->tokens.size() - first);
-    std::copy_n(p.group->uniform.data() + first, rows, uniform.data() + i * kLanes);
-  }
-  clock_.close(&SweepTimes::rest);
-  const bool finite =
-      ops::vocabulary_pass(exec_, weights_.vocabulary,
-                           {hidden, inverse_temperature, uniform, want_soft, predictions, soft}, space_.vocabulary);
-  clock_.close(&SweepTimes::vocabulary);
-  if (!finite)
-    return Unexpected(ErrorCode::kModelFile,
-                      "the model computed logits that are not finite: its weights are broken. Check the file");
-
-  size_t i = 0;
-  for (const PlacedGroup& p : placed_) {
-    if (!p.group->denoise) continue;
-    std::copy_n(predictions.data() + i * kLanes, p.group->tokens.size(), p.group->predictions.data());
-    SelfConditioning& next = *p.group->conditioning;
-    next.present = p.group->keep_soft;
-    if (p.group->keep_soft) {
-      if (next.soft.view().blocks < p.blocks) next.soft = tensor::BlockMatrix(p.blocks * kLanes, width);
-      std::copy_n(soft.block(i), p.blocks * width * kLanes, next.soft.view().data);
-    }
-    i += p.blocks;
-  }
-  clock_.close(&SweepTimes::rest);
-  return {};
 }
 
 }  // namespace dgemma::model

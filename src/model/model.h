@@ -29,6 +29,11 @@ namespace dgemma::model {
 struct SelfConditioning {
   tensor::BlockMatrix soft;  ///< [L, D]
   bool present = false;      ///< false on a canvas's first step: stands for zeros
+
+  // A soft embedding that was put off (RowGroup::defer_soft): `soft` is made of these when the next step asks for it.
+  bool deferred = false;
+  tensor::BlockMatrix hidden = {};  ///< [L, D] after the final norm
+  float inverse_temperature = 1;    ///< of the step that it belongs to
 };
 
 struct RowGroup {
@@ -36,11 +41,19 @@ struct RowGroup {
   std::span<const int32_t> tokens;  ///< [rows], ids inside the vocabulary
   bool denoise = false;             ///< false: encode
 
+  // Encode groups only.
+  /// Nothing but the cache is wanted: where all encode groups of a sweep say so, they stop at the last layer's keys and
+  /// values.
+  bool only_cache = false;
+
   // Denoise groups only.
   double temperature = 1;
   std::span<const double> uniform;           ///< [rows]
   SelfConditioning* conditioning = nullptr;  ///< read, then replaced when keep_soft
   bool keep_soft = true;
+  /// With keep_soft: remember what the soft embedding is made of and compute it when the next step asks for it. The
+  /// same bits, for one more walk over the head; for a step that is probably its canvas's last.
+  bool defer_soft = false;
   std::span<ops::RowPrediction> predictions;  ///< [rows]
 
   const std::atomic<bool>* cancel = nullptr;  ///< may be null

@@ -1,4 +1,8 @@
-// Pass: one sweep while it runs, with its workspace. Internal to model.cc and attention_pass.cc.
+// Pass: one sweep while it runs, with its workspace. Internal to model.cc, attention_pass.cc and vocabulary_rows.cc.
+//
+// The matrix of rows has the encode groups first, then the denoise groups, so that what concerns canvases only (self-
+// conditioning, vocabulary, and the last layer where encode groups have nothing more to do) is a range of blocks. All
+// memory that depends on the number of rows is the workspace's: a sweep like the one before it allocates nothing.
 #pragma once
 
 #include <chrono>
@@ -10,6 +14,14 @@ namespace dgemma::model {
 /// Cosines and sines of one lane block's positions, for one layer kind: [half, 16] each.
 struct RopeTable {
   tensor::AlignedBuffer<float> cos, sin;
+};
+
+/// A group's place in the matrix of rows.
+struct PlacedGroup {
+  const RowGroup* group;
+  size_t first_block;
+  size_t blocks;
+  int64_t position;  // of its first row
 };
 
 struct Workspace {
@@ -31,6 +43,19 @@ struct Workspace {
 
   std::vector<RopeTable> sliding_rope, full_rope;       // by block
   std::vector<std::array<int64_t, 16>> rope_positions;  // what the tables were made for
+
+  std::vector<PlacedGroup> placed;
+  std::vector<size_t> group_of_block;
+  std::vector<uint32_t> rows;         // every valid row: block * 16 + lane
+  std::vector<uint32_t> canvas_rows;  // those of denoise groups, counted from the first denoise block
+  std::vector<ops::BlockKeys> keys;   // by block
+  std::vector<size_t> conditioned;    // blocks that have a soft embedding to be conditioned on
+
+  // The vocabulary pass's view of its rows, by block or by row.
+  std::vector<float> inverse_temperature;
+  std::vector<uint8_t> want_soft;
+  std::vector<double> uniform;
+  std::vector<ops::RowPrediction> predictions;
 };
 
 /// Splits a sweep's time into parts; without a target it does not look at the clock.
@@ -53,38 +78,41 @@ class PartClock {
   Clock::time_point last_;
 };
 
-/// A group's place in the matrix of rows.
-struct PlacedGroup {
-  const RowGroup* group;
-  size_t first_block;
-  size_t blocks;
-  int64_t position;  // of its first row
-};
-
 struct Model::Pass {
   Pass(const Model& m, ops::Exec& e, Workspace& w, std::span<const RowGroup> groups, SweepTimes* times);
 
   Result<void> run(const LayerTap& tap);
 
  private:
+  void place(const RowGroup& group);
   bool cancelled() const;
   void embed();
+  void settle_deferred();
   void condition();
   void make_rope_tables();
   void layer(size_t index);
   void attention_branch(size_t index);
-  void keys_and_queries(size_t index, size_t block);
+  void queries(size_t index, size_t block);
+  void keys_and_values(size_t index, size_t block);
   void store_rows(size_t index, size_t block);
   ops::BlockKeys visible_keys(size_t index, size_t block) const;
   void feedforward_branch(const LayerWeights& w);
+  bool vocabulary_rows(size_t count);
   Result<void> predict();
+  void hand_out(const PlacedGroup& placed, size_t first_block);
 
+  /// All rows of a workspace matrix, or its first `features` features as a matrix of its own.
   tensor::Blocks view(const tensor::BlockMatrix& m) const { return m.view(blocks_); }
-  /// The first `features` features of a workspace matrix that may be wider, as a matrix of its own.
   tensor::Blocks view(const tensor::BlockMatrix& m, size_t features) const {
     return {m.view().data, blocks_, features, features * tensor::kLanes};
   }
-  const PlacedGroup& group_of(size_t block) const { return placed_[group_of_block_[block]]; }
+  /// The same from first_active_ on: the rows that this layer still works on once its keys and values are stored.
+  tensor::Blocks active(const tensor::BlockMatrix& m) const { return active(view(m)); }
+  tensor::Blocks active(const tensor::BlockMatrix& m, size_t features) const { return active(view(m, features)); }
+  tensor::Blocks active(tensor::Blocks all) const { return all.block_range(first_active_, blocks_ - first_active_); }
+  size_t active_blocks() const { return blocks_ - first_active_; }
+
+  const PlacedGroup& group_of(size_t block) const { return space_.placed[space_.group_of_block[block]]; }
   /// Position of a lane; padding lanes repeat the group's last row.
   int64_t position(size_t block, size_t lane) const;
 
@@ -94,11 +122,10 @@ struct Model::Pass {
   ops::Exec& exec_;
   Workspace& space_;
   PartClock clock_;
-  std::vector<PlacedGroup> placed_;
-  std::vector<size_t> group_of_block_;
-  std::vector<uint32_t> rows_;          // every valid row: block * 16 + lane
-  std::vector<size_t> denoise_blocks_;  // blocks of denoise groups, in order
   size_t blocks_ = 0;
+  size_t first_denoise_ = 0;  // block
+  size_t first_active_ = 0;   // block; 0 but in the last layer
+  bool only_caches_ = true;   // nothing but the cache is wanted of any encode group
 };
 
 }  // namespace dgemma::model

@@ -24,22 +24,21 @@ class Scripted : public Denoiser {
   Result<void> predict(const StepInput& input, std::span<RowDecision> out) override {
     inputs.emplace_back(input.canvas.begin(), input.canvas.end());
     firsts.push_back(input.first);
-    keeps.push_back(input.keep_soft);
+    softs.push_back(input.soft);
+    if (!input.append.empty())
+      commits.emplace_back(input.append.begin(), input.append.end()), commit_at = static_cast<int>(inputs.size());
     temperatures.push_back(input.temperature);
     if (fail_at == static_cast<int>(inputs.size())) return Unexpected(ErrorCode::kInternal, "scripted failure");
     const Step& s = steps_.at(std::min(at_++, steps_.size() - 1));
     for (size_t row = 0; row < out.size(); ++row) out[row] = {s.best.at(row), s.best.at(row), s.entropy, -s.entropy};
     return {};
   }
-  Result<void> commit(std::span<const int32_t> tokens) override {
-    commits.emplace_back(tokens.begin(), tokens.end());
-    return {};
-  }
 
   std::vector<std::vector<int32_t>> inputs, commits;
-  std::vector<bool> firsts, keeps;
+  std::vector<bool> firsts;
+  std::vector<Soft> softs;
   std::vector<double> temperatures;
-  int fail_at = 0;
+  int fail_at = 0, commit_at = 0;
 
  private:
   std::vector<Step> steps_;
@@ -81,7 +80,13 @@ TEST(CanvasLoop, gives_up_at_the_cap_and_then_asks_for_no_soft_embedding) {
       run_canvases(o, fake, {.on_step = {}, .on_canvas = [&](const FinishedCanvas& c) { converged = c.converged; }});
   EXPECT_THAT(r->steps_per_canvas, ElementsAre(3));
   EXPECT_FALSE(converged);
-  EXPECT_EQ(fake.keeps, (std::vector<bool>{true, true, false}));
+  EXPECT_THAT(fake.softs, ElementsAre(Soft::kCompute, Soft::kCompute, Soft::kDiscard));
+}
+
+TEST(CanvasLoop, puts_the_soft_embedding_off_when_the_canvas_is_about_to_converge) {
+  Scripted fake({{{9, 8, 7, 6}, 1.0f}, {{9, 8, 7, 5}, 0.001f}, {{9, 8, 7, 4}, 0.001f}, {{9, 8, 7, 4}, 0.001f}});
+  ASSERT_TRUE(run_canvases(options(4), fake, {}));
+  EXPECT_THAT(fake.softs, ElementsAre(Soft::kCompute, Soft::kCompute, Soft::kDefer, Soft::kDefer));
 }
 
 TEST(CanvasLoop, goes_on_with_the_committed_canvas_until_an_end_token) {
@@ -93,6 +98,7 @@ TEST(CanvasLoop, goes_on_with_the_committed_canvas_until_an_end_token) {
   EXPECT_EQ(r->reason, FinishReason::kStop);
   EXPECT_THAT(r->tokens, ElementsAre(9, 8, 7, 6, 5));
   EXPECT_THAT(fake.commits, ElementsAre(std::vector<int32_t>{9, 8, 7, 6}));
+  EXPECT_EQ(fake.commit_at, 3) << "with the next canvas's first step";
   EXPECT_THAT(seen, ElementsAre(std::vector<int32_t>{9, 8, 7, 6}, std::vector<int32_t>{5}));
 }
 

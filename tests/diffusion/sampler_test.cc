@@ -13,7 +13,8 @@ using testing::ElementsAre;
 
 std::vector<int> accepted(std::vector<float> entropy, double bound) {
   std::vector<uint8_t> out(entropy.size());
-  accept_rows(entropy, bound, out);
+  std::vector<uint32_t> order(entropy.size());
+  accept_rows(entropy, bound, order, out);
   return {out.begin(), out.end()};
 }
 
@@ -66,6 +67,20 @@ TEST(Stopping, waits_for_as_many_equal_steps_as_asked_and_for_confidence) {
   EXPECT_FALSE(rule.update(b, 0.01));
   EXPECT_FALSE(rule.update(b, 0.1)) << "the mean entropy must be below the threshold, not at it";
   EXPECT_TRUE(rule.update(b, 0.09));
+}
+
+TEST(Stopping, is_near_once_the_entropy_is_low_and_the_next_step_can_make_the_repeats_full) {
+  const std::vector<int32_t> a = {1, 2}, b = {1, 3};
+  StoppingRule rule(2, 0.1);
+  EXPECT_FALSE(rule.is_near());
+  EXPECT_FALSE(rule.update(a, 0.01));
+  EXPECT_FALSE(rule.is_near()) << "two equal steps are still to come";
+  EXPECT_FALSE(rule.update(a, 0.5));
+  EXPECT_FALSE(rule.is_near()) << "far from sure";
+  EXPECT_FALSE(rule.update(a, 0.15));
+  EXPECT_TRUE(rule.is_near());
+  EXPECT_FALSE(rule.update(b, 0.01));
+  EXPECT_FALSE(rule.is_near());
 }
 
 TEST(Stopping, a_threshold_of_zero_is_always_stable) {

@@ -1,6 +1,9 @@
 // Whole trajectories against transformers: every token of every step of every canvas, from safetensors and from GGUF,
-// with one and with two threads. Says the first canvas, step, field and row that differ.
+// with one and with two threads, with every saving of SweepOptions and without each. Says the first canvas, step, field
+// and row that differ.
 #include <gtest/gtest.h>
+
+#include <map>
 
 #include "dgemma/engine.h"
 #include "dgemma/session.h"
@@ -16,17 +19,37 @@ struct Variant {
   golden::Case golden;
   std::string suffix;  // "" safetensors, ".gguf"
   int threads;
+  std::string without;  // the saving that is left out; "" none
   friend void PrintTo(const Variant& v, std::ostream* out) {
-    *out << v.golden.model << "/" << v.golden.name << v.suffix << " threads " << v.threads;
+    *out << v.golden.model << "/" << v.golden.name << v.suffix << " threads " << v.threads << " without " << v.without;
   }
 };
+
+const std::map<std::string, bool SweepOptions::*> kSavings = {{"join_commit", &SweepOptions::join_commit},
+                                                              {"join_prompt", &SweepOptions::join_prompt},
+                                                              {"skip_conditioning", &SweepOptions::skip_conditioning},
+                                                              {"skip_soft", &SweepOptions::skip_soft},
+                                                              {"defer_soft", &SweepOptions::defer_soft},
+                                                              {"skip_encoded_tail", &SweepOptions::skip_encoded_tail}};
+
+/// Every saving but the one named; none for "all".
+SweepOptions savings_without(const std::string& name) {
+  SweepOptions options;
+  for (const auto& [saving, field] : kSavings)
+    if (name == saving || name == "all") options.*field = false;
+  return options;
+}
 
 std::vector<Variant> variants() {
   std::vector<Variant> all;
   for (const golden::Case& c : golden::cases())
     for (const char* suffix : {"", ".gguf"})
-      for (const int threads : {1, 2}) all.push_back({c, suffix, threads});
-  all.push_back({{"tiny-c", "converges"}, "-split.gguf", 2});  // F32, gate and up of the experts in two tensors
+      for (const int threads : {1, 2}) all.push_back({c, suffix, threads, ""});
+  for (const golden::Case& c : golden::cases()) {
+    for (const auto& [saving, field] : kSavings) all.push_back({c, "", 1, saving});
+    all.push_back({c, "", 2, "all"});
+  }
+  all.push_back({{"tiny-c", "converges"}, "-split.gguf", 2, ""});  // F32, gate and up of the experts in two tensors
   return all;
 }
 
@@ -80,11 +103,13 @@ TEST_P(Golden, trajectory_is_reproduced_token_for_token) {
   auto session = engine->new_session({});
   ASSERT_TRUE(session);
   ASSERT_TRUE(session->sync_tokens(recorded[0]["prompt_ids"].get<std::vector<int32_t>>()));
-  const std::string path =
-      testing::TempDir() + "/" + v.golden.model + v.golden.name + v.suffix + std::to_string(v.threads) + ".trace.jsonl";
+  const std::string path = testing::TempDir() + "/" + v.golden.model + v.golden.name + v.suffix +
+                           std::to_string(v.threads) + v.without + ".trace.jsonl";
   auto trace = TraceWriter::open(path);
   ASSERT_TRUE(trace);
-  const auto answer = session->generate(options_of(recorded[0]), [&](const Event& event) { trace->on_event(event); });
+  GenerateOptions options = options_of(recorded[0]);
+  options.sweeps = savings_without(v.without);
+  const auto answer = session->generate(options, [&](const Event& event) { trace->on_event(event); });
   ASSERT_TRUE(answer) << answer.error().message;
   ASSERT_TRUE(trace->finish());
   const auto got = golden::read_trace(path);

@@ -44,10 +44,15 @@ class Sweep : public testing::Test {
       return g;
     }
     void expect_same(const Canvas& other) const {
+      const auto soft = conditioning.soft.view(), other_soft = other.conditioning.soft.view();
+      if (conditioning.present && !conditioning.deferred && !other.conditioning.deferred) {
+        EXPECT_EQ(std::memcmp(soft.data, other_soft.data, 16 * soft.features * sizeof(float)), 0) << "soft embedding";
+      }
       for (size_t r = 0; r < predictions.size(); ++r) {
         EXPECT_EQ(predictions[r].best, other.predictions[r].best) << r;
         EXPECT_EQ(predictions[r].sample, other.predictions[r].sample) << r;
         EXPECT_EQ(predictions[r].entropy, other.predictions[r].entropy) << r;
+        EXPECT_EQ(predictions[r].best_logprob, other.predictions[r].best_logprob) << r;
       }
     }
   };
@@ -96,6 +101,80 @@ TEST_F(Sweep, a_commit_and_the_next_canvas_may_share_a_sweep) {
   ASSERT_TRUE(tiny_.model.sweep(exec_, *workspace_, groups));
   canvas.expect_same(expected);
   EXPECT_EQ(together.length(), 46);
+}
+
+TEST_F(Sweep, a_soft_embedding_that_was_put_off_is_the_same_in_the_next_step) {
+  KvCache cache = encoded(some_tokens(30, 3), 64);
+  Canvas at_once{some_tokens(16, 5)}, put_off{some_tokens(16, 5)};
+  for (int step = 0; step < 3; ++step) {
+    const RowGroup a = at_once.group(cache);
+    RowGroup b = put_off.group(cache);
+    b.defer_soft = step == 1;
+    ASSERT_TRUE(tiny_.model.sweep(exec_, *workspace_, {&a, 1}));
+    ASSERT_TRUE(tiny_.model.sweep(exec_, *workspace_, {&b, 1}));
+    EXPECT_EQ(put_off.conditioning.deferred, step == 1);
+    put_off.expect_same(at_once);
+    put_off.tokens = at_once.tokens = some_tokens(16, 50 * step);
+  }
+}
+
+TEST_F(Sweep, encoding_for_the_cache_only_leaves_the_same_cache) {
+  const auto prompt = some_tokens(70, 3), answer = some_tokens(16, 77);
+  const auto encode = [&](KvCache& cache, const std::vector<int32_t>& ids, bool only_cache) {
+    RowGroup g;
+    g.cache = &cache, g.tokens = ids, g.only_cache = only_cache;
+    return g;
+  };
+  KvCache whole(tiny_.model.config()), shortened(tiny_.model.config());
+  const RowGroup a = encode(whole, prompt, false), b = encode(shortened, prompt, true);
+  ASSERT_TRUE(tiny_.model.sweep(exec_, *workspace_, {&a, 1}));
+  ASSERT_TRUE(tiny_.model.sweep(exec_, *workspace_, {&b, 1}));
+  step(shortened).expect_same(step(whole));
+
+  Canvas beside_whole{some_tokens(16, 5)}, beside_shortened{some_tokens(16, 5)};
+  const RowGroup c[] = {encode(whole, answer, false), beside_whole.group(whole)};
+  const RowGroup d[] = {encode(shortened, answer, true), beside_shortened.group(shortened)};
+  ASSERT_TRUE(tiny_.model.sweep(exec_, *workspace_, c));
+  ASSERT_TRUE(tiny_.model.sweep(exec_, *workspace_, d));
+  beside_shortened.expect_same(beside_whole);
+  step(shortened).expect_same(step(whole));
+}
+
+TEST_F(Sweep, five_sessions_of_all_kinds_get_what_each_gets_alone) {
+  for (const kernels::KernelTable* table : kernels::available()) {
+    ops::Exec exec(*table, 2);
+    const auto run = [&](std::span<const RowGroup> groups) {
+      ASSERT_TRUE(tiny_.model.sweep(exec, *workspace_, groups)) << table->name;
+    };
+    // Sessions 0 and 3 are at a canvas, 1 and 4 at their prompt, 2 commits and starts the next canvas; sizes that do
+    // not fill lane blocks. Twice: alone, and all in one sweep.
+    std::vector<Canvas> canvas[2];
+    for (const bool together : {false, true}) {
+      std::vector<KvCache> cache;
+      for (int i = 0; i < 5; ++i) cache.push_back(encoded(some_tokens(20 + 7 * size_t(i), 3 + i), 64));
+      const auto chunk = some_tokens(37, 9);
+      std::vector<Canvas>& canvases = canvas[together];
+      for (int i = 0; i < 5; ++i) canvases.push_back({some_tokens(16, 11 * i)});
+      std::vector<RowGroup> groups[5];
+      for (const size_t i : {size_t{1}, size_t{2}, size_t{4}}) {
+        RowGroup g;
+        g.cache = &cache[i], g.tokens = std::span(chunk).first(37 - i), g.only_cache = i != 4;
+        groups[i].push_back(g);
+      }
+      for (const size_t i : {size_t{0}, size_t{2}, size_t{3}}) groups[i].push_back(canvases[i].group(cache[i]));
+      std::vector<RowGroup> all;
+      for (const auto& list : groups) {
+        if (!together) run(list);
+        all.insert(all.end(), list.begin(), list.end());
+      }
+      if (together) run(all);
+      for (const size_t i : {size_t{1}, size_t{4}}) {  // what was encoded shows in a canvas behind it
+        const RowGroup g = canvases[i].group(cache[i]);
+        run({&g, 1});
+      }
+    }
+    for (size_t i = 0; i < 5; ++i) canvas[1][i].expect_same(canvas[0][i]);
+  }
 }
 
 TEST_F(Sweep, threads_do_not_change_a_prediction) {

@@ -1,0 +1,101 @@
+// From the last layer to decisions: which rows go through the vocabulary pass, and what becomes of its results.
+//
+// The vocabulary pass itself is ops/vocabulary.h. Here its rows are collected from the canvases of a sweep, decisions
+// and soft embeddings are handed to their groups, and soft embeddings that were put off are made up for. Source:
+// docs/MODEL.md section 4. Tests: tests/model/reference_test.cc, tests/model/sweep_test.cc.
+#include <algorithm>
+
+#include "model/pass.h"
+
+namespace dgemma::model {
+
+using tensor::Blocks;
+using tensor::kLanes;
+
+/// The vocabulary pass over the first `count` blocks of `normed`, as inverse_temperature, want_soft and uniform of the
+/// workspace say. Predictions and `soft` receive the results. False where logits are not finite.
+bool Model::Pass::vocabulary_rows(size_t count) {
+  space_.predictions.resize(count * kLanes);
+  return ops::vocabulary_pass(exec_, weights_.vocabulary,
+                              {space_.normed.view(count), space_.inverse_temperature, space_.uniform, space_.want_soft,
+                               space_.predictions, space_.soft.view(count)},
+                              space_.vocabulary);
+}
+
+/// Computes the soft embeddings that the last steps of some canvases put off: the same walk over the table that they
+/// would have taken then, hence the same bits.
+void Model::Pass::settle_deferred() {
+  const auto width = static_cast<size_t>(config_.width);
+  size_t count = 0;
+  space_.inverse_temperature.clear();
+  for (const PlacedGroup& p : space_.placed) {
+    if (!p.group->denoise || !p.group->conditioning->deferred) continue;
+    const SelfConditioning& last = *p.group->conditioning;
+    std::copy_n(last.hidden.view().data, p.blocks * width * kLanes, space_.normed.view().block(count));
+    space_.inverse_temperature.insert(space_.inverse_temperature.end(), p.blocks, last.inverse_temperature);
+    count += p.blocks;
+  }
+  if (count == 0) return;
+  space_.want_soft.assign(count, 1);
+  space_.uniform.assign(count * kLanes, 0.0);
+  // The logits were finite when the step's decisions were made.
+  static_cast<void>(vocabulary_rows(count));
+  size_t block = 0;
+  for (const PlacedGroup& p : space_.placed) {
+    if (!p.group->denoise || !p.group->conditioning->deferred) continue;
+    SelfConditioning& last = *p.group->conditioning;
+    std::copy_n(space_.soft.view().block(block), p.blocks * width * kLanes, last.soft.view().data);
+    last.deferred = false;
+    block += p.blocks;
+  }
+}
+
+/// The final norm and the vocabulary pass, for the rows of denoise groups.
+Result<void> Model::Pass::predict() {
+  const size_t count = blocks_ - first_denoise_;
+  if (count == 0) return {};
+  exec_.run(count, [&](size_t i, int) {
+    exec_.kernels().rms_norm(space_.x.view().block(first_denoise_ + i), weights_.final_norm,
+                             static_cast<float>(config_.norm_eps), space_.normed.view().block(i),
+                             static_cast<size_t>(config_.width));
+  });
+
+  space_.inverse_temperature.resize(count), space_.want_soft.resize(count);
+  space_.uniform.assign(count * kLanes, 0.0);
+  for (size_t i = 0; i < count; ++i) {
+    const PlacedGroup& p = group_of(first_denoise_ + i);
+    space_.inverse_temperature[i] = static_cast<float>(1.0 / p.group->temperature);
+    space_.want_soft[i] = p.group->keep_soft && !p.group->defer_soft ? 1 : 0;
+    const size_t first = (first_denoise_ + i - p.first_block) * kLanes;
+    const size_t rows = std::min(kLanes, p.group->tokens.size() - first);
+    std::copy_n(p.group->uniform.data() + first, rows, space_.uniform.data() + i * kLanes);
+  }
+  clock_.close(&SweepTimes::rest);
+  const bool finite = vocabulary_rows(count);
+  clock_.close(&SweepTimes::vocabulary);
+  if (!finite)
+    return Unexpected(ErrorCode::kModelFile,
+                      "the model computed logits that are not finite: its weights are broken. Check the file");
+  for (const PlacedGroup& p : space_.placed)
+    if (p.group->denoise) hand_out(p, p.first_block - first_denoise_);
+  clock_.close(&SweepTimes::rest);
+  return {};
+}
+
+/// Gives a canvas its decisions and its soft embedding, or what that is made of. `first_block`: among the canvases'.
+void Model::Pass::hand_out(const PlacedGroup& placed, size_t first_block) {
+  const RowGroup& group = *placed.group;
+  const size_t width = static_cast<size_t>(config_.width), values = placed.blocks * width * kLanes;
+  std::copy_n(space_.predictions.data() + first_block * kLanes, group.tokens.size(), group.predictions.data());
+  SelfConditioning& next = *group.conditioning;
+  next.present = group.keep_soft;
+  next.deferred = group.keep_soft && group.defer_soft;
+  if (!group.keep_soft) return;
+  for (tensor::BlockMatrix* m : {&next.soft, &next.hidden})  // both at the first step, none later
+    if (m->view().blocks < placed.blocks) *m = tensor::BlockMatrix(placed.blocks * kLanes, width);
+  const tensor::BlockMatrix& source = next.deferred ? space_.normed : space_.soft;
+  std::copy_n(source.view().block(first_block), values, (next.deferred ? next.hidden : next.soft).view().data);
+  next.inverse_temperature = space_.inverse_temperature[first_block];
+}
+
+}  // namespace dgemma::model
