@@ -10,16 +10,34 @@
 namespace dgemma::tensor {
 namespace {
 
-constexpr std::array<DTypeInfo, 25> kTypes = {{
-    {DType::kF32, "F32", 1, 4},           {DType::kF16, "F16", 1, 2},       {DType::kBF16, "BF16", 1, 2},
-    {DType::kF64, "F64", 1, 8},           {DType::kI8, "I8", 1, 1},         {DType::kI16, "I16", 1, 2},
-    {DType::kI32, "I32", 1, 4},           {DType::kI64, "I64", 1, 8},       {DType::kU8, "U8", 1, 1},
-    {DType::kU16, "U16", 1, 2},           {DType::kU32, "U32", 1, 4},       {DType::kU64, "U64", 1, 8},
-    {DType::kBool, "BOOL", 1, 1},         {DType::kQ8_0, "Q8_0", 32, 34},   {DType::kQ4_0, "Q4_0", 32, 18},
-    {DType::kQ4_1, "Q4_1", 32, 20},       {DType::kQ5_0, "Q5_0", 32, 22},   {DType::kQ5_1, "Q5_1", 32, 24},
-    {DType::kQ2_K, "Q2_K", 256, 84},      {DType::kQ3_K, "Q3_K", 256, 110}, {DType::kQ4_K, "Q4_K", 256, 144},
-    {DType::kQ5_K, "Q5_K", 256, 176},     {DType::kQ6_K, "Q6_K", 256, 210}, {DType::kIQ4_NL, "IQ4_NL", 32, 18},
+constexpr std::array<DTypeInfo, 27> kTypes = {{
+    {DType::kF32, "F32", 1, 4},
+    {DType::kF16, "F16", 1, 2},
+    {DType::kBF16, "BF16", 1, 2},
+    {DType::kF64, "F64", 1, 8},
+    {DType::kI8, "I8", 1, 1},
+    {DType::kI16, "I16", 1, 2},
+    {DType::kI32, "I32", 1, 4},
+    {DType::kI64, "I64", 1, 8},
+    {DType::kU8, "U8", 1, 1},
+    {DType::kU16, "U16", 1, 2},
+    {DType::kU32, "U32", 1, 4},
+    {DType::kU64, "U64", 1, 8},
+    {DType::kBool, "BOOL", 1, 1},
+    {DType::kQ8_0, "Q8_0", 32, 34},
+    {DType::kQ4_0, "Q4_0", 32, 18},
+    {DType::kQ4_1, "Q4_1", 32, 20},
+    {DType::kQ5_0, "Q5_0", 32, 22},
+    {DType::kQ5_1, "Q5_1", 32, 24},
+    {DType::kQ2_K, "Q2_K", 256, 84},
+    {DType::kQ3_K, "Q3_K", 256, 110},
+    {DType::kQ4_K, "Q4_K", 256, 144},
+    {DType::kQ5_K, "Q5_K", 256, 176},
+    {DType::kQ6_K, "Q6_K", 256, 210},
+    {DType::kIQ4_NL, "IQ4_NL", 32, 18},
     {DType::kIQ4_XS, "IQ4_XS", 256, 136},
+    {DType::kPacked4, "PACKED4", 1024, 576},
+    {DType::kPacked8, "PACKED8", 1024, 1088},
 }};
 
 constexpr bool in_enum_order() {

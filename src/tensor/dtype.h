@@ -38,6 +38,9 @@ enum class DType : uint8_t {
   kQ6_K,
   kIQ4_NL,
   kIQ4_XS,
+  // Our own layout (tensor/packed.h): a block is 16 rows by 64 columns.
+  kPacked4,
+  kPacked8,
 };
 
 struct DTypeInfo {
@@ -52,6 +55,9 @@ const DTypeInfo& info(DType type);
 
 /// Bytes of `values` consecutive values; nullopt where they are not whole blocks or the size overflows.
 std::optional<uint64_t> storage_bytes(DType type, uint64_t values);
+
+/// True for the layout of tensor/packed.h, whose blocks are not runs of one row.
+constexpr bool is_packed(DType type) { return type == DType::kPacked4 || type == DType::kPacked8; }
 
 /// True for the formats with blocks of more than one value.
 inline bool is_quantised(DType type) { return info(type).block_values > 1; }

@@ -1,0 +1,160 @@
+// See packed.h.
+#include "tensor/packed.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "tensor/quant/quant.h"
+
+namespace dgemma::tensor {
+namespace {
+
+constexpr size_t kLargestBlock = 256;       // values of the largest block format
+constexpr uint16_t kHalfExponent = 0x7C00;  // all ones: infinity or NaN
+constexpr uint16_t kLargestHalf = 0x7BFF;
+
+/// The place of one row's data in a superblock.
+struct RowInBlock {
+  std::byte* superblock;
+  size_t row;
+
+  void scale(size_t group, uint16_t half) const {
+    std::memcpy(superblock + (group * kPanelRows + row) * sizeof half, &half, sizeof half);
+  }
+  void code(size_t line, uint32_t four) const {
+    std::memcpy(superblock + kScaleBytes + line * kLineBytes + row * sizeof four, &four, sizeof four);
+  }
+};
+
+// d[2] nibbles[16], byte i holding value i (low) and i + 16 (high), to four dwords of nibbles.
+bool copy_q4_0(const std::byte* block, size_t group, RowInBlock out) {
+  uint16_t d;
+  std::memcpy(&d, block, sizeof d);
+  uint32_t code[8];  // code[i]: values 4 i .. 4 i + 3, a byte each
+  for (size_t i = 0; i < 4; ++i) {
+    uint32_t both;
+    std::memcpy(&both, block + 2 + 4 * i, sizeof both);
+    code[i] = both & 0x0F0F0F0F;
+    code[i + 4] = both >> 4 & 0x0F0F0F0F;
+  }
+  out.scale(group, d);
+  for (size_t i = 0; i < 4; ++i) out.code(4 * group + i, code[2 * i] | code[2 * i + 1] << 4);
+  return (d & kHalfExponent) != kHalfExponent;
+}
+
+// d[2] q i8[32]
+bool copy_q8_0(const std::byte* block, size_t group, RowInBlock out) {
+  uint16_t d;
+  std::memcpy(&d, block, sizeof d);
+  out.scale(group, d);
+  for (size_t i = 0; i < 8; ++i) {
+    uint32_t four;
+    std::memcpy(&four, block + 2 + 4 * i, sizeof four);
+    out.code(8 * group + i, four ^ 0x80808080);
+  }
+  return (d & kHalfExponent) != kHalfExponent;
+}
+
+/// The smallest f16 that is at least `value` >= 0.
+uint16_t half_at_least(float value) {
+  uint16_t half = quant::float_to_f16(value);
+  if (half < kLargestHalf && f16_to_float(half) < value) ++half;
+  return half;
+}
+
+/// 32 floats to 8 bits; those past `count` are zeros.
+bool quantise_group(const float* values, size_t count, size_t group, RowInBlock out) {
+  float largest = 0;
+  bool finite = true;
+  for (size_t i = 0; i < count; ++i) {
+    largest = std::max(largest, std::fabs(values[i]));
+    finite = finite && std::isfinite(values[i]);
+  }
+  const uint16_t half = half_at_least(largest / 127.0f);
+  const float scale = f16_to_float(half);
+  out.scale(group, half);
+  for (size_t line = 0; line < 8; ++line) {
+    uint32_t four = 0;
+    for (size_t j = 0; j < 4; ++j) {
+      const size_t i = 4 * line + j;
+      const float q = i < count && scale > 0 ? std::nearbyint(values[i] / scale) : 0.0f;
+      const auto code = static_cast<uint32_t>(static_cast<int>(std::clamp(q, -127.0f, 127.0f)) + 128);
+      four |= code << (8 * j);
+    }
+    out.code(8 * group + line, four);
+  }
+  return finite && (half & kHalfExponent) != kHalfExponent;
+}
+
+/// One row of a type that has no direct way: decoded a few blocks at a time.
+bool quantise_row(const Weight& w, size_t row, size_t superblock_bytes, std::byte* panel, size_t row_in_panel) {
+  const DTypeInfo& type = info(w.dtype);
+  float values[kLargestBlock];
+  bool good = true;
+  for (size_t first = 0; first < w.cols; first += kLargestBlock) {
+    const size_t count = std::min(kLargestBlock, w.cols - first);
+    quant::decode(w.dtype, w.row(row) + first / type.block_values * type.block_bytes, count, values);
+    for (size_t i = 0; i < count; i += kScaleGroup) {
+      const size_t column = first + i;
+      const RowInBlock out{panel + column / kSuperblock * superblock_bytes, row_in_panel};
+      good &= quantise_group(values + i, std::min(kScaleGroup, count - i), column / kScaleGroup % 2, out);
+    }
+  }
+  return good;
+}
+
+template <class Copy>
+bool copy_row(const Weight& w, size_t row, size_t superblock_bytes, std::byte* panel, size_t row_in_panel, Copy copy) {
+  const std::byte* from = w.row(row);
+  bool good = true;
+  for (size_t group = 0; group < w.cols / kScaleGroup; ++group, from += info(w.dtype).block_bytes)
+    good &= copy(from, group % 2, RowInBlock{panel + group / 2 * superblock_bytes, row_in_panel});
+  return good;
+}
+
+}  // namespace
+
+DType packed_type(DType stored) {
+  return stored == DType::kQ4_0 || stored == DType::kPacked4 ? DType::kPacked4 : DType::kPacked8;
+}
+
+size_t panel_bytes(DType packed, size_t cols) {
+  DG_CHECK(packed == DType::kPacked4 || packed == DType::kPacked8, info(packed).name);
+  return superblocks_for(cols) * info(packed).block_bytes;
+}
+
+bool pack_panel(const Weight& w, size_t first, std::byte* panel) {
+  const DType type = packed_type(w.dtype);
+  const size_t superblock_bytes = info(type).block_bytes;
+  std::memset(panel, 0, panel_bytes(type, w.cols));
+  bool good = true;
+  for (size_t r = 0; r < std::min(kPanelRows, w.rows - first); ++r) {
+    if (w.dtype == DType::kQ4_0)
+      good &= copy_row(w, first + r, superblock_bytes, panel, r, copy_q4_0);
+    else if (w.dtype == DType::kQ8_0)
+      good &= copy_row(w, first + r, superblock_bytes, panel, r, copy_q8_0);
+    else
+      good &= quantise_row(w, first + r, superblock_bytes, panel, r);
+  }
+  return good;
+}
+
+void unpack_row(const Weight& w, size_t row, float* out) {
+  const bool four_bits = w.dtype == DType::kPacked4;
+  const std::byte* panel = static_cast<const std::byte*>(w.data) + row / kPanelRows * w.panel_stride;
+  const size_t r = row % kPanelRows;
+  for (size_t column = 0; column < w.cols; ++column) {
+    const std::byte* superblock = panel + column / kSuperblock * info(w.dtype).block_bytes;
+    const size_t at = column % kSuperblock;
+    uint16_t half;
+    std::memcpy(&half, superblock + (at / kScaleGroup * kPanelRows + r) * sizeof half, sizeof half);
+    const size_t line = at / (four_bits ? 8 : 4);
+    const auto byte = static_cast<int>(superblock[kScaleBytes + line * kLineBytes + r * 4 + at % 4]);
+    const int code = four_bits ? (byte >> (at % 8 / 4 * 4) & 15) - 8 : byte - 128;
+    out[column] = f16_to_float(half) * static_cast<float>(code);
+  }
+}
+
+}  // namespace dgemma::tensor
