@@ -1,6 +1,7 @@
 // How fast each kernel of each table is, on one thread, beside the machine's multiply-add peak.
 //
-// kernels_bench --benchmark_filter='product.*avx512' ; product/TABLE/N/K/BLOCKS. "flops" counts a multiply-add as two.
+// kernels_bench --benchmark_filter='product.*avx512' ; product/TABLE/N/K/BLOCKS, of packed weights TOKENS in place of
+// BLOCKS. "flops" counts a multiply-add as two, integers' too; of a run on a busy machine take it over CPU time.
 // "peak/..." runs independent multiply-adds on registers: what the products can be measured against, in the same run.
 // On a machine that does other work too, use --benchmark_repetitions=9 and read the median and the best.
 #include <benchmark/benchmark.h>
@@ -11,6 +12,7 @@
 
 #include "kernels/kernels.h"
 #include "tensor/blocks.h"
+#include "tensor/packed.h"
 
 namespace dgemma::kernels {
 namespace {
@@ -78,6 +80,24 @@ void weighted_sum(State& state, const KernelTable& t, Shape s, const W* w) {
   set_flops(state, 2.0 * static_cast<double>(s.n * s.k * s.blocks * kLanes));
 }
 
+// Weights of random codes; the scales are small numbers, whatever bits they are.
+void packed_product(State& state, const KernelTable& t, tensor::DType type, Shape s) {
+  const size_t panel = tensor::panel_bytes(type, s.k), blocks = tensor::blocks_for(s.blocks);
+  const AlignedBuffer<uint8_t> w(tensor::panels_for(s.n) * panel);
+  uint32_t seed = 1;
+  for (uint8_t& byte : w.span()) byte = static_cast<uint8_t>((seed = seed * 1664525u + 1013904223u) >> 24 & 0x3f);
+  const auto x = values(s.k * kLanes);
+  const size_t stride = tensor::quantised_features(s.k) * kLanes;
+  const AlignedBuffer<float> quantised(blocks * stride), c(blocks * s.n * kLanes);
+  for (size_t b = 0; b < blocks; ++b) t.quantise(x.data(), s.k, quantised.data() + b * stride);
+  const auto product = type == tensor::DType::kPacked4 ? t.product_packed4 : t.product_packed8;
+  for (auto _ : state) {
+    product(w.data(), panel, quantised.data(), stride, c.data(), s.n * kLanes, nullptr, s.blocks, s.n, s.k);
+    benchmark::ClobberMemory();
+  }
+  set_flops(state, 2.0 * static_cast<double>(s.n * s.k * s.blocks));
+}
+
 // One block of `features`; "items" are values.
 template <class Run>
 void elementwise(State& state, size_t features, Run run) {
@@ -122,9 +142,43 @@ __attribute__((target("avx2,fma"))) void peak_avx2(State& state) {
 }
 #endif
 
+#if defined(__x86_64__)
+__attribute__((target("avx512f,avx512vnni"))) void peak_avx512vnni(State& state) {
+  for (auto _ : state) {
+    for (int i = 0; i < 10000; ++i)
+      __asm__ volatile(
+          "vpdpbusd %%zmm0, %%zmm1, %%zmm2\n vpdpbusd %%zmm0, %%zmm1, %%zmm3\n"
+          "vpdpbusd %%zmm0, %%zmm1, %%zmm4\n vpdpbusd %%zmm0, %%zmm1, %%zmm5\n"
+          "vpdpbusd %%zmm0, %%zmm1, %%zmm6\n vpdpbusd %%zmm0, %%zmm1, %%zmm7\n"
+          "vpdpbusd %%zmm0, %%zmm1, %%zmm8\n vpdpbusd %%zmm0, %%zmm1, %%zmm9\n"
+          "vpdpbusd %%zmm0, %%zmm1, %%zmm10\n vpdpbusd %%zmm0, %%zmm1, %%zmm11\n"
+          "vpdpbusd %%zmm0, %%zmm1, %%zmm12\n vpdpbusd %%zmm0, %%zmm1, %%zmm13\n" ::
+              : "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13");
+  }
+  set_flops(state, 2.0 * 64 * 12 * 10000);
+}
+// What 4-bit codes need on AVX2: products of pairs, added up in 16 bits.
+__attribute__((target("avx2"))) void peak_avx2_int8(State& state) {
+  for (auto _ : state) {
+    for (int i = 0; i < 10000; ++i)
+      __asm__ volatile(
+          "vpmaddubsw %%ymm0, %%ymm1, %%ymm8\n vpaddw %%ymm8, %%ymm2, %%ymm2\n"
+          "vpmaddubsw %%ymm0, %%ymm1, %%ymm9\n vpaddw %%ymm9, %%ymm3, %%ymm3\n"
+          "vpmaddubsw %%ymm0, %%ymm1, %%ymm10\n vpaddw %%ymm10, %%ymm4, %%ymm4\n"
+          "vpmaddubsw %%ymm0, %%ymm1, %%ymm11\n vpaddw %%ymm11, %%ymm5, %%ymm5\n"
+          "vpmaddubsw %%ymm0, %%ymm1, %%ymm12\n vpaddw %%ymm12, %%ymm6, %%ymm6\n"
+          "vpmaddubsw %%ymm0, %%ymm1, %%ymm13\n vpaddw %%ymm13, %%ymm7, %%ymm7\n" ::
+              : "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13");
+  }
+  set_flops(state, 2.0 * 32 * 6 * 10000);
+}
+#endif
+
 void add_peak(const KernelTable& t) {
 #if defined(__x86_64__)
   const std::string name = t.name;
+  if (name == "avx2") benchmark::RegisterBenchmark("peak/avx2/int8", peak_avx2_int8);
+  if (name == "avx512vnni") benchmark::RegisterBenchmark("peak/avx512vnni/int8", peak_avx512vnni);
   if (name == "avx2") benchmark::RegisterBenchmark("peak/avx2", peak_avx2);
   if (name == "avx512") benchmark::RegisterBenchmark("peak/avx512", peak_avx512);
 #else
@@ -147,6 +201,12 @@ void add_products(const KernelTable& t, const float* w, const uint16_t* half) {
     benchmark::RegisterBenchmark(label("product_bf16", t, s).c_str(),
                                  [&t, s, half](State& st) { product(st, t, s, half); });
   }
+  for (const Shape s : {Shape{1024, 2816, 256}, Shape{704, 2816, 32}, Shape{704, 2816, 16}, Shape{704, 2816, 8},
+                        Shape{704, 2816, 1}, Shape{2816, 704, 16}, Shape{2816, 704, 256}, Shape{2816, 64, 128}})
+    for (const tensor::DType type : {tensor::DType::kPacked4, tensor::DType::kPacked8})
+      benchmark::RegisterBenchmark(
+          label(type == tensor::DType::kPacked4 ? "product_packed4" : "product_packed8", t, s).c_str(),
+          [&t, type, s](State& st) { packed_product(st, t, type, s); });
   for (const Shape s : {Shape{128, 64, 4}, Shape{32, 64, 4}, Shape{2816, 256, 16}, Shape{256, 256, 16}}) {
     benchmark::RegisterBenchmark(label("weighted_sum_f32", t, s).c_str(),
                                  [&t, s, w](State& st) { weighted_sum(st, t, s, w); });
@@ -174,6 +234,7 @@ void add_elementwise(const KernelTable& t, size_t n) {
     for (int32_t lane = 0; lane < 16; ++lane) offset[lane] = 15 - lane;
     t.gather_rows(in, offset, x, n);
   });
+  add("quantise", [&t, n](const float* in, float* x, float*) { t.quantise(in, n, x); });
   add("lanes_to_rows", [&t, n](const float* in, float* x, float*) { t.lanes_to_rows(in, n, x, n, kLanes); });
   add("rows_to_lanes_f32", [&t, n](const float* in, float* x, float*) {
     const float* rows[kLanes];

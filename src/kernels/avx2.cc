@@ -13,6 +13,12 @@
 #define DG_MAX_BLOCKS 1
 #define DG_ROWS_1 6  // 12 sums, 2 of x, a weight: 15 of 16 registers
 #define DG_FEW_REGISTERS
+#define DG_PAIR_DOT(w, x) (I) _mm256_maddubs_epi16((__m256i)(w), (__m256i)(x))
+#define DG_PAIR_SUM(a) (I) _mm256_madd_epi16((__m256i)(a), _mm256_set1_epi16(1))
+#define DG_INT8_ROWS_1 4  // 8 sums, 2 of x, a weight, a product, ones: 13 of 16 registers
+#define DG_INT8_BLOCKS 1
+#define DG_INT8_FEW_TOKENS 4
+#define DG_INT8_FEW_PANELS 1
 #define DG_NAME "avx2"
 #define DG_GETTER avx2_table
 #include "kernels/lanes.inc"

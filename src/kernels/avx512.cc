@@ -16,6 +16,13 @@
 #define DG_ROWS_2 12
 #define DG_ROWS_3 8
 #define DG_ROWS_4 6
+#define DG_PAIR_DOT(w, x) (I) _mm512_maddubs_epi16((__m512i)(w), (__m512i)(x))
+#define DG_PAIR_SUM(a) (I) _mm512_madd_epi16((__m512i)(a), _mm512_set1_epi16(1))
+#define DG_INT8_ROWS_1 16  // 16 sums
+#define DG_INT8_ROWS_2 8
+#define DG_INT8_BLOCKS 2
+#define DG_INT8_FEW_TOKENS 6
+#define DG_INT8_FEW_PANELS 4
 #define DG_NAME "avx512"
 #define DG_GETTER avx512_table
 #include "kernels/lanes.inc"

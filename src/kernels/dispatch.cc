@@ -19,15 +19,21 @@ struct Candidate {
   bool (*runs_on)(const Cpu&);
 };
 
+#if defined(__x86_64__)
+bool runs_avx512(const Cpu& c) { return c.avx512f && c.avx512bw && c.avx512dq && c.avx512vl && c.avx2 && c.fma; }
+#endif
+
 constexpr Candidate kCandidates[] = {
     {"scalar", scalar_table, [](const Cpu&) { return true; }},
 #if defined(__x86_64__)
     {"sse2", sse2_table, [](const Cpu& c) { return c.sse2; }},
     {"avx2", avx2_table, [](const Cpu& c) { return c.avx2 && c.fma; }},
-    {"avx512", avx512_table,
-     [](const Cpu& c) { return c.avx512f && c.avx512bw && c.avx512dq && c.avx512vl && c.avx2 && c.fma; }},
+    {"avxvnni", avxvnni_table, [](const Cpu& c) { return c.avx2 && c.fma && c.avx_vnni; }},
+    {"avx512", avx512_table, runs_avx512},
+    {"avx512vnni", avx512vnni_table, [](const Cpu& c) { return runs_avx512(c) && c.avx512_vnni; }},
 #elif defined(__aarch64__)
     {"neon", neon_table, [](const Cpu& c) { return c.neon; }},
+    {"neondot", neondot_table, [](const Cpu& c) { return c.neon && c.dotprod; }},
 #endif
 };
 constexpr size_t kCount = std::size(kCandidates);

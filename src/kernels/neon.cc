@@ -13,6 +13,14 @@
 #define DG_HIGH_DOUBLES(a) vcvt_high_f64_f32(a)
 #define DG_MAX_BLOCKS 1
 #define DG_ROWS_1 6  // 24 sums, 4 of x, a weight: 29 of 32 registers
+// |w x| <= 128 * 127, so two products fit into an int16.
+#define DG_DOT_SIGNED(sum, w, x)                                                                                   \
+  (I) vpadalq_s16((int32x4_t)(sum), vpaddq_s16(vmull_s8(vget_low_s8((int8x16_t)(w)), vget_low_s8((int8x16_t)(x))), \
+                                               vmull_high_s8((int8x16_t)(w), (int8x16_t)(x))))
+#define DG_INT8_ROWS_1 4  // 16 sums, 4 of x, a weight, 2 products: 23 of 32 registers
+#define DG_INT8_BLOCKS 1
+#define DG_INT8_FEW_TOKENS 4
+#define DG_INT8_FEW_PANELS 1
 #define DG_NAME "neon"
 #define DG_GETTER neon_table
 #include "kernels/lanes.inc"

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "kernels/scalar_int8.h"
 #include "kernels/tables.h"
 #include "tensor/quant/quant.h"
 
@@ -185,6 +186,11 @@ constexpr KernelTable kTable = {
     .weighted_sum_f32 = weighted_sum<float>,
     .weighted_sum_bf16 = weighted_sum<uint16_t>,
     .decode = DG_DECODERS,
+    .quantise = quantise_exactly,
+    .product_packed4 = product_packed_exactly<4>,
+    .product_packed8 = product_packed_exactly<8>,
+    .transpose_packed4 = transpose_packed_exactly<4>,
+    .transpose_packed8 = transpose_packed_exactly<8>,
     .rms_norm = rms_norm,
     .add_scaled = add_scaled,
     .gelu_mul = gelu_mul,

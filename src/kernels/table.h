@@ -66,6 +66,32 @@ struct KernelTable {
   /// fastest).
   void (*decode[kDecodeFormats])(const uint8_t* blocks, size_t values, float* out);
 
+  // Integer products. Packed weights and quantised activations are drawn in tensor/packed_layout.h. The sum over 32
+  // columns is an exact int32; sums are then added in f32 in ascending order of columns:
+  //     c = fma(float(sum) * activations' scale, weight's scale, c)
+  // so tables that fuse agree bit for bit here too.
+
+  /// Quantises one block: x [features, 16] to out [quantised_features(features), 16]. By token and 32 features:
+  /// scale = largest / 127, value = x * (127 / largest) to the nearest, ties to even. A group with a NaN or an infinity
+  /// gets a scale that is not finite, so what is computed from it is not finite either. out must not overlap x.
+  void (*quantise)(const float* x, size_t features, float* out);
+  /// c[b][n][lane] = (scale null: 0, else c[b][n][lane] * scale[b][lane]) + sum_k w[n][k] * x[b][k][lane].
+  /// w: panels of 16 rows, panel_stride bytes apart, each with superblocks for k columns; x: quantised blocks of k
+  /// features, of which `tokens` tokens count: the lanes of c past them get any finite value. Rows of the last panel
+  /// past n are read, not written.
+  void (*product_packed4)(const uint8_t* w, size_t panel_stride, const float* x, size_t x_stride, float* c,
+                          size_t c_stride, const float* scale, size_t tokens, size_t n, size_t k);
+  void (*product_packed8)(const uint8_t* w, size_t panel_stride, const float* x, size_t x_stride, float* c,
+                          size_t c_stride, const float* scale, size_t tokens, size_t n, size_t k);
+  /// The transpose of up to 64 rows of packed weights: `panels` panels (1 .. 4) of k columns become superblocks_for(k)
+  /// * 4 panels of one 8-bit superblock each, [k, 64], with weight = row_scale[column] * code: the 32-column scales
+  /// are folded into the codes, within 0.75 of a code (row_scale is about the row's largest scale, of a 4-bit row a
+  /// 16th of it). Columns of panels that are not there are zeros.
+  void (*transpose_packed4)(const uint8_t* w, size_t panel_stride, size_t panels, size_t k, uint8_t* out,
+                            float* row_scale);
+  void (*transpose_packed8)(const uint8_t* w, size_t panel_stride, size_t panels, size_t k, uint8_t* out,
+                            float* row_scale);
+
   // The rest works on one block: x and out are [features, 16]; out may be x.
 
   /// out[d] = x[d] * (mean_d(x^2) + eps)^-0.5 * weight[d]; weight null = 1. The mean is summed in f32 as 8 interleaved

@@ -12,9 +12,12 @@ const KernelTable* scalar_table();
 #if defined(__x86_64__)
 const KernelTable* sse2_table();
 const KernelTable* avx2_table();
+const KernelTable* avxvnni_table();
 const KernelTable* avx512_table();
+const KernelTable* avx512vnni_table();
 #elif defined(__aarch64__)
 const KernelTable* neon_table();
+const KernelTable* neondot_table();
 #endif
 
 /// The decoder of every table that has no faster one: tensor::quant::decode.
@@ -28,5 +31,10 @@ void decode_exactly(const uint8_t* blocks, size_t values, float* out);
         decode_exactly<kDecodeQ6_K>, decode_exactly<kDecodeIQ4_NL>, decode_exactly<kDecodeIQ4_XS>, \
         decode_exactly<kDecodeF16>                                                                 \
   }
+
+// The integer kernels of every table that has no faster ones.
+template <int kBits>
+void product_packed_exactly(const uint8_t* w, size_t panel_stride, const float* x, size_t x_stride, float* c,
+                            size_t c_stride, const float* scale, size_t tokens, size_t n, size_t k);
 
 }  // namespace dgemma::kernels

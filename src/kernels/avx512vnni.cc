@@ -1,0 +1,37 @@
+// The integer kernels for AVX-512 with VNNI; everything else is the avx512 table.
+//
+// Only the instruction set is here; the kernels are in lanes_int8.inc. No standard library in this file: it is built
+// with -m flags. Tests: tests/kernels/packed_test.cc, which runs every table.
+#include <immintrin.h>
+
+#define DG_WIDTH 16
+#define DG_SET1(s) _mm512_set1_ps(s)
+#define DG_FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define DG_DOT(sum, w, x) (I) _mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(w), (__m512i)(x))
+#define DG_INT8_ROWS_1 16  // sums: 16, 16, 24 of 32 registers
+#define DG_INT8_ROWS_2 8
+#define DG_INT8_ROWS_3 8
+#define DG_INT8_BLOCKS 3
+#define DG_INT8_FEW_TOKENS 6
+#define DG_INT8_FEW_PANELS 4
+#include "kernels/lanes_types.inc"
+
+#include "kernels/lanes_int8.inc"
+
+namespace dgemma::kernels {
+
+const KernelTable* avx512vnni_table() {
+  static const KernelTable table = [] {
+    KernelTable t = *avx512_table();
+    t.name = "avx512vnni";
+    t.quantise = quantise;
+    t.product_packed4 = product_packed<4>;
+    t.product_packed8 = product_packed<8>;
+    t.transpose_packed4 = transpose_packed<4>;
+    t.transpose_packed8 = transpose_packed<8>;
+    return t;
+  }();
+  return &table;
+}
+
+}  // namespace dgemma::kernels

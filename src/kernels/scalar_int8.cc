@@ -1,0 +1,148 @@
+// The reference integer kernels: plain loops over the layouts of tensor/packed_layout.h, in the order that table.h
+// promises, nothing clever.
+//
+// Slow on purpose and kept for good; sse2 has no others for the products. Test: tests/kernels/packed_test.cc.
+#include "kernels/scalar_int8.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "tensor/packed_layout.h"
+
+namespace dgemma::kernels {
+namespace {
+
+using tensor::kLineBytes;
+using tensor::kPanelRows;
+using tensor::kQuantisedRows;
+using tensor::kScaleBytes;
+using tensor::kScaleGroup;
+using tensor::kSuperblock;
+
+constexpr size_t kLanes = 16;
+constexpr size_t kGroups = kSuperblock / kScaleGroup;
+constexpr float kLeastMagnitude = 1e-36f;  // of a group's largest value: below, 127 / largest could overflow
+
+template <int kBits>
+constexpr size_t superblock_bytes() {
+  return kBits == 4 ? tensor::kSuperblockBytes4 : tensor::kSuperblockBytes8;
+}
+
+/// The f16 scale of a row's group. Packing writes finite ones; a broken file's infinities count as 65536 and more here,
+/// so that they give wrong numbers and no undefined ones.
+float scale_of(const uint8_t* superblock, size_t group, size_t row) {
+  uint16_t half;
+  std::memcpy(&half, superblock + (group * kPanelRows + row) * sizeof half, sizeof half);
+  const float magnitude = std::bit_cast<float>(uint32_t{half & 0x7FFFu} << 13) * 0x1p112f;
+  return (half & 0x8000) != 0 ? -magnitude : magnitude;
+}
+
+/// The code of a superblock's column, without its offset.
+template <int kBits>
+int code_of(const uint8_t* superblock, size_t row, size_t column) {
+  const size_t line = column / (kBits == 4 ? 8 : 4);
+  const int byte = superblock[kScaleBytes + line * kLineBytes + row * 4 + column % 4];
+  return kBits == 4 ? (byte >> (column % 8 / 4 * 4) & 15) - 8 : byte - 128;
+}
+
+int value_of(const float* quantised, size_t feature, size_t lane) {
+  const auto* values = reinterpret_cast<const int8_t*>(quantised + 2 * kGroups * kLanes);
+  return values[feature / 4 * kLineBytes + lane * 4 + feature % 4];
+}
+
+/// The features 32 g .. of x that there are, to group g of a superblock.
+void quantise_group(const float* x, size_t features, size_t group, size_t lane, float* superblock) {
+  uint32_t bits = 0;  // magnitudes are ordered like their bits, and a NaN is above them all
+  for (size_t i = 0; i < features; ++i)
+    bits = std::max(bits, std::bit_cast<uint32_t>(x[i * kLanes + lane]) & 0x7FFFFFFFu);
+  const auto largest = std::bit_cast<float>(bits);
+  const float inverse = largest > kLeastMagnitude ? 127.0f / largest : 0.0f;
+  superblock[group * kLanes + lane] = largest / 127.0f;
+  auto* values = reinterpret_cast<int8_t*>(superblock + 2 * kGroups * kLanes);
+  int32_t sum = 0;
+  for (size_t i = 0; i < kScaleGroup; ++i) {
+    const float scaled = i < features ? x[i * kLanes + lane] * inverse : 0.0f;
+    const auto value = static_cast<int8_t>(std::isfinite(scaled) ? std::nearbyint(scaled) : 0.0f);
+    const size_t feature = group * kScaleGroup + i;
+    values[feature / 4 * kLineBytes + lane * 4 + feature % 4] = value;
+    sum += value;
+  }
+  const int32_t start = -8 * sum;
+  std::memcpy(superblock + (kGroups + group) * kLanes + lane, &start, sizeof start);
+}
+
+}  // namespace
+
+void quantise_exactly(const float* x, size_t features, float* out) {
+  for (size_t first = 0; first < features; first += kSuperblock, out += kQuantisedRows * kLanes)
+    for (size_t group = 0; group < kGroups; ++group) {
+      const size_t begin = std::min(features, first + group * kScaleGroup);
+      for (size_t lane = 0; lane < kLanes; ++lane)
+        quantise_group(x + begin * kLanes, std::min(kScaleGroup, features - begin), group, lane, out);
+    }
+}
+
+template <int kBits>
+void product_packed_exactly(const uint8_t* w, size_t panel_stride, const float* x, size_t x_stride, float* c,
+                            size_t c_stride, const float* scale, size_t tokens, size_t n, size_t k) {
+  for (size_t b = 0; b * kLanes < tokens; ++b)
+    for (size_t row = 0; row < n; ++row)
+      for (size_t lane = 0; lane < kLanes; ++lane) {
+        float& out = c[b * c_stride + row * kLanes + lane];
+        float total = scale != nullptr ? out * scale[b * kLanes + lane] : 0.0f;
+        for (size_t group = 0; group < kGroups * tensor::superblocks_for(k); ++group) {
+          const size_t index = group / kGroups, g = group % kGroups;
+          const uint8_t* weights = w + row / kPanelRows * panel_stride + index * superblock_bytes<kBits>();
+          const float* values = x + b * x_stride + index * kQuantisedRows * kLanes;
+          int32_t sum = 0;
+          for (size_t column = g * kScaleGroup; column < (g + 1) * kScaleGroup; ++column)
+            sum += code_of<kBits>(weights, row % kPanelRows, column) * value_of(values, column, lane);
+          total += static_cast<float>(sum) * values[g * kLanes + lane] * scale_of(weights, g, row % kPanelRows);
+        }
+        out = total;
+      }
+}
+
+// A row's codes are brought to one scale: ratio = 254 scale / largest scale, code = (unit code * ratio + 128) / 256
+// rounded down, where unit is 16 for 4-bit codes, so that they use the range. 254 keeps every product inside int16.
+template <int kBits>
+void transpose_packed_exactly(const uint8_t* w, size_t panel_stride, size_t panels, size_t k, uint8_t* out,
+                              float* row_scale) {
+  constexpr int kUnit = kBits == 4 ? 16 : 1;
+  constexpr uint16_t kHalfOne = 0x3C00;
+  const size_t superblocks = tensor::superblocks_for(k);
+  for (size_t panel = 0; panel < superblocks * kSuperblock / kPanelRows; ++panel) {
+    uint8_t* to = out + panel * tensor::kSuperblockBytes8;
+    for (size_t i = 0; i < kGroups * kPanelRows; ++i) std::memcpy(to + 2 * i, &kHalfOne, sizeof kHalfOne);
+    std::memset(to + kScaleBytes, 128, tensor::kSuperblockBytes8 - kScaleBytes);
+  }
+  for (size_t row = 0; row < kSuperblock; ++row) {
+    row_scale[row] = 0;
+    if (row >= panels * kPanelRows) continue;
+    const uint8_t* from = w + row / kPanelRows * panel_stride;
+    float largest = 0;
+    for (size_t i = 0; i < superblocks * kGroups; ++i)
+      largest = std::max(
+          largest, std::fabs(scale_of(from + i / kGroups * superblock_bytes<kBits>(), i % kGroups, row % kPanelRows)));
+    row_scale[row] = largest * (256.0f / 254.0f / kUnit);
+    for (size_t column = 0; column < superblocks * kSuperblock; ++column) {
+      const uint8_t* superblock = from + column / kSuperblock * superblock_bytes<kBits>();
+      const float scale = scale_of(superblock, column % kSuperblock / kScaleGroup, row % kPanelRows);
+      const int ratio = largest > 0 ? static_cast<int>(std::nearbyint(scale * (254.0f / largest))) : 0;
+      const int code = (code_of<kBits>(superblock, row % kPanelRows, column % kSuperblock) * kUnit * ratio + 128) >> 8;
+      out[column / kPanelRows * tensor::kSuperblockBytes8 + kScaleBytes + row / 4 * kLineBytes +
+          column % kPanelRows * 4 + row % 4] = static_cast<uint8_t>(code + 128);
+    }
+  }
+}
+
+template void product_packed_exactly<4>(const uint8_t*, size_t, const float*, size_t, float*, size_t, const float*,
+                                        size_t, size_t, size_t);
+template void product_packed_exactly<8>(const uint8_t*, size_t, const float*, size_t, float*, size_t, const float*,
+                                        size_t, size_t, size_t);
+template void transpose_packed_exactly<4>(const uint8_t*, size_t, size_t, size_t, uint8_t*, float*);
+template void transpose_packed_exactly<8>(const uint8_t*, size_t, size_t, size_t, uint8_t*, float*);
+
+}  // namespace dgemma::kernels

@@ -1,0 +1,229 @@
+// quantise, product_packed*, transpose_packed*: every table against sums written out here, on odd sizes, at page ends.
+//
+// The integer parts are exact and the order of the float parts is promised, so no tolerance is needed: tables that fuse
+// equal a chain of std::fma bit for bit, scalar and sse2 one of separate roundings.
+#include <algorithm>
+
+#include "kernels/kernel_testing.h"
+#include "kernels/kernels.h"
+#include "tensor/blocks.h"
+#include "tensor/packed.h"
+#include "tensor/quant/quant.h"
+
+namespace dgemma::kernels::testing {
+namespace {
+
+using tensor::DType;
+using tensor::kPanelRows;
+using tensor::kQuantisedRows;
+using tensor::kSuperblock;
+
+struct Shape {
+  size_t tokens, n, k;
+  size_t stride_extra = 0;  // rows of 16 between blocks; a third of the bytes between panels
+};
+
+uint16_t half_at(const uint8_t* at) {
+  uint16_t bits;
+  std::memcpy(&bits, at, sizeof bits);
+  return bits;
+}
+
+/// Panels of random codes with scales of both signs, some zero, some subnormal.
+PageEnd<uint8_t> random_panels(DType type, size_t n, size_t k, size_t stride, uint32_t seed) {
+  PageEnd<uint8_t> w((tensor::panels_for(n) - 1) * stride + tensor::panel_bytes(type, k));
+  Values values(seed);
+  for (uint8_t& byte : w) byte = static_cast<uint8_t>(values.bits() >> 11);
+  for (size_t panel = 0; panel < tensor::panels_for(n); ++panel)
+    for (size_t s = 0; s < tensor::superblocks_for(k); ++s)
+      for (size_t i = 0; i < tensor::kScaleBytes; i += 2) {
+        const uint32_t kind = values.bits() % 16;
+        const float scale = kind == 0 ? 0.0f : kind == 1 ? values.next(5e-5f) : values.next(0.1f);
+        const uint16_t half = tensor::quant::float_to_f16(scale);
+        std::memcpy(&w[panel * stride + s * tensor::info(type).block_bytes + i], &half, sizeof half);
+      }
+  return w;
+}
+
+PageEnd<float> quantised(size_t blocks, size_t k, size_t stride, uint32_t seed) {
+  PageEnd<float> x((blocks - 1) * stride + tensor::quantised_features(k) * kLanes), values(k * kLanes);
+  Values generator(seed);
+  for (size_t b = 0; b < blocks; ++b) {
+    generator.fill(values, 3.0f);
+    choose("scalar").value()->quantise(values.data(), k, x.data() + b * stride);
+  }
+  return x;
+}
+
+struct Case {
+  DType type;
+  Shape s;
+  size_t panel_stride, x_stride, c_stride;
+  PageEnd<uint8_t> w;
+  PageEnd<float> x, c, scale;
+
+  Case(DType t, Shape shape)
+      : type(t),
+        s(shape),
+        panel_stride(tensor::panel_bytes(t, s.k) + 3 * s.stride_extra),
+        x_stride((tensor::quantised_features(s.k) + s.stride_extra) * kLanes),
+        c_stride((s.n + s.stride_extra) * kLanes),
+        w(random_panels(t, s.n, s.k, panel_stride, 1)),
+        x(quantised(blocks(), s.k, x_stride, 2)),
+        c((blocks() - 1) * c_stride + s.n * kLanes),
+        scale(blocks() * kLanes) {
+    Values values(3);
+    values.fill(c);
+    values.fill(scale);
+  }
+
+  size_t blocks() const { return tensor::blocks_for(s.tokens); }
+
+  int code(const uint8_t* superblock, size_t row, size_t column) const {
+    const bool four = type == DType::kPacked4;
+    const int byte = superblock[64 + column / (four ? 8 : 4) * 64 + row * 4 + column % 4];
+    return four ? (byte >> (column % 8 / 4 * 4) & 15) - 8 : byte - 128;
+  }
+
+  float expected(const KernelTable& t, float start, size_t block, size_t row, size_t lane) const {
+    float total = start;
+    for (size_t group = 0; group < 2 * tensor::superblocks_for(s.k); ++group) {
+      const size_t r = row % kPanelRows, g = group % 2;
+      const uint8_t* weights = w.data() + row / kPanelRows * panel_stride + group / 2 * tensor::info(type).block_bytes;
+      const float* activations = x.data() + block * x_stride + group / 2 * kQuantisedRows * kLanes;
+      const auto* bytes = reinterpret_cast<const int8_t*>(activations + 4 * kLanes);
+      int sum = 0;
+      for (size_t column = g * 32; column < g * 32 + 32; ++column)
+        sum += code(weights, r, column) * bytes[column / 4 * 64 + lane * 4 + column % 4];
+      const float scaled = static_cast<float>(sum) * activations[g * kLanes + lane];
+      const float weight = tensor::f16_to_float(half_at(weights + (g * kPanelRows + r) * 2));
+      total = fused(t) ? std::fma(scaled, weight, total) : scaled * weight + total;
+    }
+    return total;
+  }
+
+  void check(const KernelTable& t, bool scaled) const {
+    SCOPED_TRACE(::testing::Message() << "tokens " << s.tokens << " n " << s.n << " k " << s.k);
+    PageEnd<float> got = c;
+    const auto product = type == DType::kPacked4 ? t.product_packed4 : t.product_packed8;
+    product(w.data(), panel_stride, x.data(), x_stride, got.data(), c_stride, scaled ? scale.data() : nullptr, s.tokens,
+            s.n, s.k);
+    for (size_t i = 0; i < got.size(); ++i) {
+      const size_t block = i / c_stride, row = i % c_stride / kLanes, lane = i % kLanes;
+      if (row >= s.n) {
+        ASSERT_EQ(got[i], c[i]) << "written between blocks at " << i;
+        continue;
+      }
+      if (block * kLanes + lane >= s.tokens) {
+        ASSERT_TRUE(std::isfinite(got[i]));
+        continue;
+      }
+      const float start = scaled ? c[i] * scale[block * kLanes + lane] : 0.0f;
+      ASSERT_EQ(got[i], expected(t, start, block, row, lane))
+          << "block " << block << " row " << row << " lane " << lane;
+    }
+  }
+};
+
+using Packed = EachTable;
+DG_FOR_EACH_TABLE(Packed);
+
+TEST_P(Packed, products_are_exact_sums_of_32_in_one_chain_on_odd_sizes_at_page_ends) {
+  std::vector<Shape> shapes;
+  for (size_t tokens = 1; tokens <= 50; ++tokens) shapes.push_back({tokens, 16, 64});
+  for (const size_t tokens : {63, 64, 65, 80, 97, 112, 121}) shapes.push_back({tokens, 20, 66});
+  for (const size_t n : {1, 3, 4, 7, 15, 16, 17, 31, 33, 49, 61, 63, 64, 65, 129})
+    for (const size_t tokens : {13, 70}) shapes.push_back({tokens + n % 7, n, 70});
+  for (const size_t k : {1, 4, 31, 32, 33, 63, 64, 65, 127, 129, 255, 256, 257, 330, 576})
+    for (const size_t tokens : {1, 60}) shapes.push_back({tokens + k % 9, 18, k});
+  for (const size_t tokens : {5, 16, 61}) shapes.push_back({tokens, 37, 130, 2});
+  for (const DType type : {DType::kPacked4, DType::kPacked8})
+    for (const Shape& shape : shapes)
+      for (const bool scaled : {false, true}) Case(type, shape).check(table(), scaled);
+}
+
+TEST_P(Packed, largest_codes_and_activations_do_not_overflow) {
+  for (const DType type : {DType::kPacked4, DType::kPacked8})
+    for (const int code : {0, 255})
+      for (const float value : {-1.0f, 1.0f}) {
+        Case extreme(type, {16, 16, 64});
+        for (size_t i = tensor::kScaleBytes; i < extreme.w.size(); ++i) extreme.w[i] = static_cast<uint8_t>(code);
+        PageEnd<float> x(64 * kLanes);
+        std::fill(x.begin(), x.end(), value);
+        table().quantise(x.data(), 64, extreme.x.data());
+        extreme.check(table(), false);
+      }
+}
+
+TEST_P(Packed, quantised_activations_have_the_same_bits_everywhere_and_are_within_half_a_step) {
+  for (const size_t features : {1, 3, 4, 31, 32, 33, 64, 65, 130}) {
+    PageEnd<float> x(features * kLanes), got(tensor::quantised_features(features) * kLanes);
+    Values values(static_cast<uint32_t>(features));
+    values.fill(x, 5.0f);
+    for (size_t i = 0; i < x.size(); i += kLanes) x[i] = 0.0f, x[i + 1] *= 1e-38f, x[i + 2] *= 1e30f;
+    PageEnd<float> want = got;
+    table().quantise(x.data(), features, got.data());
+    choose("scalar").value()->quantise(x.data(), features, want.data());
+    ASSERT_TRUE(same_bits(got, want)) << features;
+    for (size_t i = 0; i < features; ++i)
+      for (size_t lane = 3; lane < kLanes; ++lane) {
+        const float* superblock = got.data() + i / 64 * kQuantisedRows * kLanes;
+        const float scale = superblock[i % 64 / 32 * kLanes + lane];
+        const int q = reinterpret_cast<const int8_t*>(superblock + 4 * kLanes)[i % 64 / 4 * 64 + lane * 4 + i % 4];
+        ASSERT_NEAR(scale * static_cast<float>(q), x[i * kLanes + lane], scale * 0.5001f);
+      }
+  }
+}
+
+TEST_P(Packed, a_group_with_a_number_that_is_not_finite_makes_its_sums_not_finite) {
+  for (const float bad : {kInf, -kInf, std::numeric_limits<float>::quiet_NaN()}) {
+    const Case plain(DType::kPacked8, {16, 16, 128});
+    PageEnd<float> x(128 * kLanes), quantised_x = plain.x, c = plain.c;
+    Values(4).fill(x);
+    x[100 * kLanes + 5] = bad;
+    table().quantise(x.data(), 128, quantised_x.data());
+    PageEnd<uint8_t> w = plain.w;
+    const uint16_t one = 0x3C00;
+    for (size_t s = 0; s < 2; ++s)
+      for (size_t i = 0; i < tensor::kScaleBytes; i += 2)
+        std::memcpy(&w[s * tensor::kSuperblockBytes8 + i], &one, sizeof one);
+    table().product_packed8(w.data(), plain.panel_stride, quantised_x.data(), plain.x_stride, c.data(), plain.c_stride,
+                            nullptr, 16, 16, 128);
+    for (size_t row = 0; row < 16; ++row)
+      for (size_t lane = 0; lane < kLanes; ++lane)
+        EXPECT_EQ(std::isfinite(c[row * kLanes + lane]), lane != 5) << "row " << row << " lane " << lane;
+  }
+}
+
+TEST_P(Packed, the_transpose_has_the_same_bytes_everywhere_and_is_within_a_code) {
+  for (const DType type : {DType::kPacked4, DType::kPacked8})
+    for (const size_t panels : {1, 2, 4})
+      for (const size_t k : {1, 33, 64, 100, 200}) {
+        const size_t stride = tensor::panel_bytes(type, k);
+        const PageEnd<uint8_t> w = random_panels(type, panels * kPanelRows, k, stride, 7);
+        const size_t columns = tensor::superblocks_for(k) * kSuperblock;
+        PageEnd<uint8_t> got(columns / kPanelRows * tensor::kSuperblockBytes8), want = got;
+        PageEnd<float> scale(64), want_scale(64);
+        const auto run = [&](const KernelTable& t, PageEnd<uint8_t>& out, PageEnd<float>& row_scale) {
+          (type == DType::kPacked4 ? t.transpose_packed4 : t.transpose_packed8)(w.data(), stride, panels, k, out.data(),
+                                                                                row_scale.data());
+        };
+        run(table(), got, scale);
+        run(*choose("scalar").value(), want, want_scale);
+        ASSERT_TRUE(std::equal(got.begin(), got.end(), want.begin())) << panels << " " << k;
+        ASSERT_TRUE(same_bits(scale, want_scale));
+        const tensor::Weight rows{type, w.data(), panels * kPanelRows, k, stride};
+        const tensor::Weight turned{DType::kPacked8, got.data(), k, 64, tensor::kSuperblockBytes8};
+        std::vector<float> row(k), codes(64);
+        for (size_t column = 0; column < k; ++column) {
+          tensor::unpack_row(turned, column, codes.data());
+          for (size_t r = 0; r < rows.rows; ++r) {
+            tensor::unpack_row(rows, r, row.data());
+            ASSERT_NEAR(codes[r] * scale[r], row[column], 0.76f * scale[r]) << r << " " << column;
+          }
+        }
+      }
+}
+
+}  // namespace
+}  // namespace dgemma::kernels::testing
