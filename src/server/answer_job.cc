@@ -95,6 +95,7 @@ Result<void> AnswerJob::run_choices() {
     pool_.give_back(std::move(session));
     DG_TRY(made);
   }
+  observer_->on_done();
   sink_->done(total_);
   return {};
 }

@@ -22,6 +22,8 @@ struct AnswerObserver {
   virtual ~AnswerObserver() = default;
   virtual void on_event(const Event& event) = 0;
   virtual void on_end(const AnswerEnd& end) = 0;
+  /// After the last choice, before the client hears of it.
+  virtual void on_done() = 0;
   virtual void on_error(const ApiError& error) = 0;
 };
 

@@ -1,10 +1,6 @@
 // See completion_request.h.
 #include "server/completion_request.h"
 
-#include <algorithm>
-
-#include "base/format.h"
-
 namespace dgemma::server {
 namespace {
 
@@ -17,12 +13,12 @@ void read_prompt(Fields& fields, CompletionRequest& request) {
     request.text = prompt->get<std::string>();
     return;
   }
-  const bool ids = prompt != nullptr && prompt->is_array() && !prompt->empty() &&
-                   std::all_of(prompt->begin(), prompt->end(), [](const Json& id) {
-                     return id.is_number_unsigned() && id.get<uint64_t>() <= INT32_MAX;
-                   });
-  if (!ids) return fields.fault().expected("prompt", "one text, or an array of token ids", prompt);
-  request.ids = prompt->get<std::vector<int32_t>>();
+  if (prompt != nullptr && prompt->is_array()) {
+    for (const Json& value : *prompt)
+      if (const auto id = as_token_id(value)) request.ids.push_back(*id);
+    if (!prompt->empty() && request.ids.size() == prompt->size()) return;
+  }
+  fields.fault().expected("prompt", "one text, or an array of token ids", prompt);
 }
 
 }  // namespace

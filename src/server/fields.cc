@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/format.h"
 
@@ -24,6 +25,13 @@ bool plain(const std::string& name) {
 }
 
 }  // namespace
+
+std::optional<int32_t> as_token_id(const Json& value) {
+  if (!value.is_number_integer()) return std::nullopt;
+  const auto id = value.get<int64_t>();  // larger ones come out negative
+  if (id < 0 || id > std::numeric_limits<int32_t>::max()) return std::nullopt;
+  return static_cast<int32_t>(id);
+}
 
 void Fault::expected(const std::string& field, const std::string& expectation, const Json* got) {
   set(ErrorCode::kInvalidRequest, base::concat(field, ": expected ", expectation, ", got ", shown(got)));

@@ -15,6 +15,9 @@
 
 namespace dgemma::server {
 
+/// A whole number from 0 to 2^31 - 1, nothing otherwise.
+std::optional<int32_t> as_token_id(const Json& value);
+
 /// The first thing that is wrong with a request.
 class Fault {
  public:

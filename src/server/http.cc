@@ -221,12 +221,18 @@ class HttpServer::Impl : public httplib::Server {
     return HandlerResponse::Handled;
   }
 
+  /// The status of what went wrong with reading from a connection, 0 where nothing did.
+  static int fault_of(const HttpConnection& connection) {
+    if (connection.timed_out()) return 408;
+    return connection.headers_too_large() ? 431 : connection.body_too_large() ? 413 : 0;
+  }
+
   /// An error that httplib found: its status, unless the connection knows better.
   void fill_error(const httplib::Request& request, httplib::Response& response) {
     const HttpConnection& connection = t_exchange->connection;
     t_exchange->close = true;
-    const int status = connection.timed_out() ? 408 : connection.too_much() ? 431 : response.status;
-    fill_response(handler_, handler_.error(status, request.path), response);
+    const int status = fault_of(connection);
+    fill_response(handler_, handler_.error(status != 0 ? status : response.status, request.path), response);
   }
 
   bool process_and_close_socket(socket_t socket) override {
@@ -244,10 +250,10 @@ class HttpServer::Impl : public httplib::Server {
       const bool ok =
           process_request(stream, stopping(), closed, [&](httplib::Request&) { connection.headers_done(); });
       t_exchange = nullptr;
-      const bool broken = connection.timed_out() || connection.too_much();
-      if (!connection.answered() && broken) {
-        exchange.status = connection.timed_out() ? 408 : 431;
-        write_plainly(connection, exchange.status, "Error");
+      const int fault = fault_of(connection);
+      if (!connection.answered() && fault != 0) {
+        exchange.status = fault;
+        write_plainly(connection, fault, "Error");
       }
       if (exchange.status != 0) handler_.finished(exchange.head, exchange.status, seconds_since(exchange.start));
       if (!ok || closed || exchange.close || stopping()) break;

@@ -44,7 +44,7 @@ HttpConnection::~HttpConnection() { ::close(socket_); }
 
 bool HttpConnection::wait_for_request(const std::function<bool()>& stopping) {
   in_headers_ = true, answered_ = false, timed_out_ = false, too_much_ = false;
-  header_bytes_ = 0;
+  part_bytes_ = 0;
   const auto idle_until = Clock::now() + std::chrono::seconds(limits_.idle_s);
   while (begin_ == end_) {
     const int events = wait_for(socket_, POLLIN, std::min(kIdleLook, milliseconds_until(idle_until)));
@@ -76,7 +76,8 @@ long HttpConnection::read(char* bytes, size_t size) {
   if (timed_out_ || too_much_) return -1;
   if (begin_ == end_ && !fill()) return timed_out_ ? -1 : 0;
   const size_t count = std::min(size, end_ - begin_);
-  if (in_headers_ && (header_bytes_ += count) > limits_.header_bytes) {
+  part_bytes_ += count;
+  if (part_bytes_ > (in_headers_ ? limits_.header_bytes : limits_.body_bytes)) {
     too_much_ = true;
     return -1;
   }

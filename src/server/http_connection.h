@@ -1,4 +1,5 @@
-// HttpConnection: one accepted socket with deadlines, a bound on headers, and a look at whether the client is there.
+// HttpConnection: one accepted socket with deadlines, bounds on headers and bodies, and a look at whether the client is
+// there.
 //
 // Reads are buffered and end at the request's deadline, however slowly bytes drip in; a write ends when the client
 // takes no byte for a while. Knows nothing of HTTP but where the headers end. One thread, but gone() from any.
@@ -25,10 +26,11 @@ class HttpConnection {
 
   /// Waits for the first byte of a request; false when the client closed, was idle too long, or `stopping` says so.
   bool wait_for_request(const std::function<bool()>& stopping);
-  /// Called by the parser when all headers are read: the bound on them ends.
-  void headers_done() { in_headers_ = false; }
+  /// Called by the parser when all headers are read: the bound on them ends, and the one on the body begins.
+  void headers_done() { in_headers_ = false, part_bytes_ = 0; }
 
-  /// Bytes read, 0 at the end, -1 past a deadline, a bound or on an error; see timed_out() and too_much().
+  /// Bytes read, 0 at the end, -1 past a deadline, a bound or on an error; see timed_out(),
+  /// headers_too_large() and body_too_large().
   long read(char* bytes, size_t size);
   /// Bytes written, -1 where the client does not take them.
   long write(const char* bytes, size_t size);
@@ -37,7 +39,8 @@ class HttpConnection {
   bool writable() const;
 
   bool timed_out() const { return timed_out_; }
-  bool too_much() const { return too_much_; }
+  bool headers_too_large() const { return too_much_ && in_headers_; }
+  bool body_too_large() const { return too_much_ && !in_headers_; }  ///< chunk sizes count too
   /// Something of the current request's response is written.
   bool answered() const { return answered_; }
   /// Says that no more follows, and lets the client read what was sent before the socket closes.
@@ -52,7 +55,7 @@ class HttpConnection {
   const Limits& limits_;
   std::array<char, 16384> buffer_{};
   size_t begin_ = 0, end_ = 0;
-  size_t header_bytes_ = 0;
+  size_t part_bytes_ = 0;  // read of the headers, or of the body
   Clock::time_point deadline_;
   bool in_headers_ = false, timed_out_ = false, too_much_ = false, answered_ = false;
 };

@@ -13,8 +13,24 @@
 namespace dgemma::server {
 
 struct Server::Impl {
-  explicit Impl(ServerOptions o)
-      : options(std::move(o)), log(options.log_format), service(options, log), http(service, options.limits) {}
+  Impl(ServerOptions o, std::optional<TraceStore> traces)
+      : options(std::move(o)),
+        log(options.log_format),
+        service(options, log, std::move(traces)),
+        http(service, options.limits) {}
+
+  Result<void> open(const EngineOptions& engine) {
+    DG_TRY_ASSIGN(Engine opened, Engine::open(engine));
+    const ModelInfo info = opened.info();
+    DG_TRY(service.ready(std::move(opened)));
+    log.event("ready", {{"path", info.path},
+                        {"weight_bytes", info.weight_bytes},
+                        {"threads", info.threads},
+                        {"kernels", info.kernels},
+                        {"compute", info.compute},
+                        {"load_s", info.load_s}});
+    return {};
+  }
 
   ServerOptions options;
   Log log;
@@ -25,7 +41,7 @@ struct Server::Impl {
   int stops = 0;
 };
 
-Server::Server(ServerOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Server::~Server() {
   for (std::thread* thread : {&impl_->loader, &impl_->drainer})
@@ -38,7 +54,11 @@ Result<std::unique_ptr<Server>> Server::listen(ServerOptions options) {
         ErrorCode::kUsage,
         base::concat("--host: expected a loopback address without an API key, got ", base::quoted(options.host),
                      ". Give --api-key-file, or --insecure to let everybody in the network use it"));
-  std::unique_ptr<Server> server(new Server(std::move(options)));
+  std::optional<TraceStore> traces;
+  if (!options.trace_dir.empty()) {
+    DG_TRY_ASSIGN(traces, TraceStore::open(options.trace_dir));
+  }
+  std::unique_ptr<Server> server(new Server(std::make_unique<Impl>(std::move(options), std::move(traces))));
   DG_TRY(server->impl_->http.listen(server->impl_->options.host, server->impl_->options.port));
   return server;
 }
@@ -48,21 +68,9 @@ int Server::port() const { return impl_->http.port(); }
 void Server::load(EngineOptions engine, std::function<void(const Result<void>&)> loaded) {
   impl_->loader = std::thread([this, engine = std::move(engine), loaded = std::move(loaded)]() mutable {
     engine.progress = [this](const LoadProgress& progress) { impl_->service.loading(progress); };
-    auto opened = Engine::open(engine);
-    if (opened) {
-      const ModelInfo& info = opened->info();
-      impl_->log.event("ready", {{"path", info.path},
-                                 {"weight_bytes", info.weight_bytes},
-                                 {"threads", info.threads},
-                                 {"kernels", info.kernels},
-                                 {"compute", info.compute},
-                                 {"load_s", info.load_s}});
-      impl_->service.ready(std::move(*opened));
-      loaded({});
-    } else {
-      impl_->service.failed(opened.error());
-      loaded(Unexpected(opened.error()));
-    }
+    const Result<void> outcome = impl_->open(engine);
+    if (!outcome) impl_->service.failed(outcome.error());
+    loaded(outcome);
   });
 }
 

@@ -30,8 +30,8 @@ class Server {
   void stop();
 
  private:
-  explicit Server(ServerOptions options);
   struct Impl;
+  explicit Server(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -2,6 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
+
+#include "leaving_client.h"
+#include "schema.h"
 #include "tiny_service.h"
 
 namespace dgemma::server::testing_service {
@@ -73,6 +77,270 @@ TEST(Service, an_error_has_openai_form_and_names_the_field) {
   EXPECT_EQ(error["param"], "n");
   EXPECT_EQ(error["type"], "invalid_request_error");
   EXPECT_THAT(error["message"].get<std::string>(), HasSubstr("n: expected a whole number from 1 to 8, got 0"));
+}
+
+/// A request that goes on until somebody stops it.
+Json endless_chat() {
+  Json request = quick_chat();
+  request.erase("max_tokens");
+  request["stream"] = true;
+  request["diffusion"] = {{"max_denoising_steps", 10000}, {"entropy_bound", 0}, {"stability_threshold", 10000}};
+  return request;
+}
+
+double metric(const TinyService& service, const std::string& name) {
+  const std::string text = service.get("/metrics").body;
+  const size_t at = text.find("\n" + name + " ");
+  return at == std::string::npos ? -1 : std::stod(text.substr(at + name.size() + 2));
+}
+
+/// Two printable ASCII characters of a text, not at its beginning, and not there before.
+std::string some_text_of(const std::string& all) {
+  const auto printable = [](char c) { return c > ' ' && c <= '~'; };
+  for (size_t i = 1; i + 2 < all.size(); ++i)
+    if (printable(all[i]) && printable(all[i + 1]) && all.find(all.substr(i, 2)) == i) return all.substr(i, 2);
+  return "";
+}
+
+TEST(Service, every_response_is_what_the_openapi_document_says) {
+  const TinyService service;
+  const Json document = service.get("/openapi.json").json;
+  const Schema schema(document);
+  Json chat = quick_chat();
+  chat["logprobs"] = true, chat["n"] = 2;
+  const Json messages = {{"messages", chat["messages"]}, {"max_tokens", 20}, {"diffusion", chat["diffusion"]}};
+  const Json completion = {{"prompt", "Hi"}, {"max_tokens", 20}, {"logprobs", 1}, {"diffusion", chat["diffusion"]}};
+  EXPECT_EQ(schema.check("ChatRequest", chat), "");
+  EXPECT_EQ(schema.check("MessagesRequest", messages), "");
+  EXPECT_EQ(schema.check("CompletionRequest", completion), "");
+  EXPECT_EQ(schema.check("ChatResponse", service.post("/v1/chat/completions", chat).json), "");
+  EXPECT_EQ(schema.check("MessagesResponse", service.post("/v1/messages", messages).json), "");
+  EXPECT_EQ(schema.check("CompletionResponse", service.post("/v1/completions", completion).json), "");
+  EXPECT_EQ(schema.check("Models", service.get("/v1/models").json), "");
+  EXPECT_EQ(schema.check("Model", service.get("/v1/models/tiny").json), "");
+  EXPECT_EQ(schema.check("Health", service.get("/health").json), "");
+  EXPECT_EQ(schema.check("Tokens", service.post("/tokenize", {{"content", "Hi"}}).json), "");
+  EXPECT_EQ(schema.check("Text", service.post("/detokenize", {{"tokens", {300, 301}}}).json), "");
+  EXPECT_EQ(schema.check("Count", service.post("/v1/messages/count_tokens", messages).json), "");
+  EXPECT_EQ(schema.check("Error", service.post("/v1/chat/completions", {}).json), "");
+  EXPECT_EQ(schema.check("AnthropicError", service.post("/v1/messages", {{"x", 1}}).json), "");
+  chat.erase("n");
+  chat["stream"] = true, chat["stream_options"] = {{"include_usage", true}}, chat["diffusion"]["drafts"] = true;
+  for (const Json& chunk : sse_objects(service.post("/v1/chat/completions", chat).body))
+    EXPECT_EQ(schema.check("ChatChunk", chunk), "");
+  for (const auto& [path, item] : document["paths"].items())
+    if (path.find('{') == std::string::npos) {
+      const auto reply = item.contains("get") ? service.get(path) : service.post(path, Json::object());
+      EXPECT_TRUE(reply.status == 200 || reply.status == 400) << path << ' ' << reply.status;
+    }
+}
+
+TEST(Service, drafts_show_every_step_and_committed_text_is_only_appended) {
+  const TinyService service;
+  Json request = quick_chat();
+  request["stream"] = true, request["diffusion"]["drafts"] = true;
+  std::string order, text;
+  size_t first_rows = 0;
+  for (const Json& chunk : sse_objects(service.post("/v1/chat/completions", request).body)) {
+    text += chunk["choices"][0]["delta"].value("content", "");
+    if (!chunk.contains("diffusion")) continue;
+    const Json& event = chunk["diffusion"];
+    order += event["type"].get<std::string>()[0];
+    if (event["type"] == "draft" && event["step"] == 0) first_rows += event["rows"].size();
+    EXPECT_EQ(event.value("seed", "3"), "3");
+  }
+  EXPECT_EQ(order, "sdddcdddc");
+  EXPECT_EQ(first_rows, 32u) << "the first event of a canvas carries every row";
+  request.erase("stream");
+  EXPECT_EQ(text, service.post("/v1/chat/completions", request).json["choices"][0]["message"]["content"]);
+}
+
+TEST(Service, a_stop_string_cuts_the_text_and_the_count) {
+  const TinyService service;
+  Json request = quick_chat();
+  const std::string all = service.post("/v1/chat/completions", request).json["choices"][0]["message"]["content"];
+  const std::string stop = some_text_of(all);
+  request["stop"] = stop;
+  const auto reply = service.post("/v1/chat/completions", request);
+  EXPECT_EQ(reply.json["choices"][0]["message"]["content"], all.substr(0, all.find(stop)));
+  EXPECT_EQ(reply.json["choices"][0]["finish_reason"], "stop");
+  EXPECT_LT(reply.json["usage"]["completion_tokens"], 24);
+}
+
+TEST(Service, several_choices_have_the_texts_of_their_seeds) {
+  const TinyService service;
+  Json request = quick_chat();
+  request["n"] = 2;
+  const Json both = service.post("/v1/chat/completions", request).json;
+  ASSERT_EQ(both["choices"].size(), 2u);
+  request["n"] = 1, request["seed"] = 4;
+  const Json second = service.post("/v1/chat/completions", request).json;
+  EXPECT_EQ(both["choices"][1]["message"], second["choices"][0]["message"]);
+  EXPECT_EQ(both["usage"]["completion_tokens"], 48);
+}
+
+TEST(Service, temperature_zero_gives_the_same_text_every_time) {
+  const TinyService service;
+  Json request = quick_chat();
+  request.erase("seed");
+  request["temperature"] = 0;
+  const Json first = service.post("/v1/chat/completions", request).json["choices"];
+  EXPECT_EQ(service.post("/v1/chat/completions", request).json["choices"], first);
+  request["seed"] = 0, request["temperature"] = 1;
+  EXPECT_EQ(service.post("/v1/chat/completions", request).json["choices"], first);
+}
+
+TEST(Service, the_text_is_the_same_whoever_else_is_served) {
+  ServerOptions options;
+  options.parallel = 3;
+  const TinyService service(options);
+  const auto ask = [&](int user) {
+    return service.post("/v1/chat/completions", quick_chat("user " + std::to_string(user))).json["choices"];
+  };
+  const std::vector<Json> alone = {ask(0), ask(1), ask(2)};
+  std::vector<std::future<Json>> together;
+  for (int round = 0; round < 3; ++round)
+    for (int user = 0; user < 3; ++user) together.push_back(std::async(std::launch::async, ask, user));
+  for (size_t i = 0; i < together.size(); ++i) EXPECT_EQ(together[i].get(), alone[i % 3]);
+}
+
+TEST(Service, a_client_that_leaves_frees_its_place) {
+  ServerOptions options;
+  options.parallel = 1, options.max_queue = 0;
+  const TinyService service(options);
+  for (int i = 0; i < 3; ++i) {
+    LeavingClient endless(service.port(), endless_chat());
+    endless.wait_for_bytes();
+    EXPECT_EQ(metric(service, "dgemma_sessions_active"), 1);
+    endless.leave();
+    while (metric(service, "dgemma_sessions_active") > 0) std::this_thread::yield();
+  }
+  EXPECT_EQ(service.post("/v1/chat/completions", quick_chat()).status, 200);
+}
+
+TEST(Service, a_full_queue_says_when_to_come_back) {
+  ServerOptions options;
+  options.parallel = 1, options.max_queue = 0;
+  const TinyService service(options);
+  LeavingClient endless(service.port(), endless_chat());
+  endless.wait_for_bytes();
+  const auto reply = service.post("/v1/chat/completions", quick_chat());
+  EXPECT_EQ(reply.status, 429);
+  EXPECT_EQ(reply.json["error"]["type"], "rate_limit_error");
+  EXPECT_TRUE(reply.headers.contains("Retry-After"));
+}
+
+TEST(Service, a_key_is_asked_for_except_for_health_and_the_page) {
+  ServerOptions options;
+  options.api_key = "secret";
+  const TinyService service(options);
+  EXPECT_EQ(service.get("/health").status, 200);
+  EXPECT_EQ(service.get("/").status, 200);
+  EXPECT_EQ(service.get("/v1/models").status, 401);
+  EXPECT_EQ(service.get("/metrics").status, 401);
+  EXPECT_EQ(service.post("/v1/chat/completions", quick_chat()).json["error"]["code"], "invalid_api_key");
+  EXPECT_EQ(service.get("/v1/models", {{"Authorization", "Bearer wrong!"}}).status, 401);
+  EXPECT_EQ(service.get("/v1/models", {{"Authorization", "Bearer secret"}}).status, 200);
+  EXPECT_EQ(service.post("/v1/messages", {}, {{"x-api-key", "secret"}}).status, 400);
+}
+
+TEST(Service, pages_of_other_sites_are_kept_out) {
+  const TinyService service;
+  EXPECT_EQ(service.get("/v1/models", {{"Host", "evil.example"}}).status, 403);
+  EXPECT_EQ(service.get("/v1/models", {{"Host", "localhost:1"}}).status, 200);
+  const auto plain = service.client().Post("/v1/chat/completions", quick_chat().dump(), "text/plain");
+  EXPECT_EQ(plain->status, 415);
+  EXPECT_FALSE(
+      service.get("/v1/models", {{"Origin", "http://evil.example"}}).headers.contains("Access-Control-Allow-Origin"));
+  EXPECT_EQ(service.client().Options("/v1/models")->status, 405);
+}
+
+TEST(Service, an_origin_that_was_allowed_may_call) {
+  ServerOptions options;
+  options.cors_origin = "http://app.example";
+  const TinyService service(options);
+  const auto preflight = service.client().Options("/v1/chat/completions", {{"Origin", "http://app.example"}});
+  EXPECT_EQ(preflight->status, 204);
+  EXPECT_EQ(preflight->get_header_value("Access-Control-Allow-Origin"), "http://app.example");
+  const auto other = service.client().Options("/v1/chat/completions", {{"Origin", "http://evil.example"}});
+  EXPECT_FALSE(other->has_header("Access-Control-Allow-Origin"));
+}
+
+TEST(Service, a_prompt_that_does_not_fit_is_refused_before_it_waits) {
+  ServerOptions options;
+  options.session.context = 64;
+  const TinyService service(options);
+  const auto reply = service.post("/v1/chat/completions", quick_chat(std::string(100, 'a')));
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_EQ(reply.json["error"]["code"], "context_length_exceeded");
+  EXPECT_EQ(reply.json["error"]["param"], "messages");
+}
+
+TEST(Service, unknown_paths_and_methods_are_told_apart) {
+  const TinyService service;
+  EXPECT_EQ(service.get("/v1/nothing").status, 404);
+  EXPECT_EQ(service.get("/../../etc/passwd").status, 404);
+  const auto get = service.get("/v1/chat/completions");
+  EXPECT_EQ(get.status, 405);
+  EXPECT_EQ(get.headers.find("Allow")->second, "POST");
+  EXPECT_EQ(service.get("/v1/models/other").json["error"]["code"], "model_not_found");
+  EXPECT_EQ(service.client().Head("/health")->status, 200);
+}
+
+TEST(Service, traces_are_there_once_an_answer_is_finished_and_only_then) {
+  const std::string folder = testing::TempDir() + "/traces-" + std::to_string(::getpid());
+  std::filesystem::create_directories(folder);
+  ServerOptions options;
+  options.trace_dir = folder;
+  const TinyService service(options);
+  const std::string id = service.post("/v1/chat/completions", quick_chat()).json["id"];
+  const auto trace = service.get("/v1/traces/" + id);
+  EXPECT_EQ(trace.status, 200);
+  EXPECT_THAT(trace.body, testing::StartsWith("{\"type\":\"start\""));
+  EXPECT_THAT(trace.body, HasSubstr("{\"type\":\"end\""));
+  EXPECT_EQ(service.get("/v1/traces/chatcmpl-000000000000000000000000").status, 404);
+  EXPECT_EQ(service.get("/v1/traces/..%2f..%2fetc%2fpasswd").status, 404);
+  {
+    LeavingClient endless(service.port(), endless_chat());
+    endless.wait_for_bytes();
+  }
+  while (metric(service, "dgemma_sessions_active") > 0) std::this_thread::yield();
+  size_t files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) files += entry.is_regular_file();
+  EXPECT_EQ(files, 1u) << "nothing is left of an answer that was not finished";
+}
+
+TEST(Service, metrics_count_requests_tokens_and_steps) {
+  const TinyService service;
+  service.post("/v1/chat/completions", quick_chat());
+  service.post("/v1/chat/completions", {{"n", 0}});
+  EXPECT_EQ(metric(service, "dgemma_requests_total{endpoint=\"/v1/chat/completions\",status=\"200\"}"), 1);
+  EXPECT_EQ(metric(service, "dgemma_requests_total{endpoint=\"/v1/chat/completions\",status=\"400\"}"), 1);
+  EXPECT_EQ(metric(service, "dgemma_committed_tokens_total"), 24);
+  EXPECT_EQ(metric(service, "dgemma_steps_per_canvas_bucket{le=\"2\"}"), 0);
+  EXPECT_EQ(metric(service, "dgemma_steps_per_canvas_bucket{le=\"4\"}"), 2);
+  EXPECT_EQ(metric(service, "dgemma_steps_per_canvas_sum"), 6);
+  EXPECT_GT(metric(service, "dgemma_memory_bytes{kind=\"resident\"}"), 0);
+}
+
+TEST(Service, stopping_finishes_what_runs_and_a_second_stop_ends_it) {
+  TinyService service;
+  LeavingClient endless(service.port(), endless_chat());
+  endless.wait_for_bytes();
+  service.server().stop();
+  EXPECT_EQ(service.post("/v1/chat/completions", quick_chat()).status, 503);
+  service.server().stop();
+  EXPECT_THAT(endless.rest(), HasSubstr("the service ends"));
+}
+
+TEST(Service, does_not_listen_beyond_this_machine_without_a_key) {
+  ServerOptions options;
+  options.host = "0.0.0.0", options.port = 0;
+  const auto open = Server::listen(options);
+  ASSERT_FALSE(open);
+  EXPECT_THAT(open.error().message, HasSubstr("--insecure"));
+  options.api_key = "k";
+  EXPECT_TRUE(Server::listen(options));
 }
 
 }  // namespace

@@ -136,7 +136,7 @@ class TinyService {
 
 /// A chat request that is quick: a canvas or two of few steps.
 inline Json quick_chat(const std::string& text = "Hi") {
-  return {{"messages", {{{"role", "user"}, {"content", text}}}},
+  return {{"messages", Json::array({{{"role", "user"}, {"content", text}}})},
           {"max_tokens", 24},
           {"seed", 3},
           {"diffusion", {{"max_denoising_steps", 3}}}};

@@ -1,0 +1,12 @@
+// The OpenAPI document of the service, for GET /openapi.json. Test: tests/server/openapi_test.cc checks responses of
+// the service against it.
+#pragma once
+
+#include <string>
+
+namespace dgemma::server {
+
+/// OpenAPI 3.1 as JSON text.
+std::string openapi_text();
+
+}  // namespace dgemma::server

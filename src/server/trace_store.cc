@@ -1,0 +1,75 @@
+// See trace_store.h.
+#include "server/trace_store.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "base/format.h"
+
+namespace dgemma::server {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kSuffix = ".trace.jsonl";
+constexpr const char* kTemporary = ".trace.jsonl.tmp";
+constexpr size_t kIdDigits = 24;  // random_id.h
+
+bool is_id(const std::string& text) {
+  return text.size() == kIdDigits &&
+         std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
+}  // namespace
+
+Result<TraceStore> TraceStore::open(const std::string& folder) {
+  std::error_code error;
+  if (!fs::is_directory(folder, error) || ::access(folder.c_str(), R_OK | W_OK | X_OK) != 0)
+    return Unexpected(ErrorCode::kUsage,
+                      base::concat("--trace-dir: expected a folder that can be written, got ", base::quoted(folder)));
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    const bool ours = name.ends_with(kTemporary) && is_id(name.substr(0, name.size() - std::string(kTemporary).size()));
+    if (ours) fs::remove(entry.path(), error);
+  }
+  return TraceStore(folder);
+}
+
+TraceStore::Recording::Recording(TraceWriter writer, std::string temporary, std::string path)
+    : writer_(std::move(writer)), temporary_(std::move(temporary)), path_(std::move(path)) {}
+
+TraceStore::Recording::~Recording() {
+  if (!kept_) ::unlink(temporary_.c_str());
+}
+
+void TraceStore::Recording::on_event(const Event& event) { writer_.on_event(event); }
+
+Result<void> TraceStore::Recording::keep() {
+  DG_TRY(writer_.finish());
+  kept_ = std::rename(temporary_.c_str(), path_.c_str()) == 0;
+  if (kept_) return {};
+  return Unexpected(ErrorCode::kIo, path_ + ": cannot name the trace");
+}
+
+Result<std::unique_ptr<TraceStore::Recording>> TraceStore::record(const std::string& id) const {
+  const std::string path = folder_ + "/" + id;
+  DG_TRY_ASSIGN(TraceWriter writer, TraceWriter::open(path + kTemporary));
+  return std::make_unique<Recording>(std::move(writer), path + kTemporary, path + kSuffix);
+}
+
+std::optional<std::string> TraceStore::read(const std::string& id) const {
+  const std::string digits = id.substr(id.find_last_of("-_") + 1);  // "chatcmpl-", "msg_"
+  if (!is_id(digits)) return std::nullopt;
+  std::ifstream file(folder_ + "/" + digits + kSuffix, std::ios::binary);
+  if (!file) return std::nullopt;
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+}  // namespace dgemma::server

@@ -1,0 +1,48 @@
+// TraceStore: the traces of answers in one folder, each written whole or not at all.
+//
+// A trace grows under a temporary name and gets its own when the answer is finished; what a killed service left behind
+// is removed at the next start. Names are made of the response's id only, so no other file can be reached.
+// Test: tests/server/trace_store_test.cc.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "dgemma/trace.h"
+
+namespace dgemma::server {
+
+class TraceStore {
+ public:
+  /// Errors: kUsage (no such folder, not writable).
+  static Result<TraceStore> open(const std::string& folder);
+
+  /// A trace while its answer is made.
+  class Recording {
+   public:
+    Recording(TraceWriter writer, std::string temporary, std::string path);
+    /// Removes an unfinished one.
+    ~Recording();
+    Recording(const Recording&) = delete;
+    Recording& operator=(const Recording&) = delete;
+    void on_event(const Event& event);
+    /// Gives it its name. Errors: kIo.
+    Result<void> keep();
+
+   private:
+    TraceWriter writer_;
+    std::string temporary_, path_;
+    bool kept_ = false;
+  };
+  Result<std::unique_ptr<Recording>> record(const std::string& id) const;
+
+  /// The trace of a response, by its id with or without the prefix; nullopt where there is none.
+  std::optional<std::string> read(const std::string& id) const;
+
+ private:
+  explicit TraceStore(std::string folder) : folder_(std::move(folder)) {}
+  std::string folder_;
+};
+
+}  // namespace dgemma::server

@@ -1,0 +1,212 @@
+// Connections without a model: limits, deadlines, framing, clients that leave. Raw sockets, because a well-behaved
+// client cannot misbehave.
+#include "server/http.h"
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <httplib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <future>
+#include <thread>
+
+namespace dgemma::server {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+/// Answers with what it was asked; "/wait" waits until the client is gone, "/stream" writes until it is.
+class EchoHandler : public HttpHandler {
+ public:
+  std::optional<HttpResponse> refuse(const HttpRequest& head) override {
+    if (head.path == "/refused") return error(401, head.path);
+    return std::nullopt;
+  }
+  HttpResponse handle(const HttpRequest& request, const Peer& peer) override {
+    HttpResponse response;
+    response.body = request.method + " " + request.path + " " + std::to_string(request.body.size());
+    if (request.path == "/wait") {
+      waiting.set_value();
+      while (!peer.gone()) std::this_thread::yield();
+      left.set_value();
+    }
+    if (request.path == "/stream")
+      response.stream = [this](BodyWriter& writer) {
+        while (writer.write("0123456789abcdef") && !writer.gone()) {
+        }
+        left.set_value();
+        return false;
+      };
+    if (request.path == "/throw") throw std::bad_alloc();
+    return response;
+  }
+  void add_headers(const HttpRequest&, HttpResponse& response) override { response.headers.emplace_back("X-All", "1"); }
+  HttpResponse error(int status, const std::string&) override {
+    HttpResponse response;
+    response.status = status, response.body = "error " + std::to_string(status);
+    return response;
+  }
+  void finished(const HttpRequest&, int, double) override {}
+
+  std::promise<void> waiting, left;
+};
+
+class Http : public testing::Test {
+ protected:
+  void start(Limits limits = {}) {
+    limits_ = limits;
+    server_ = std::make_unique<HttpServer>(handler_, limits_);
+    ASSERT_TRUE(server_->listen("127.0.0.1", 0));
+    thread_ = std::thread([this] { server_->serve(); });
+  }
+  void TearDown() override {
+    server_->stop();
+    thread_.join();
+  }
+  int connect() const {
+    const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET, address.sin_port = htons(static_cast<uint16_t>(server_->port()));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    return socket;
+  }
+  /// Sends bytes and reads until the server closes.
+  std::string talk(const std::string& bytes) const {
+    const int socket = connect();
+    send(socket, bytes);
+    ::shutdown(socket, SHUT_WR);
+    const std::string answer = receive(socket);
+    ::close(socket);
+    return answer;
+  }
+  static void send(int socket, const std::string& bytes) {
+    EXPECT_EQ(::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
+  }
+  static std::string receive(int socket) {
+    std::string all;
+    char buffer[4096];
+    for (ssize_t got; (got = ::recv(socket, buffer, sizeof buffer, 0)) > 0;)
+      all.append(buffer, static_cast<size_t>(got));
+    return all;
+  }
+
+  EchoHandler handler_;
+  Limits limits_;
+  std::unique_ptr<HttpServer> server_;
+  std::thread thread_;
+};
+
+TEST_F(Http, answers_several_requests_on_one_connection) {
+  start();
+  const std::string answer = talk(
+      "GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
+      "POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+      "GET /c HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  EXPECT_THAT(answer, HasSubstr("GET /a 0"));
+  EXPECT_THAT(answer, HasSubstr("POST /b 3"));
+  EXPECT_THAT(answer, HasSubstr("GET /c 0"));
+}
+
+TEST_F(Http, takes_a_chunked_body) {
+  start();
+  EXPECT_THAT(talk("POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n2\r\nef\r\n0\r\n\r\n"),
+              HasSubstr("POST /b 6"));
+}
+
+TEST_F(Http, what_is_no_http_gets_an_error_with_a_body) {
+  start();
+  for (const char* bytes : {"nonsense\r\n\r\n", "GET\r\n\r\n", "\x16\x03\x01\x02\x00\r\n\r\n"})
+    EXPECT_THAT(talk(bytes), testing::AllOf(StartsWith("HTTP/1.1 400"), HasSubstr("error 400"))) << bytes;
+}
+
+TEST_F(Http, ambiguous_framing_is_refused_and_the_rest_is_never_a_request) {
+  start();
+  const std::string smuggled = "GET /smuggled HTTP/1.1\r\n\r\n";
+  for (const char* headers : {"Content-Length: 3\r\nContent-Length: 30\r\n", "Content-Length: abc\r\n",
+                              "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: gzip\r\n"}) {
+    const std::string answer = talk("POST /b HTTP/1.1\r\n" + std::string(headers) + "\r\n" + smuggled);
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 400")) << headers;
+    EXPECT_THAT(answer, testing::Not(HasSubstr("smuggled"))) << headers;
+  }
+  EXPECT_THAT(talk("POST /b HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 411"));
+}
+
+TEST_F(Http, a_refused_request_is_answered_before_its_body_is_read) {
+  start();
+  const std::string answer = talk("POST /refused HTTP/1.1\r\nContent-Length: 1000\r\n\r\nGET /b HTTP/1.1\r\n\r\n");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 401"));
+  EXPECT_THAT(answer, testing::Not(HasSubstr("GET /b")));
+}
+
+TEST_F(Http, bodies_and_headers_have_a_bound) {
+  Limits limits;
+  limits.body_bytes = 1000, limits.header_bytes = 2000;
+  start(limits);
+  EXPECT_THAT(talk("POST /b HTTP/1.1\r\nContent-Length: 1001\r\n\r\n"), StartsWith("HTTP/1.1 413"));
+  std::string chunks = "POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (int i = 0; i < 11; ++i) chunks += "64\r\n" + std::string(100, 'a') + "\r\n";
+  EXPECT_THAT(talk(chunks + "0\r\n\r\n"), StartsWith("HTTP/1.1 413"));
+  std::string many = "GET / HTTP/1.1\r\n";
+  for (int i = 0; i < 300; ++i) many += "X-" + std::to_string(i) + ": y\r\n";
+  EXPECT_THAT(talk(many + "\r\n"), StartsWith("HTTP/1.1 431"));
+  EXPECT_THAT(talk("GET /" + std::string(600, 'a') + " HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 414"));
+}
+
+TEST_F(Http, a_request_that_does_not_arrive_in_time_is_ended) {
+  Limits limits;
+  limits.request_s = 1;
+  start(limits);
+  for (const char* part :
+       {"GET / HT", "GET / HTTP/1.1\r\nHost: x\r\n", "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc"}) {
+    const int socket = connect();
+    send(socket, part);
+    EXPECT_THAT(receive(socket), StartsWith("HTTP/1.1 408")) << part;
+    ::close(socket);
+  }
+}
+
+TEST_F(Http, more_connections_than_the_limit_are_told_so) {
+  Limits limits;
+  limits.connections = 1;
+  start(limits);
+  const int waiting = connect();
+  send(waiting, "GET /wait HTTP/1.1\r\n\r\n");
+  handler_.waiting.get_future().wait();
+  EXPECT_THAT(talk("GET / HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 503"));
+  ::close(waiting);
+}
+
+TEST_F(Http, sees_that_a_client_left_while_it_waited_or_read) {
+  start();
+  for (const char* path : {"/wait", "/stream"}) {
+    handler_.waiting = {}, handler_.left = {};
+    auto left = handler_.left.get_future();
+    const int socket = connect();
+    send(socket, std::string("GET ") + path + " HTTP/1.1\r\n\r\n");
+    if (path == std::string("/wait")) handler_.waiting.get_future().wait();
+    ::close(socket);
+    left.wait();
+  }
+}
+
+TEST_F(Http, a_handler_that_runs_out_of_memory_costs_one_request) {
+  start();
+  EXPECT_THAT(talk("GET /throw HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 500"));
+  EXPECT_THAT(talk("GET /a HTTP/1.1\r\n\r\n"), HasSubstr("GET /a"));
+}
+
+TEST_F(Http, a_port_in_use_is_an_error) {
+  start();
+  HttpServer second(handler_, limits_);
+  const auto listening = second.listen("127.0.0.1", server_->port());
+  ASSERT_FALSE(listening);
+  EXPECT_THAT(listening.error().message, HasSubstr("cannot listen"));
+}
+
+}  // namespace
+}  // namespace dgemma::server

@@ -1,0 +1,162 @@
+// Bodies as requests: what is honoured, what is refused, and by which name (docs/SERVER.md, "Fields").
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "server/chat_request.h"
+#include "server/completion_request.h"
+#include "server/messages_request.h"
+
+namespace dgemma::server {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+ServedModel model() {
+  ServedModel m;
+  m.name = "pocket", m.names = {"pocket", "file"};
+  m.defaults.t_min = 0.4, m.defaults.t_max = 0.8;
+  return m;
+}
+
+/// A chat request with these further fields.
+Result<ChatRequest> chat(const Json& fields = Json::object()) {
+  Json body = {{"messages", Json::array({{{"role", "user"}, {"content", "Hi"}}})}};
+  body.update(fields);
+  return parse_chat_request(body, model());
+}
+std::string error(const Json& fields) {
+  const auto request = chat(fields);
+  return request ? "fine" : request.error().message;
+}
+
+TEST(ChatRequest, takes_what_openai_clients_send) {
+  const auto request = chat({{"model", "file"},
+                             {"temperature", 0.5},
+                             {"max_tokens", 9},
+                             {"seed", 18446744073709551615u},
+                             {"stop", {"a", "b"}},
+                             {"stream", true},
+                             {"stream_options", {{"include_usage", true}}},
+                             {"top_p", 1},
+                             {"frequency_penalty", 0.0},
+                             {"user", "me"},
+                             {"n", 2},
+                             {"response_format", {{"type", "text"}}},
+                             {"reasoning_effort", "high"},
+                             {"logprobs", true},
+                             {"diffusion", {{"entropy_bound", 0.2}}}});
+  ASSERT_TRUE(request) << request.error().message;
+  const AnswerRequest& answer = request->answer;
+  EXPECT_EQ(answer.generate.seed, 18446744073709551615u);
+  EXPECT_EQ(answer.generate.max_new_tokens, 9);
+  EXPECT_DOUBLE_EQ(*answer.generate.sampler.t_min, 0.2);
+  EXPECT_DOUBLE_EQ(*answer.generate.sampler.t_max, 0.4);
+  EXPECT_DOUBLE_EQ(*answer.generate.sampler.entropy_bound, 0.2);
+  EXPECT_THAT(answer.stop, ElementsAre("a", "b"));
+  EXPECT_EQ(answer.choices, 2);
+  EXPECT_TRUE(answer.logprobs && request->response.stream && request->response.include_usage);
+  EXPECT_THAT(request->chat, HasSubstr(R"("enable_thinking":true)"));
+}
+
+TEST(ChatRequest, temperature_one_leaves_the_schedule_and_zero_fixes_the_seed) {
+  EXPECT_FALSE(chat({{"temperature", 1}})->answer.generate.sampler.t_max);
+  EXPECT_FALSE(chat({{"temperature", 1}})->answer.generate.seed);
+  EXPECT_FALSE(chat({{"temperature", 0}})->answer.generate.sampler.t_max);
+  EXPECT_EQ(chat({{"temperature", 0}})->answer.generate.seed, 0u);
+  EXPECT_EQ(chat({{"temperature", 0}, {"seed", 5}})->answer.generate.seed, 5u);
+}
+
+TEST(ChatRequest, refuses_by_name_what_it_cannot_do) {
+  EXPECT_THAT(error({{"top_p", 0.9}}), StartsWith("top_p: not supported"));
+  EXPECT_THAT(error({{"logit_bias", {{"5", 1}}}}), StartsWith("logit_bias: "));
+  EXPECT_THAT(error({{"presence_penalty", 1}}), StartsWith("presence_penalty: "));
+  EXPECT_THAT(error({{"response_format", {{"type", "json_object"}}}}), StartsWith("response_format: "));
+  EXPECT_THAT(error({{"functions", Json::array()}}), StartsWith("functions: "));
+  EXPECT_THAT(error({{"logprobs", true}, {"top_logprobs", 5}}), StartsWith("top_logprobs: expected 0 or 1"));
+  EXPECT_THAT(error({{"top_logprobs", 1}}), StartsWith("top_logprobs: "));
+  EXPECT_THAT(error({{"stream_options", {{"include_usage", true}}}}), StartsWith("stream_options: "));
+  EXPECT_THAT(error({{"max_tokens", 1}, {"max_completion_tokens", 1}}), StartsWith("max_tokens: "));
+  EXPECT_THAT(error({{"temprature", 1}}), StartsWith("temprature: "));
+  EXPECT_THAT(error({{"diffusion", {{"drafs", true}}}}), StartsWith("diffusion.drafs: "));
+  EXPECT_THAT(error({{"diffusion", {{"t_min", 0.9}}}}), StartsWith("diffusion.t_min: expected at most t_max, 0.8"));
+  EXPECT_THAT(error({{"stop", {"a", "b", "c", "d", "e"}}}), StartsWith("stop: expected at most 4 strings, got 5"));
+  EXPECT_THAT(error({{"stop", {"a", ""}}}), StartsWith("stop[1]: "));
+  EXPECT_THAT(error({{"seed", 1.5}}), StartsWith("seed: "));
+  EXPECT_THAT(error({{"seed", "18446744073709551616"}}), StartsWith("seed: "));
+  EXPECT_THAT(error({{"model", "gpt"}}), StartsWith("model: expected 'pocket', got 'gpt'"));
+  EXPECT_EQ(chat({{"model", "gpt"}}).error().code, ErrorCode::kNotFound);
+}
+
+TEST(ChatRequest, messages_have_to_be_text) {
+  const Json image = Json::array(
+      {{{"role", "user"}, {"content", Json::array({{{"type", "text"}, {"text", "a"}}, {{"type", "image_url"}}})}}});
+  EXPECT_THAT(error({{"messages", image}}), StartsWith("messages[0].content[1].type: expected text, got 'image_url'"));
+  EXPECT_THAT(error({{"messages", Json::array()}}), StartsWith("messages: expected an array of at least one"));
+}
+
+TEST(ChatRequest, a_tool_choice_begins_the_answer_or_hides_the_tools) {
+  const Json tools = Json::array({{{"type", "function"}, {"function", {{"name", "look"}}}}});
+  EXPECT_EQ(chat({{"tools", tools}})->forced_call, "");
+  EXPECT_THAT(chat({{"tools", tools}})->chat, HasSubstr("look"));
+  EXPECT_THAT(chat({{"tools", tools}, {"tool_choice", "none"}})->chat, testing::Not(HasSubstr("look")));
+  EXPECT_EQ(chat({{"tools", tools}, {"tool_choice", "required"}})->forced_call, "call:");
+  const Json named = {{"type", "function"}, {"function", {{"name", "look"}}}};
+  EXPECT_EQ(chat({{"tools", tools}, {"tool_choice", named}})->forced_call, "call:look{");
+  EXPECT_THAT(error({{"tool_choice", named}}), StartsWith("tool_choice.function.name: "));
+  EXPECT_THAT(error({{"tool_choice", "required"}}), StartsWith("tools: "));
+  EXPECT_THAT(error({{"tools", Json::array({{{"type", "function"}}})}}), StartsWith("tools[0].function: "));
+}
+
+TEST(CompletionRequest, takes_a_text_or_ids) {
+  EXPECT_EQ(parse_completion_request({{"prompt", "Hi"}}, model())->text, "Hi");
+  EXPECT_EQ(parse_completion_request({{"prompt", Json::array({"Hi"})}}, model())->text, "Hi");
+  EXPECT_THAT(parse_completion_request({{"prompt", {2, 5}}}, model())->ids, ElementsAre(2, 5));
+  for (const Json& prompt :
+       {Json::array({"a", "b"}), Json::array(), Json::array({-1}), Json::array({1.5}), Json(nullptr)})
+    EXPECT_THAT(parse_completion_request({{"prompt", prompt}}, model()).error().message,
+                StartsWith("prompt: expected one"))
+        << prompt;
+  EXPECT_THAT(parse_completion_request({{"prompt", "a"}, {"echo", true}}, model()).error().message,
+              StartsWith("echo: "));
+}
+
+TEST(MessagesRequest, becomes_a_chat_in_openai_form) {
+  const Json body = Json::parse(R"({"max_tokens": 5, "system": [{"type": "text", "text": "Be brief."}],
+    "stop_sequences": ["x"], "tools": [{"name": "look", "description": "d", "input_schema": {"type": "object"}}],
+    "messages": [{"role": "user", "content": "Hi"},
+      {"role": "assistant", "content": [{"type": "text", "text": "Hm"},
+        {"type": "tool_use", "id": "t1", "name": "look", "input": {"a": 1}}]},
+      {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "seen"},
+        {"type": "text", "text": "So?"}]}]})");
+  const auto request = parse_messages_request(body, model());
+  ASSERT_TRUE(request) << request.error().message;
+  const Json chat = Json::parse(request->chat);
+  EXPECT_EQ(chat["messages"], Json::parse(R"([{"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "Hi"},
+    {"role": "assistant", "content": [{"type": "text", "text": "Hm"}],
+     "tool_calls": [{"id": "t1", "type": "function", "function": {"name": "look", "arguments": "{\"a\":1}"}}]},
+    {"role": "tool", "tool_call_id": "t1", "content": "seen"},
+    {"role": "user", "content": [{"type": "text", "text": "So?"}]}])"));
+  EXPECT_EQ(chat["tools"][0]["function"]["parameters"]["type"], "object");
+  EXPECT_THAT(request->answer.stop, ElementsAre("x"));
+}
+
+TEST(MessagesRequest, refuses_by_name) {
+  const auto message = [](const char* body) {
+    const auto request = parse_messages_request(Json::parse(body), model());
+    return request ? std::string("fine") : request.error().message;
+  };
+  EXPECT_THAT(message(R"({"messages": [{"role": "user", "content": "a"}]})"), StartsWith("max_tokens: "));
+  EXPECT_THAT(message(R"({"max_tokens": 1, "messages": [{"role": "user", "content": [{"type": "image"}]}]})"),
+              StartsWith("messages[0].content[0].type: "));
+  EXPECT_THAT(message(R"({"max_tokens": 1, "messages": [{"role": "system", "content": "a"}]})"),
+              StartsWith("messages[0].role: "));
+  EXPECT_THAT(message(R"({"max_tokens": 1, "top_k": 5, "messages": [{"role": "user", "content": "a"}]})"),
+              StartsWith("top_k: "));
+  EXPECT_THAT(message(R"({"max_tokens": 1, "messages": [{"role": "user"}]})"), StartsWith("messages[0].content: "));
+}
+
+}  // namespace
+}  // namespace dgemma::server

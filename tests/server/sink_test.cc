@@ -1,0 +1,127 @@
+// Answers as chunks, objects and events of each API, from scripted pieces; checked against the OpenAPI document too.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "schema.h"
+#include "server/messages_sink.h"
+#include "server/openai_sink.h"
+#include "server/openapi.h"
+#include "tiny_service.h"
+
+namespace dgemma::server {
+namespace {
+
+using testing::ElementsAre;
+using testing_service::Schema;
+using testing_service::sse_objects;
+
+using MakeSink = std::unique_ptr<AnswerSink> (*)(ResponseForm, std::shared_ptr<Outbox>);
+
+/// What a sink writes while `script` plays an answer.
+std::string written(MakeSink make, bool stream, const std::function<void(AnswerSink&)>& script) {
+  ResponseForm form;
+  form.id = "1", form.model = "m", form.stream = stream, form.include_usage = true;
+  const auto outbox = std::make_shared<Outbox>(1 << 20);
+  const auto sink = make(form, outbox);
+  script(*sink);
+  std::string bytes;
+  while (outbox->read(bytes, std::chrono::milliseconds(0)) == Outbox::Got::kBytes) {
+  }
+  return bytes;
+}
+
+/// Thoughts, text and a tool call in two canvases.
+void tool_answer(AnswerSink& sink) {
+  sink.started(0, {});
+  sink.piece(0, {"", "Let me", {}, {}});
+  sink.piece(0, {"I look.", " see.", {}, {}});
+  sink.piece(0, {"", "", {{"look", R"({"a":1})"}, {"see", "{}"}}, {}});
+  AnswerEnd end;
+  end.reason = EndReason::kToolCalls;
+  end.usage.completion_tokens = 7;
+  sink.ended(0, end);
+  sink.done(end.usage);
+}
+
+void failing_answer(AnswerSink& sink) {
+  sink.started(0, {});
+  sink.failed({503, "cancelled", "stopped"});
+}
+
+const Json& document() {
+  static const Json json = Json::parse(openapi_text());
+  return json;
+}
+
+TEST(ChatSink, streams_tool_calls_with_their_index_and_id) {
+  std::vector<Json> calls;
+  const auto chunks = sse_objects(written(make_chat_sink, true, tool_answer));
+  for (const Json& chunk : chunks) {
+    EXPECT_EQ(Schema(document()).check("ChatChunk", chunk), "");
+    if (!chunk["choices"].empty() && chunk["choices"][0]["delta"].contains("tool_calls"))
+      calls.push_back(chunk["choices"][0]["delta"]["tool_calls"][0]);
+  }
+  ASSERT_EQ(calls.size(), 2u);
+  EXPECT_EQ(calls[0]["index"], 0);
+  EXPECT_EQ(calls[1]["index"], 1);
+  EXPECT_EQ(calls[0]["function"]["arguments"], R"({"a":1})");
+  EXPECT_NE(calls[0]["id"], calls[1]["id"]);
+  EXPECT_EQ(chunks[chunks.size() - 2]["choices"][0]["finish_reason"], "tool_calls");
+  EXPECT_EQ(chunks.back()["usage"]["completion_tokens"], 7);
+}
+
+TEST(ChatSink, one_object_has_all_parts) {
+  const Json response = Json::parse(written(make_chat_sink, false, tool_answer));
+  EXPECT_EQ(Schema(document()).check("ChatResponse", response), "");
+  const Json& message = response["choices"][0]["message"];
+  EXPECT_EQ(message["content"], "I look.");
+  EXPECT_EQ(message["reasoning_content"], "Let me see.");
+  EXPECT_EQ(message["tool_calls"][1]["function"]["name"], "see");
+}
+
+TEST(ChatSink, a_failure_within_a_stream_is_its_last_event) {
+  const auto chunks = sse_objects(written(make_chat_sink, true, failing_answer));
+  EXPECT_EQ(chunks.back()["error"]["code"], "cancelled");
+}
+
+TEST(MessagesSink, blocks_are_started_and_stopped_one_after_the_other) {
+  std::vector<std::string> order;
+  for (const Json& event : sse_objects(written(make_messages_sink, true, tool_answer))) {
+    std::string name = event["type"];
+    if (name == "content_block_start") name = "+" + event["content_block"]["type"].get<std::string>();
+    if (name == "content_block_delta") name = event["delta"]["type"];
+    if (name == "content_block_stop") name = "-" + event["index"].dump();
+    if (name == "message_delta") name += ":" + event["delta"]["stop_reason"].get<std::string>();
+    order.push_back(name);
+  }
+  EXPECT_THAT(order, ElementsAre("message_start", "+thinking", "thinking_delta", "thinking_delta", "-0", "+text",
+                                 "text_delta", "-1", "+tool_use", "input_json_delta", "-2", "+tool_use",
+                                 "input_json_delta", "-3", "message_delta:tool_use", "message_stop"));
+}
+
+TEST(MessagesSink, one_object_has_the_blocks_in_order) {
+  const Json response = Json::parse(written(make_messages_sink, false, tool_answer));
+  EXPECT_EQ(Schema(document()).check("MessagesResponse", response), "");
+  EXPECT_EQ(response["content"][0]["thinking"], "Let me see.");
+  EXPECT_EQ(response["content"][1]["text"], "I look.");
+  EXPECT_EQ(response["content"][2]["input"]["a"], 1);
+  EXPECT_EQ(response["stop_reason"], "tool_use");
+}
+
+TEST(MessagesSink, a_failure_has_anthropics_form) {
+  EXPECT_EQ(sse_objects(written(make_messages_sink, true, failing_answer)).back()["error"]["type"], "overloaded_error");
+}
+
+TEST(CompletionSink, streams_text) {
+  std::string text;
+  for (const Json& chunk : sse_objects(written(make_completion_sink, true, tool_answer))) {
+    EXPECT_EQ(Schema(document()).check("CompletionResponse", chunk), "");
+    if (!chunk["choices"].empty()) text += chunk["choices"][0]["text"].get<std::string>();
+  }
+  EXPECT_EQ(text, "I look.");
+}
+
+}  // namespace
+}  // namespace dgemma::server
