@@ -3,7 +3,8 @@
 //
 // A frame is a bitmap of one pixel per row, in reading order, coloured by focus. The pointer picks frames directly; the
 // range input does the same for the keyboard and for assistive technology (the frames themselves are hidden from it).
-import {h, plural, word} from './dom.mjs';
+import {stepLine, whyCanvasStopped} from './colophon.mjs';
+import {h, word} from './dom.mjs';
 import {CanvasState, kLevels} from './trace.mjs';
 
 const kPaddingAlpha = 40;
@@ -23,13 +24,6 @@ function colours() {
   });
   probe.remove();
   return palette;
-}
-
-/// Why a canvas stopped, in words.
-export function whyCanvasStopped(canvas) {
-  if (!canvas.done) return 'not finished';
-  const steps = plural(canvas.steps, 'step');
-  return canvas.converged ? `converged after ${steps} of at most ${canvas.maxSteps}` : `stopped by the cap of ${steps}`;
 }
 
 export class ContactSheet {
@@ -180,11 +174,7 @@ export class ContactSheet {
 
   #describe(at) {
     const {canvas, frame} = this.#frames[at];
-    const {frames, maxSteps} = this.#trace.canvases[canvas];
-    const {step, mean, temperature} = frames[frame];
-    const name = this.#rolls.length > 1 ? `canvas ${canvas + 1} of ${this.#rolls.length}, ` : '';
-    return `${name}step ${step + 1}/${maxSteps}, entropy ${mean.toFixed(mean < 0.1 ? 3 : 2)} nats, temperature ${
-        temperature.toFixed(2)}`;
+    return stepLine(this.#trace, canvas, frame, this.#rolls.length);
   }
 
   #bitmap(state) {

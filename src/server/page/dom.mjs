@@ -32,6 +32,22 @@ export function word(label, action, {class: more = '', ...props} = {}) {
   return h('button', {type: 'button', class: `word ${more}`.trim(), onclick: action, ...props}, label);
 }
 
+/// A button that copies what `text()` gives, and says whether it could.
+export function copyButton(text) {
+  const button = word('Copy', async () => {
+    try {
+      await navigator.clipboard.writeText(text());
+      button.textContent = 'Copied';
+    } catch {
+      button.textContent = 'Not allowed';
+    }
+    setTimeout(() => {
+      button.textContent = 'Copy';
+    }, 1500);
+  });
+  return button;
+}
+
 export const wantsStillness = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
 
 /// Runs `paint` at most once a frame, however often the returned function is called.

@@ -1,11 +1,13 @@
 // The page's own course: which conversation is open, what is being asked, and the parts around them. Everything else is
 // in the modules that this one wires together. docs/PAGE.md tells how they divide the work.
+import {AnswerView} from './answer_view.mjs';
+import {statsOf} from './colophon.mjs';
 import {forgetPalette} from './contact_sheet.mjs';
 import {byId, h, wantsStillness, word} from './dom.mjs';
+import {questionTurn} from './question.mjs';
 import {requestBody, Settings} from './settings.mjs';
 import {newId, Store} from './store.mjs';
 import {chat, servedModel, ServiceError} from './stream.mjs';
-import {AnswerView, questionTurn, statsOf} from './turns.mjs';
 import {showSamples, showWelcome} from './welcome.mjs';
 
 const kTitleLength = 60;

@@ -2,7 +2,7 @@
 // is never HTML: a tag in it is text like any other. What CommonMark has and models rarely use (reference links, HTML
 // blocks, indented code, images) is left as text. Work is linear in the text, apart from nesting, which is limited.
 // Test: tests/server/page_modules_test.mjs.
-import {h} from './dom.mjs';
+import {copyButton, h} from './dom.mjs';
 
 const kMaxDepth = 8;
 const kFence = /^ {0,3}(`{3,}|~{3,})[ \t]*([^`\s]*)[^`]*$/;
@@ -297,26 +297,9 @@ function inlineNodes(inline) {
 }
 
 function codeBlock({language, text}) {
-  const copy =
-      h('button', {
-        type: 'button',
-        class: 'word',
-        onclick: async () => {
-          try {
-            await navigator.clipboard.writeText(text);
-            copy.textContent = 'Copied';
-          } catch {
-            copy.textContent = 'Not allowed';
-          }
-          setTimeout(() => {
-            copy.textContent = 'Copy';
-          }, 1500);
-        }
-      },
-        'Copy');
+  const code = h('pre', {tabindex: 0, 'aria-label': language ? `${language} code` : 'code'}, h('code', {}, text));
   return h(
-      'figure', {class: 'code'}, h('figcaption', {}, h('span', {}, language || 'code'), copy),
-      h('pre', {tabindex: 0, 'aria-label': language ? `${language} code` : 'code'}, h('code', {}, text)));
+      'figure', {class: 'code'}, h('figcaption', {}, h('span', {}, language || 'code'), copyButton(() => text)), code);
 }
 
 function itemNodes(blocks, loose) {
