@@ -54,6 +54,7 @@ class Reader:
     def answered(self):
         """The last answer, once it is complete."""
         answer = self.page.locator(".answer").last
+        expect(answer).to_be_attached()
         expect(answer).not_to_have_attribute("aria-busy", "true", timeout=60000)
         return answer
 
@@ -154,6 +155,22 @@ def a_row_tells_its_history_to_pointer_and_keyboard(reader):
     reader.page.keyboard.press("ArrowRight")
     expect(card).to_contain_text("row 11, step 3")
     expect(reader.at(".stage .canvas .t").nth(10)).to_have_attribute("data-at", "")
+
+
+@test()
+def a_finger_on_a_row_shows_its_history_until_it_taps_elsewhere(reader):
+    phone = reader.context.browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True)
+    page = phone.new_page()
+    page.goto(reader.url)
+    page.fill("#prompt", "short")
+    page.keyboard.press("Enter")
+    expect(page.locator(".scrubber")).to_be_visible()
+    page.locator(".frame").nth(1).tap()
+    page.locator(".stage .canvas .t").first.tap()
+    expect(page.locator("#history")).to_contain_text("row 1, step 2")
+    page.locator("#prompt").tap()
+    expect(page.locator("#history")).to_be_hidden()
+    phone.close()
 
 
 @test()

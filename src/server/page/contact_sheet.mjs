@@ -149,6 +149,7 @@ export class ContactSheet {
     const frame = document.elementFromPoint(event.clientX, event.clientY)?.closest('.frame');
     if (!frame || !this.rolls.contains(frame)) return;
     event.preventDefault();
+    this.rolls.setPointerCapture(event.pointerId);  // whatever moves under the finger meanwhile is not what it pressed
     this.range.focus({preventScroll: true});
     this.#choose(Number(frame.dataset.at));
   }

@@ -297,7 +297,8 @@ function fitPrompt() {
   updateShutter();
 }
 
-function submit() {
+async function submit() {
+  await opened;
   if (running) return;
   const prompt = byId('prompt');
   const text = prompt.value;
@@ -403,15 +404,16 @@ function listen() {
   addEventListener('hashchange', showHash);
 }
 
-async function start() {
-  listen();
-  nameTheme();
+/// Shows what is kept. Nothing can be asked before: it would be lost among the conversations that are still being read.
+async function openStore() {
   store = await Store.open((text) => say('store', text));
   conversations = await store.conversations();
   showHash();
-  fitPrompt();
-  if (!narrow.matches) byId('prompt').focus();
-  await connect();
 }
 
-start();
+listen();
+nameTheme();
+fitPrompt();
+if (!narrow.matches) byId('prompt').focus();
+const opened = openStore();
+opened.then(connect);

@@ -87,7 +87,9 @@ export function explore(view, length, history) {
     const row = event.target.dataset?.row;
     if (row !== undefined) show(Number(row));
   };
-  root.onpointerleave = hideHistory;
+  root.onpointerleave = (event) => {
+    if (event.pointerType !== 'touch') hideHistory();  // a finger leaves as soon as it has tapped; blur hides then
+  };
   root.onfocus = () => {
     if (root.matches(':focus-visible')) focusRow(current);
   };
