@@ -23,7 +23,7 @@ from transformers import DiffusionGemmaForBlockDiffusion
 import data
 import dice
 
-SUDOKU = "Solve this Sudoku:\n5.3...\n...5.4\n.3..6.\n.6..4.\n3.5...\n...3.5"
+SUDOKU = "Solve this Sudoku:\n...26.\n5.....\n.3.6..\n6.....\n4523..\n..3.2."
 
 
 def before_end(tokens, end_ids):

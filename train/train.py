@@ -8,7 +8,7 @@ The learning rate is constant and then falls linearly to zero, by the clock: --f
 of the committed model is in README.md.
 
     python3 train.py WORK_DIR --chains CHAINS.npz --tokenizer tokenizer.json --template chat_template.jinja
-                     --fall 09:40 --end 10:05 [--resume CHECKPOINT]
+                     --fall 09:40 --end 10:05 [--resume CHECKPOINT_OR_MODEL_FOLDER]
 """
 import argparse
 import os
@@ -20,10 +20,14 @@ import torch
 import torch.nn.functional as F
 
 import data
+import evaluate
 import experts
 import model as M
 import optim
 import sudoku
+
+
+torch._dynamo.config.recompile_limit = 32   # one compiled shape for each group and pass
 
 
 class Steps:
@@ -101,7 +105,7 @@ def options():
     p.add_argument("--tokenizer", required=True)
     p.add_argument("--template", required=True)
     p.add_argument("--talk", type=Path, help="folder with the conversations; without it Sudokus alone")
-    p.add_argument("--resume")
+    p.add_argument("--resume", help="a checkpoint, or a model folder: weights only, the optimizer starts anew")
     p.add_argument("--fall", default="23:58")
     p.add_argument("--end", default="23:59")
     p.add_argument("--steps", type=int, default=10**9)
@@ -116,19 +120,30 @@ def options():
     return p.parse_args()
 
 
+def starting_point(args):
+    """(model, state of the optimizer or None): new, from a checkpoint, or from a model folder."""
+    if not args.resume:
+        pairs = (x.split("=") for x in args.sizes.split(",") if x)
+        return M.Pocket(M.Config(**{k: v if k == "layer_kinds" else int(v) for k, v in pairs})), None
+    if Path(args.resume).is_dir():
+        pocket = evaluate.load_folder(Path(args.resume)).train()
+        pocket.dtype = torch.bfloat16
+        return pocket, None
+    saved = torch.load(args.resume, weights_only=False)
+    pocket = M.Pocket(M.Config(**saved["config"]))
+    pocket.load_state_dict(saved["model"])
+    return pocket, saved["opt"]
+
+
 def main():
     args = options()
     torch.set_num_threads(2)
     torch.manual_seed(args.seed)
     args.work.mkdir(parents=True, exist_ok=True)
-    sizes = {k: v if k == "layer_kinds" else int(v) for k, v in (x.split("=") for x in args.sizes.split(",") if x)}
-    saved = torch.load(args.resume, weights_only=False) if args.resume else None
-    pocket = M.Pocket(M.Config(**(saved["config"] if saved else sizes)))
-    if saved:
-        pocket.load_state_dict(saved["model"])
+    pocket, opt_state = starting_point(args)
     opt = optim.Optimizer(pocket, muon_lr=args.muon_lr, adam_lr=args.adam_lr)
-    if saved:
-        opt.load(saved["opt"])
+    if opt_state:
+        opt.load(opt_state)
     fmt = data.Format(args.tokenizer, args.template)
     talk = None
     if args.talk:
