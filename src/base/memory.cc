@@ -46,4 +46,9 @@ uint64_t peak_resident_bytes() {
   return getrusage(RUSAGE_SELF, &usage) == 0 ? static_cast<uint64_t>(usage.ru_maxrss) * 1024 : 0;
 }
 
+void forget_peak_resident() {
+  std::ofstream file("/proc/self/clear_refs");
+  file << '5';
+}
+
 }  // namespace dgemma::base
