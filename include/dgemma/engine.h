@@ -45,6 +45,10 @@ struct ModelInfo {
   double load_s = 0;
 };
 
+/// Whether Engine::open, run_bench and compare_models could use these threads, kernels and precision on this machine.
+/// Looks at no model. Errors: kUsage, kUnsupported.
+Result<void> check_engine_options(const EngineOptions& options);
+
 class Engine {
  public:
   /// Loads a model. Plans its memory first. Errors: kNotFound, kIo, kModelFile, kOutOfMemory, kUnsupported (kernels,

@@ -43,6 +43,7 @@ struct MachineReport {
   std::string features;              ///< CPU features that matter
   std::vector<std::string> kernels;  ///< tables that run here, best last
   std::vector<std::string> known_kernels;
+  std::vector<std::string> compute;  ///< precisions that products can run in, most exact first
   uint64_t memory_bytes = 0;
   uint64_t available_bytes = 0;
   std::string version;

@@ -144,10 +144,15 @@ std::string file_text(const FileReport& file) {
 }
 
 Json machine_json(const MachineReport& machine) {
-  return {{"version", machine.version},           {"cpu", machine.cpu},
-          {"threads", machine.threads},           {"features", machine.features},
-          {"kernels", machine.kernels},           {"known_kernels", machine.known_kernels},
-          {"memory_bytes", machine.memory_bytes}, {"available_bytes", machine.available_bytes}};
+  return {{"version", machine.version},
+          {"cpu", machine.cpu},
+          {"threads", machine.threads},
+          {"features", machine.features},
+          {"kernels", machine.kernels},
+          {"known_kernels", machine.known_kernels},
+          {"compute", machine.compute},
+          {"memory_bytes", machine.memory_bytes},
+          {"available_bytes", machine.available_bytes}};
 }
 
 std::string machine_text(const MachineReport& machine) {

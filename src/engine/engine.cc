@@ -15,6 +15,11 @@
 
 namespace dgemma {
 
+Result<void> check_engine_options(const EngineOptions& options) {
+  DG_TRY(engine::resolve_settings(options));
+  return {};
+}
+
 Engine::Engine(std::shared_ptr<const EngineState> state) : state_(std::move(state)) {}
 Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;

@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "base/memory.h"
 #include "base/thread_pool.h"
+#include "engine/loaded_model.h"
 #include "engine/model_source.h"
 #include "kernels/kernels.h"
 #include "model/weights.h"
@@ -77,6 +78,7 @@ MachineReport inspect_machine() {
   report.features = kernels::cpu_features();
   for (const kernels::KernelTable* table : kernels::available()) report.kernels.emplace_back(table->name);
   for (const char* name : kernels::known()) report.known_kernels.emplace_back(name);
+  for (const char* name : engine::compute_modes()) report.compute.emplace_back(name);
   report.memory_bytes = base::total_memory_bytes();
   report.available_bytes = base::available_memory_bytes();
   report.version = DGEMMA_VERSION;

@@ -11,6 +11,7 @@ namespace dgemma::engine {
 namespace {
 
 constexpr int kMostThreads = 1024;
+constexpr const char* kComputeModes[] = {"f32"};
 
 Result<int> thread_count(int asked) {
   if (asked == 0) return base::ThreadPool::default_threads();
@@ -25,6 +26,8 @@ Result<std::string> compute_mode(const std::string& asked) {
 }
 
 }  // namespace
+
+std::span<const char* const> compute_modes() { return kComputeModes; }
 
 Result<Settings> resolve_settings(const EngineOptions& options) {
   Settings settings;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 
 #include "dgemma/options.h"
@@ -21,6 +22,9 @@ struct Settings {
   const kernels::KernelTable* table = nullptr;
   std::string compute;  ///< "f32"
 };
+
+/// What --compute can be besides auto, most exact first.
+std::span<const char* const> compute_modes();
 
 /// Errors: kUsage (threads), kUnsupported (kernels, compute).
 Result<Settings> resolve_settings(const EngineOptions& options);

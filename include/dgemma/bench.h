@@ -1,0 +1,128 @@
+// run_bench: how fast a model runs on this machine, and how near that is to what the machine can do.
+//
+// Everything is measured in one run: the machine's read rate and the kernels' peak, then loading, prompts, denoising
+// steps split by part, and the same weights used autoregressively. No number comes from a run whose output was not
+// checked. What is printed of it: docs/CLI.md, "bench". Test: tests/engine/bench_test.cc.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dgemma/options.h"
+#include "dgemma/result.h"
+
+namespace dgemma {
+
+struct BenchOptions {
+  /// Most tokens before a canvas that steps are measured at; 0: 4096, or what the model has room for.
+  int context = 0;
+  /// The prompt, repeated to fill longer ones; its length is the default context. Empty: pseudo-random tokens, 512.
+  std::optional<std::vector<int32_t>> prompt_ids;
+  int repeat = 3;          ///< rounds, 2 .. 1000; each measures everything, and all have to give the same bits
+  SamplerOptions sampler;  ///< temperature of the measured steps; max_denoising_steps: steps of a canvas in tokens/s
+  /// What the read rate is measured with; much larger than the caches. 1 MiB .. 1 TiB.
+  uint64_t read_buffer_bytes = uint64_t{1} << 30;
+  /// Told what is being measured; may be empty.
+  std::function<void(std::string_view what)> progress;
+};
+
+/// One value for each part of a sweep.
+struct PartValues {
+  double attention = 0;    ///< queries with keys, probabilities with values
+  double projections = 0;  ///< q, k, v and o
+  double dense = 0;        ///< the dense MLPs, self-conditioning's too
+  double experts = 0;      ///< gather, products, sum
+  double vocabulary = 0;   ///< LM head to soft embedding
+  double rest = 0;         ///< embedding, norms, rotary embedding, cache rows, router
+
+  double total() const { return attention + projections + dense + experts + vocabulary + rest; }
+};
+
+/// The parts by name, in the order in which they are printed.
+struct BenchPart {
+  const char* name;
+  double PartValues::*value;
+};
+inline constexpr BenchPart kBenchParts[] = {
+    {"attention", &PartValues::attention}, {"projections", &PartValues::projections}, {"dense", &PartValues::dense},
+    {"experts", &PartValues::experts},     {"vocabulary", &PartValues::vocabulary},   {"rest", &PartValues::rest}};
+
+/// What a sweep has to do at least, and how long the machine needs for that: the longer of reading the bytes at the
+/// measured rate and computing the operations at the measured peak, part by part.
+struct SweepWork {
+  PartValues bytes;       ///< weights, and cached keys and values, each read once
+  PartValues operations;  ///< a multiply-add is two
+  PartValues limit_s;
+};
+
+struct BenchPrefill {
+  int tokens = 0;
+  double seconds = 0;
+  double tokens_per_s = 0;
+  double limit_s = 0;
+};
+
+/// A denoising step with self-conditioning, of a whole canvas.
+struct BenchStep {
+  int context = 0;
+  double seconds = 0;  ///< median of the rounds
+  double best_s = 0;
+  PartValues parts;  ///< seconds, of the median round
+  SweepWork work;
+};
+
+/// Row-by-row decoding of the same weights: encode one token, LM head, most probable token, and so on.
+struct BenchDecode {
+  int tokens = 0;
+  double tokens_per_s = 0;
+  double weight_bytes = 0;  ///< what one token has to read
+  double limit_tokens_per_s = 0;
+};
+
+/// The measured outputs against those of other settings, on one small canvas.
+struct BenchCheck {
+  std::string kernels, compute;  ///< of the reference
+  int rows = 0;
+  double mean_kl = 0;  ///< nats, KL(reference || measured), mean over the rows
+  double max_kl = 0;
+  double bound = 0;  ///< what mean_kl had to stay below
+  double argmax_agreement = 0;
+};
+
+struct BenchReport {
+  std::string model_path;
+  uint64_t parameters = 0;
+  int canvas_length = 0;
+  std::string cpu;
+  int threads = 0;
+  std::string kernels, compute;
+
+  double weight_bytes = 0;  ///< what one step has to read
+  double read_bytes_per_s = 0;
+  double f32_ops_per_s = 0;                              ///< of the kernel table's own product, operands in the caches
+  std::optional<double> bf16_ops_per_s, int8_ops_per_s;  ///< empty: the table has no such products
+
+  double load_s = 0;
+  std::vector<BenchPrefill> prefill;
+  std::vector<BenchStep> steps;  ///< the first one is at the default context
+  double commit_s = 0;           ///< encoding a finished canvas
+  BenchDecode decode;
+  double break_even_steps = 0;  ///< steps of a canvas at which diffusion is as fast as row-by-row decoding
+  int steps_per_canvas = 0;     ///< what the next number is for
+  double tokens_per_s = 0;
+  uint64_t peak_rss_bytes = 0;  ///< of loading and of all rounds
+
+  int rounds = 0;  ///< that agreed bit by bit
+  BenchCheck check;
+};
+
+/// Runs one combination of kernels and compute. Takes minutes for a large model.
+/// Errors: those of Engine::open; kUsage (options; a context beyond the model's), kOutOfMemory (how much, for what),
+/// kInternal (outputs that differ between rounds, or too much from the reference).
+Result<BenchReport> run_bench(const EngineOptions& engine, const BenchOptions& options);
+
+}  // namespace dgemma

@@ -1,0 +1,135 @@
+#include "dgemma/bench.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "dgemma/inspect.h"
+#include "golden.h"
+
+namespace dgemma {
+namespace {
+
+using testing::HasSubstr;
+
+EngineOptions tiny(const std::string& name) {
+  EngineOptions o;
+  o.model_path = golden::folder() + name;
+  o.threads = 2;
+  return o;
+}
+
+/// Small enough for tests: two rounds, short prompts, a small buffer.
+BenchOptions small(int context = 40) {
+  BenchOptions o;
+  o.context = context, o.repeat = 2, o.read_buffer_bytes = uint64_t{8} << 20;
+  return o;
+}
+
+std::string error_of(const EngineOptions& engine, const BenchOptions& options, ErrorCode code) {
+  const auto report = run_bench(engine, options);
+  if (report) return "measured";
+  EXPECT_EQ(report.error().code, code) << report.error().message;
+  return report.error().message;
+}
+
+TEST(Bench, measures_every_part_and_their_limits) {
+  for (const char* name : {"tiny-a", "tiny-b.gguf", "tiny-c"}) {
+    const auto r = run_bench(tiny(name), small());
+    ASSERT_TRUE(r) << r.error().message;
+    ASSERT_EQ(r->steps.size(), 1u);
+    const BenchStep& step = r->steps.front();
+    EXPECT_EQ(step.context, 40);
+    EXPECT_LE(step.parts.total(), step.seconds);
+    EXPECT_LE(step.best_s, step.seconds);
+    for (const BenchPart& part : kBenchParts) {
+      EXPECT_GT(step.parts.*part.value, 0) << part.name;
+      EXPECT_GT(step.work.bytes.*part.value, 0) << part.name;
+      EXPECT_GT(step.work.limit_s.*part.value, 0) << part.name;
+    }
+    EXPECT_GT(r->read_bytes_per_s, 0);
+    EXPECT_GT(r->f32_ops_per_s, 0);
+    EXPECT_GT(r->load_s, 0);
+    EXPECT_GT(r->commit_s, 0);
+    EXPECT_GT(r->peak_rss_bytes, r->weight_bytes);
+    EXPECT_EQ(r->rounds, 2);
+    EXPECT_LE(r->check.mean_kl, r->check.bound);
+    EXPECT_NE(r->check.kernels, r->kernels) << "a reference that is itself says nothing";
+  }
+}
+
+TEST(Bench, breaks_even_where_both_ways_make_as_many_tokens_per_second) {
+  const auto r = run_bench(tiny("tiny-a"), small());
+  ASSERT_TRUE(r) << r.error().message;
+  const double canvas_s = r->break_even_steps * r->steps.front().seconds + r->commit_s;
+  EXPECT_NEAR(r->canvas_length / canvas_s, r->decode.tokens_per_s, 1e-6 * r->decode.tokens_per_s);
+  const double spent = r->steps_per_canvas * r->steps.front().seconds + r->commit_s;
+  EXPECT_NEAR(r->tokens_per_s, r->canvas_length / spent, 1e-6 * r->tokens_per_s);
+  EXPECT_EQ(r->steps_per_canvas, 48);
+}
+
+TEST(Bench, contexts_are_clipped_to_what_the_model_has) {
+  const auto r = run_bench(tiny("tiny-a"), small(0));
+  ASSERT_TRUE(r) << r.error().message;
+  ASSERT_EQ(r->steps.size(), 2u);
+  EXPECT_EQ(r->steps[0].context, 512);
+  EXPECT_EQ(r->steps[1].context, 1024 - 16);
+  EXPECT_EQ(r->prefill[1].tokens, 1024 - 16);
+  EXPECT_GT(r->prefill[1].seconds, r->prefill[0].seconds);
+}
+
+TEST(Bench, a_prompt_sets_the_default_context_and_fills_longer_ones) {
+  BenchOptions options = small(64);
+  options.prompt_ids = {2, 5, 9};
+  const auto r = run_bench(tiny("tiny-a"), options);
+  ASSERT_TRUE(r) << r.error().message;
+  ASSERT_EQ(r->steps.size(), 2u);
+  EXPECT_EQ(r->steps[0].context, 3);
+  EXPECT_EQ(r->steps[1].context, 64);
+}
+
+TEST(Bench, every_kernel_table_is_checked_against_another_one) {
+  for (const std::string& kernels : inspect_machine().kernels) {
+    EngineOptions engine = tiny("tiny-a");
+    engine.kernels = kernels;
+    const auto r = run_bench(engine, small(8));
+    ASSERT_TRUE(r) << r.error().message;
+    EXPECT_EQ(r->kernels, kernels);
+    EXPECT_LT(r->check.mean_kl, 1e-6);
+    EXPECT_EQ(r->check.argmax_agreement, 1);
+  }
+}
+
+TEST(Bench, tells_what_it_is_doing) {
+  BenchOptions options = small(8);
+  std::vector<std::string> told;
+  options.progress = [&told](std::string_view what) { told.emplace_back(what); };
+  ASSERT_TRUE(run_bench(tiny("tiny-a"), options));
+  EXPECT_THAT(told, testing::Contains("denoising steps at 8 tokens"));
+  EXPECT_THAT(told, testing::Contains("the reference"));
+}
+
+TEST(Bench, refuses_what_cannot_be_measured) {
+  const EngineOptions engine = tiny("tiny-a");
+  BenchOptions options = small();
+  options.repeat = 1;
+  EXPECT_THAT(error_of(engine, options, ErrorCode::kUsage), HasSubstr("repeat: expected 2 to 1000 rounds, got 1"));
+  EXPECT_THAT(error_of(engine, small(1009), ErrorCode::kUsage), HasSubstr("context: expected 1 to 1008 tokens"));
+  options = small(8), options.prompt_ids = {2, 512};
+  EXPECT_THAT(error_of(engine, options, ErrorCode::kUsage), HasSubstr("ids from 0 to 511, got 512"));
+  options.prompt_ids = std::vector<int32_t>(9, 2);
+  EXPECT_THAT(error_of(engine, options, ErrorCode::kUsage), HasSubstr("at most the context's 8 tokens, got 9"));
+  options = small(), options.sampler.t_max = -1;
+  EXPECT_THAT(error_of(engine, options, ErrorCode::kInvalidRequest), HasSubstr("t_max"));
+  options = small(), options.read_buffer_bytes = uint64_t{1} << 40;
+  EXPECT_THAT(error_of(engine, options, ErrorCode::kOutOfMemory), HasSubstr("1.00 TiB of memory"));
+  EngineOptions other = engine;
+  other.kernels = "quantum";
+  EXPECT_THAT(error_of(other, small(), ErrorCode::kUnsupported), HasSubstr("scalar"));
+  other = engine, other.model_path = "/nonexistent";
+  EXPECT_THAT(error_of(other, small(), ErrorCode::kNotFound), HasSubstr("/nonexistent"));
+}
+
+}  // namespace
+}  // namespace dgemma
