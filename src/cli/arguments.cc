@@ -17,6 +17,8 @@ constexpr int kMost = std::numeric_limits<int>::max();
 constexpr int kMostThreads = 1024;
 constexpr int kMostSteps = 10000;
 constexpr double kSlowestPace = 60;
+constexpr int kMostPrompts = 10000;
+constexpr size_t kMostNames = 16;  // in a list of kernels
 
 // What several commands share ------------------------------------------------------------------------------------
 
@@ -26,16 +28,48 @@ void add_model(OptionTable& table, std::string& path) {
              "A folder in Hugging Face layout, a .safetensors or a .gguf file; default: $DGEMMA_MODEL", path);
 }
 
-void add_machine(OptionTable& table, EngineOptions& engine) {
+void add_threads(OptionTable& table, EngineOptions& engine) {
   table.heading("Machine");
   table.whole("-t,--threads", "Default: the physical cores that this process may use", 1, kMostThreads, engine.threads);
+}
+
+bool is_compute(const std::string& name) { return name == "f32" || name == "bf16" || name == "int8" || name == "auto"; }
+
+void add_machine(OptionTable& table, EngineOptions& engine) {
+  add_threads(table, engine);
   table.text("--kernels", "NAME", "scalar, avx2, avx512, ...; default: the best of this machine (dgemma info)",
              engine.kernels);
   table.value("--compute", "NAME",
               "Precision of activations in products: f32 (the reference's arithmetic), bf16, int8, auto",
               "f32, bf16, int8 or auto", [&engine](const std::string& name) {
                 engine.compute = name;
-                return name == "f32" || name == "bf16" || name == "int8" || name == "auto";
+                return is_compute(name);
+              });
+}
+
+/// Names separated by commas, none twice, none empty.
+bool read_names(const std::string& text, std::vector<std::string>& names) {
+  names.clear();
+  for (size_t first = 0; first <= text.size();) {
+    const size_t end = std::min(text.find(',', first), text.size());
+    const std::string name = text.substr(first, end - first);
+    if (name.empty() || std::find(names.begin(), names.end(), name) != names.end()) return false;
+    names.push_back(name);
+    first = end + 1;
+  }
+  return true;
+}
+
+/// --kernels and --compute as lists of at most `most` names.
+void add_settings(OptionTable& table, SettingLists& settings, const std::string& how_many, size_t most) {
+  table.value("--kernels", "NAMES", how_many + " of scalar, avx2, avx512, ...; default: the best of this machine",
+              "different names separated by commas", [&settings, most](const std::string& text) {
+                return read_names(text, settings.kernels) && settings.kernels.size() <= most;
+              });
+  table.value("--compute", "NAMES", how_many + " of f32, bf16, int8, auto",
+              "f32, bf16, int8, auto, separated by commas", [&settings, most](const std::string& text) {
+                return read_names(text, settings.compute) && settings.compute.size() <= most &&
+                       (text == "all" || std::all_of(settings.compute.begin(), settings.compute.end(), is_compute));
               });
 }
 
@@ -107,11 +141,22 @@ Unexpected conflict(const std::string& where, const std::string& expected, const
 // The commands ----------------------------------------------------------------------------------------------------
 // Each has declare (its options) and check (what options say together).
 
+/// What compare's options say before A and B are made of it.
+struct CompareExtras {
+  std::string model, first, second;
+  EngineOptions machine;
+  SettingLists settings;
+  std::optional<std::vector<int32_t>> prompt_ids;
+};
+
 struct Parsed {
   GenerateArguments generate;
   ChatArguments chat;
   ServeArguments serve;
   int cache_mib = 1024;  ///< serve --cache-mib
+  BenchArguments bench;
+  CompareArguments compare;
+  CompareExtras compare_extras;
   InspectArguments inspect;
   InfoArguments info;
   TokenizeArguments tokenize;
@@ -238,6 +283,101 @@ Result<Invocation> check_serve(Parsed& parsed, const Environment& environment) {
   return Invocation(std::move(parsed.serve));
 }
 
+void declare_bench(CLI::App& app, BenchArguments& arguments) {
+  OptionTable table(&app);
+  add_model(table, arguments.engine.model_path);
+  table.heading("Measurement");
+  table.whole("-c,--context", "Most tokens before a canvas that steps are measured at; default: 4096, or what fits", 1,
+              kMost, arguments.bench.context);
+  table.ids("--prompt-ids", "The prompt, repeated where a longer one is measured; default: 512 random tokens",
+            arguments.bench.prompt_ids);
+  table.whole("--repeat", "Rounds; every one measures everything, and all must give the same bits (3)", 2, 1000,
+              arguments.bench.repeat);
+  add_sampler(table, arguments.bench.sampler);
+  add_threads(table, arguments.engine);
+  add_settings(table, arguments.settings, "One report for each", kMostNames);
+  add_json(table, arguments.json);
+  app.footer(
+      "Examples:\n"
+      "  dgemma bench -m model.gguf\n"
+      "  dgemma bench -m model.gguf --kernels avx2,avx512 --json\n"
+      "  dgemma bench -m model.gguf --kernels all --compute all -c 512\n"
+      "\n\"all\" stands for everything that this machine has. With --json one object a line for each combination.");
+}
+
+Result<Invocation> check_bench(BenchArguments& arguments, const Environment& environment) {
+  for (std::vector<std::string>* names : {&arguments.settings.kernels, &arguments.settings.compute})
+    if (names->size() > 1 && std::find(names->begin(), names->end(), "all") != names->end())
+      return conflict(names == &arguments.settings.kernels ? "--kernels" : "--compute", "all, or names", "both");
+  DG_TRY(need_model(arguments.engine.model_path, environment));
+  return Invocation(std::move(arguments));
+}
+
+void declare_compare(CLI::App& app, Parsed& parsed) {
+  CompareArguments& arguments = parsed.compare;
+  CompareExtras& extras = parsed.compare_extras;
+  OptionTable table(&app);
+  add_model(table, extras.model);
+  table.text("A", "A", "The model that leads, in place of --model", extras.first);
+  table.text("B", "B", "The model that is compared with it; default: the same with other settings", extras.second);
+  table.heading("Prompts (one of these; default: random tokens)");
+  table.text("-p,--prompt", "TEXT", "One user message; the model's chat format is applied", arguments.prompt);
+  table.text("-f,--file", "FILE", "User messages, one a line; - is standard input", arguments.file);
+  table.flag("--jsonl", "Each line of FILE is a JSON string, or a chat request", arguments.jsonl);
+  table.ids("--prompt-ids", "Token ids such as 2,5,9; nothing is added", extras.prompt_ids);
+  table.whole("--random", "So many prompts of random tokens (4)", 1, kMostPrompts, arguments.compare.random_prompts);
+  table.whole("--random-tokens", "Tokens of each of them (64)", 1, kMost, arguments.compare.random_tokens);
+  table.heading("Comparison");
+  table.value("-s,--seed", "N", "Seed of random prompts, canvases and samples (0)",
+              "a whole number from 0 to 18446744073709551615", [&arguments](const std::string& text) {
+                const auto seed = parse_unsigned(text);
+                arguments.compare.seed = seed.value_or(0);
+                return seed.has_value();
+              });
+  table.whole("--worst", "So many of the rows that differ most are listed (10)", 0, kMostPrompts,
+              arguments.compare.worst_rows);
+  add_sampler(table, arguments.compare.sampler);
+  add_threads(table, extras.machine);
+  add_settings(table, extras.settings, "One for both, or one for A and one for B,", 2);
+  add_json(table, arguments.json);
+  app.footer(
+      "Examples:\n"
+      "  dgemma compare bf16.gguf q4.gguf -p \"What is text diffusion?\"\n"
+      "  dgemma compare -m model.gguf --compute f32,int8 --random 8\n"
+      "  dgemma compare -m model.gguf --kernels scalar,avx2 --prompt-ids 2,5,9 --json\n"
+      "\nA answers each prompt with one canvas; B is led along the same steps. One model alone is compared with "
+      "itself:\n"
+      "compute f32 with the other precision that is given, or with auto.");
+}
+
+Result<Invocation> check_compare(Parsed& parsed, const Environment& environment) {
+  CompareArguments& arguments = parsed.compare;
+  CompareExtras& extras = parsed.compare_extras;
+  const int prompts = arguments.prompt.has_value() + arguments.file.has_value() + extras.prompt_ids.has_value();
+  if (prompts > 1)
+    return conflict("prompt", "one of -p, -f and --prompt-ids", base::concat(prompts, " of them. Leave one"));
+  if (arguments.jsonl && !arguments.file) return conflict("--jsonl", "-f with it", "none. Name the file of lines");
+  for (const std::vector<std::string>* names : {&extras.settings.kernels, &extras.settings.compute})
+    if (std::find(names->begin(), names->end(), "all") != names->end())
+      return conflict(names == &extras.settings.kernels ? "--kernels" : "--compute", "at most two names", "all");
+  if (!extras.model.empty()) {
+    if (!extras.second.empty()) return conflict("B", "two models", "--model, A and B. Leave one out");
+    extras.second = std::exchange(extras.first, extras.model);
+  }
+  DG_TRY(need_model(extras.first, environment));
+  if (extras.prompt_ids) arguments.compare.prompt_ids = {*extras.prompt_ids};
+  const bool alone = extras.second.empty();
+  std::vector<std::string>& compute = extras.settings.compute;
+  const std::vector<std::string>& kernels = extras.settings.kernels;
+  if (alone && kernels.size() < 2 && compute.size() < 2)
+    compute = {"f32", compute.empty() ? std::string("auto") : compute.front()};
+  arguments.a = arguments.b = extras.machine;
+  arguments.a.model_path = extras.first, arguments.b.model_path = alone ? extras.first : extras.second;
+  if (!kernels.empty()) arguments.a.kernels = kernels.front(), arguments.b.kernels = kernels.back();
+  if (!compute.empty()) arguments.a.compute = compute.front(), arguments.b.compute = compute.back();
+  return Invocation(std::move(arguments));
+}
+
 void declare_inspect(CLI::App& app, InspectArguments& arguments) {
   OptionTable table(&app);
   add_model(table, arguments.model);
@@ -319,6 +459,8 @@ void declare_program(CLI::App& app, Parsed& parsed) {
   declare_generate(*app.add_subcommand("generate", "Answer one prompt"), parsed.generate);
   declare_chat(*app.add_subcommand("chat", "Talk; the canvas comes into focus"), parsed.chat);
   declare_serve(*app.add_subcommand("serve", "Answer over HTTP: the OpenAI API, and a page"), parsed);
+  declare_bench(*app.add_subcommand("bench", "Measure speed, memory and use of the machine"), parsed.bench);
+  declare_compare(*app.add_subcommand("compare", "Tell how far two models or precisions differ"), parsed);
   declare_inspect(*app.add_subcommand("inspect", "Show what is in a model file"), parsed.inspect);
   declare_info(*app.add_subcommand("info", "Show this machine: cores, instruction sets, memory"), parsed.info);
   declare_tokenize(*app.add_subcommand("tokenize", "Turn text into token ids, and ids into text"), parsed);
@@ -335,6 +477,8 @@ Result<Invocation> check_command(const std::string& name, Parsed& parsed, const 
   if (name == "generate") return check_generate(parsed.generate, environment);
   if (name == "chat") return check_chat(parsed.chat, environment);
   if (name == "serve") return check_serve(parsed, environment);
+  if (name == "bench") return check_bench(parsed.bench, environment);
+  if (name == "compare") return check_compare(parsed, environment);
   if (name == "info") return Invocation(parsed.info);
   if (name == "tokenize") return check_tokenize(parsed, environment);
   if (name == "render") return check_render(parsed, environment);

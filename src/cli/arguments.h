@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "cli/environment.h"
+#include "dgemma/bench.h"
+#include "dgemma/compare.h"
 #include "dgemma/options.h"
 #include "dgemma/result.h"
 #include "server/options.h"
@@ -51,6 +53,28 @@ struct ServeArguments {
   std::optional<std::string> api_key_file;
 };
 
+/// bench and compare: settings by name, several of each. Empty: the default.
+struct SettingLists {
+  std::vector<std::string> kernels;
+  std::vector<std::string> compute;
+};
+
+struct BenchArguments {
+  EngineOptions engine;   ///< kernels and compute come from `settings`
+  SettingLists settings;  ///< "all" stands for every one of this machine
+  BenchOptions bench;
+  bool json = false;
+};
+
+struct CompareArguments {
+  EngineOptions a, b;
+  CompareOptions compare;             ///< prompt_ids filled, texts not
+  std::optional<std::string> prompt;  ///< at most one of prompt, file and compare.prompt_ids is set
+  std::optional<std::string> file;    ///< a prompt a line; "-": standard input
+  bool jsonl = false;
+  bool json = false;
+};
+
 struct InspectArguments {
   std::string model;
   bool json = false;
@@ -79,8 +103,8 @@ struct ShowText {
   std::string text;
 };
 
-using Invocation = std::variant<ShowText, GenerateArguments, ChatArguments, ServeArguments, InspectArguments,
-                                InfoArguments, TokenizeArguments, RenderArguments>;
+using Invocation = std::variant<ShowText, GenerateArguments, ChatArguments, ServeArguments, BenchArguments,
+                                CompareArguments, InspectArguments, InfoArguments, TokenizeArguments, RenderArguments>;
 
 /// Reads the arguments after the program's name. Errors: kUsage.
 Result<Invocation> parse_arguments(const std::vector<std::string>& arguments, const Environment& environment);

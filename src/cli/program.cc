@@ -15,6 +15,8 @@ struct Run {
   int operator()(const GenerateArguments& arguments) const { return run_generate(arguments, program); }
   int operator()(const ChatArguments& arguments) const { return run_chat(arguments, program); }
   int operator()(const ServeArguments& arguments) const { return run_serve(arguments, program); }
+  int operator()(const BenchArguments& arguments) const { return run_bench_command(arguments, program); }
+  int operator()(const CompareArguments& arguments) const { return run_compare(arguments, program); }
   int operator()(const InspectArguments& arguments) const { return run_inspect(arguments, program); }
   int operator()(const InfoArguments& arguments) const { return run_info(arguments, program); }
   int operator()(const TokenizeArguments& arguments) const { return run_tokenize(arguments, program); }

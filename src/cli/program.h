@@ -27,6 +27,8 @@ int run_program(const std::vector<std::string>& arguments);
 int run_generate(const GenerateArguments& arguments, Program& program);
 int run_chat(const ChatArguments& arguments, Program& program);
 int run_serve(const ServeArguments& arguments, Program& program);
+int run_bench_command(const BenchArguments& arguments, Program& program);
+int run_compare(const CompareArguments& arguments, Program& program);
 int run_inspect(const InspectArguments& arguments, Program& program);
 int run_info(const InfoArguments& arguments, Program& program);
 int run_tokenize(const TokenizeArguments& arguments, Program& program);

@@ -182,6 +182,63 @@ TEST(Arguments, ContradictionsAreRefused) {
   EXPECT_THAT(error_of({"render", "-m", "a", "--template", "gemma4"}), HasSubstr("--template"));
 }
 
+TEST(Arguments, BenchTakesListsOfSettings) {
+  const auto a =
+      parsed<BenchArguments>({"bench",    "-m",       "m.gguf", "-c",        "600",         "--prompt-ids",
+                              "2,5",      "--repeat", "5",      "--kernels", "avx2,scalar", "--compute",
+                              "f32,int8", "-t",       "2",      "--t-max",   "0.9",         "--max-denoising-steps",
+                              "12",       "--json"});
+  EXPECT_EQ(a.engine.model_path, "m.gguf");
+  EXPECT_EQ(a.engine.threads, 2);
+  EXPECT_EQ(a.bench.context, 600);
+  EXPECT_EQ(a.bench.repeat, 5);
+  EXPECT_THAT(*a.bench.prompt_ids, ElementsAre(2, 5));
+  EXPECT_THAT(a.settings.kernels, ElementsAre("avx2", "scalar"));
+  EXPECT_THAT(a.settings.compute, ElementsAre("f32", "int8"));
+  EXPECT_EQ(a.bench.sampler.t_max, 0.9);
+  EXPECT_EQ(a.bench.sampler.max_denoising_steps, 12);
+  EXPECT_TRUE(a.json);
+  EXPECT_THAT(parsed<BenchArguments>({"bench", "--compute", "all"}).settings.compute, ElementsAre("all"));
+  EXPECT_TRUE(parsed<BenchArguments>({"bench"}).settings.kernels.empty());
+}
+
+TEST(Arguments, WrongListsOfSettingsAreRefused) {
+  for (const char* value : {"", ",", "avx2,", ",avx2", "avx2,avx2"})
+    EXPECT_THAT(error_of({"bench", "--kernels", value}), HasSubstr("--kernels: expected different names")) << value;
+  for (const char* value : {"", "f32,f32", "f16", "f32,int4", "f32,all"})
+    EXPECT_THAT(error_of({"bench", "--compute", value}), HasSubstr("--compute: expected f32, bf16, int8, auto"))
+        << value;
+  EXPECT_THAT(error_of({"bench", "--kernels", "all,avx2"}), HasSubstr("--kernels: expected all, or names"));
+  EXPECT_THAT(error_of({"bench", "--repeat", "1"}), HasSubstr("expected a whole number from 2 to 1000"));
+  EXPECT_THAT(error_of({"compare", "--kernels", "a,b,c"}), HasSubstr("--kernels"));
+  EXPECT_THAT(error_of({"compare", "--compute", "all"}), HasSubstr("at most two names"));
+}
+
+TEST(Arguments, OneModelIsComparedWithItselfAndTwoWithEachOther) {
+  const auto alone = parsed<CompareArguments>({"compare"});
+  EXPECT_EQ(alone.a.model_path, "from-environment");
+  EXPECT_EQ(alone.b.model_path, "from-environment");
+  EXPECT_EQ(alone.a.compute, "f32");
+  EXPECT_EQ(alone.b.compute, "auto");
+  EXPECT_EQ(parsed<CompareArguments>({"compare", "x", "--compute", "int8"}).b.compute, "int8");
+  EXPECT_EQ(parsed<CompareArguments>({"compare", "x", "--compute", "bf16,int8"}).a.compute, "bf16");
+  const auto kernels = parsed<CompareArguments>({"compare", "x", "--kernels", "scalar,avx2"});
+  EXPECT_EQ(kernels.a.kernels, "scalar");
+  EXPECT_EQ(kernels.b.kernels, "avx2");
+  EXPECT_EQ(kernels.a.compute, kernels.b.compute) << "one difference at a time";
+  for (const std::vector<std::string>& two :
+       {std::vector<std::string>{"compare", "x", "y"}, std::vector<std::string>{"compare", "-m", "x", "y"}}) {
+    const auto pair = parsed<CompareArguments>(two);
+    EXPECT_EQ(pair.a.model_path, "x");
+    EXPECT_EQ(pair.b.model_path, "y");
+    EXPECT_EQ(pair.b.compute, "auto");
+  }
+  EXPECT_THAT(error_of({"compare", "-m", "x", "y", "z"}), HasSubstr("expected two models"));
+  EXPECT_THAT(error_of({"compare", "x", "-p", "a", "--prompt-ids", "2"}), HasSubstr("got 2 of them"));
+  EXPECT_THAT(error_of({"compare", "x", "--jsonl"}), HasSubstr("--jsonl: expected -f with it"));
+  EXPECT_THAT(error_of({"compare", "x", "--seed", "-1"}), HasSubstr("--seed"));
+}
+
 TEST(Arguments, MissingValuesAndRepeatedOptionsAreRefused) {
   EXPECT_EQ(error_of({"generate", "-p"}), "--prompt: expected a value, got none. See dgemma generate --help");
   EXPECT_EQ(error_of_generate({"-n", "1", "-n", "2"}),
@@ -197,8 +254,8 @@ TEST(Arguments, UnknownOptionsAndCommandsAreRefusedWithAHint) {
   EXPECT_THAT(error_of_generate({"stray"}), HasSubstr("expected no more arguments, got 'stray'"));
   EXPECT_THAT(error_of({"info", "-m", "x"}), HasSubstr("option: expected one that dgemma info has, got '-m'"));
   EXPECT_THAT(error_of({"info", "--canvas-ids", "1"}), HasSubstr("'--canvas-ids'"));
-  EXPECT_THAT(error_of({}),
-              HasSubstr("command: expected one of generate, chat, serve, inspect, info, tokenize, render, got none"));
+  EXPECT_THAT(error_of({}), HasSubstr("command: expected one of generate, chat, serve, bench, compare, inspect, info, "
+                                      "tokenize, render, got none"));
   EXPECT_THAT(error_of({"genrate"}), HasSubstr("Did you mean generate?"));
   EXPECT_THAT(error_of({"--json"}), HasSubstr("expected a command first, got '--json'"));
   EXPECT_THAT(error_of({"frobnicate"}), HasSubstr("command: expected one of"));
@@ -228,6 +285,8 @@ TEST(Arguments, AModelIsNeededWhereOneIsUsed) {
   EXPECT_THAT(error_of({"generate", "-p", "x"}, none), HasSubstr("set the environment variable DGEMMA_MODEL"));
   EXPECT_THAT(error_of({"chat"}, none), HasSubstr("--model: expected a model, got none"));
   EXPECT_THAT(error_of({"inspect"}, none), HasSubstr("--model"));
+  EXPECT_THAT(error_of({"bench"}, none), HasSubstr("--model"));
+  EXPECT_THAT(error_of({"compare"}, none), HasSubstr("--model"));
   EXPECT_THAT(error_of({"tokenize", "x"}, none), HasSubstr("--model"));
   EXPECT_THAT(error_of({"render"}, none), HasSubstr("--template: expected a model or a template, got none"));
   parsed<InfoArguments>({"info"}, none);
@@ -236,7 +295,8 @@ TEST(Arguments, AModelIsNeededWhereOneIsUsed) {
 }
 
 TEST(Arguments, HelpHasExamplesForEveryCommand) {
-  for (const char* command : {"generate", "chat", "serve", "inspect", "info", "tokenize", "render"}) {
+  for (const char* command :
+       {"generate", "chat", "serve", "bench", "compare", "inspect", "info", "tokenize", "render"}) {
     const std::string help = parsed<ShowText>({command, "--help"}, {}).text;
     EXPECT_THAT(help, HasSubstr(std::string("Usage: dgemma ") + command));
     EXPECT_THAT(help, HasSubstr("Examples:\n  "));

@@ -92,6 +92,33 @@ without_tokenizer() {
   is "$err" ''
 }
 
+bench_and_compare() {
+  local tiny=$data/golden/tiny-a name
+  run 0 bench -m "$tiny" -c 20 --repeat 2 --kernels scalar --json
+  for name in weight_bytes read_bytes_per_s load_s step_s break_even_steps peak_rss_bytes; do
+    [ -n "$(field "$out" $name)" ] || has "$out" "\"$name\": a number"
+  done
+  for name in '"machine":{"cpu":' '"cores":' '"kernels":"scalar"' '"compute":"f32"' '"peak":{"int8_ops_per_s":' '"bf16_ops_per_s":' \
+    '"prefill":[{"tokens":20,' '"steps":[{"context":20,"seconds":' '"parts":{"attention":' '"projections":' '"dense":' '"experts":' \
+    '"vocabulary":' '"rest":' '"autoregressive":{' '"tokens_per_s":' '"rounds":2'; do
+    has "$out" "$name"
+  done
+  is "$err" ''
+  run 0 bench -m "$tiny" -c 8 --repeat 2 --kernels all; has "$out" 'kernels scalar'; has "$out" 'break even'
+  run 2 bench -m "$tiny" --kernels scalar,abacus; has "$err" 'abacus'; is "$out" ''
+  run 2 bench -m "$tiny" -c 1009; has "$err" 'expected 1 to 1008 tokens'
+  run 2 bench -m "$tiny" --prompt-ids 2,512; has "$err" 'got 512'
+  run 3 bench -m "$work/none"
+
+  run 0 compare "$tiny" "$tiny.gguf" --prompt-ids 2,5,9 --max-denoising-steps 3 --json
+  has "$out" '"kl":{"mean":0.0,'; has "$out" '"argmax_agreement":1.0'; has "$out" '"rows":'; has "$out" '"worst":['
+  run 0 compare -m "$tiny" --kernels scalar --compute f32,auto --random 1 --max-denoising-steps 2; has "$out" 'best token agrees  100.0 %'
+  run 2 compare "$tiny" "$data/golden/tiny-b"; has "$err" 'same vocabulary'
+  run 2 compare "$tiny" -p x; has "$err" 'tokenizer'
+  run 2 compare "$tiny" --prompt-ids 2,512; has "$err" 'got 512'
+  run 3 compare "$tiny" "$work/none"
+}
+
 tokenizer_alone() {
   local tokenizer=$data/text/gemma4_small.json
   run 0 tokenize --tokenizer "$tokenizer" 'Hello <bos>'; has "$out" '['; has "$out" ',2]'
@@ -149,6 +176,12 @@ with_model() {
   run 2 generate -p x --t-min 2 --t-max nan
   run 0 generate -p $'invalid \xff UTF-8' --seed 1 -n 4
 
+  printf '"Who are you?"\n{"messages": [{"role": "user", "content": "Hi"}]}\n' >"$work/prompts.jsonl"
+  run 0 compare --kernels scalar,auto -f "$work/prompts.jsonl" --jsonl --json
+  has "$out" '"prompts":2'; has "$out" '"text_a":'
+  printf '7\n' >"$work/prompts.jsonl"
+  run 2 compare -f "$work/prompts.jsonl" --jsonl; has "$err" 'line 1: expected a JSON string or a chat request'
+
   # A chat from a script: each line a turn, commands on the way, the first failure ends it.
   printf 'Who are you?\n/save %s\n/reset\nWho are you?\n' "$work/chat.json" >"$work/script"
   "$program" chat --seed 7 <"$work/script" >"$work/out" 2>"$work/err"; status 0 $? 'chat < script'
@@ -171,6 +204,7 @@ with_model() {
 
 if [ -z "$model" ]; then
   without_tokenizer
+  bench_and_compare
   tokenizer_alone
   render_alone
 elif [ ! -e "$model" ]; then

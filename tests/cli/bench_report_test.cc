@@ -1,0 +1,88 @@
+// What dgemma bench prints (src/cli/bench_report.h): the JSON fields are a contract.
+#include "cli/bench_report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "cli/text_columns.h"
+
+namespace dgemma::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+BenchReport some_report() {
+  BenchReport r;
+  r.model_path = "model.gguf", r.parameters = 25'200'000'000, r.canvas_length = 256;
+  r.cpu = "A CPU", r.threads = 2, r.kernels = "avx512", r.compute = "f32";
+  r.weight_bytes = 14.2e9, r.read_bytes_per_s = 33e9, r.f32_ops_per_s = 450e9;
+  r.load_s = 0.5;
+  r.prefill = {{512, 2, 256, 1}};
+  BenchStep step;
+  step.context = 512, step.seconds = 1, step.best_s = 0.9;
+  step.parts = {0.1, 0.1, 0.1, 0.5, 0.1, 0.1};
+  step.work.bytes = {1e6, 2e6, 3e6, 12.9e9, 4e8, 1e3};
+  step.work.operations = {1e9, 2e9, 3e9, 731e9, 378e9, 1e6};
+  step.work.limit_s = {0.05, 0.05, 0.05, 0.25, 0.1, 0.01};
+  r.steps = {step};
+  r.commit_s = 0.8;
+  r.decode = {16, 10, 2e9, 14};
+  r.break_even_steps = 24.8, r.steps_per_canvas = 48, r.tokens_per_s = 5.2;
+  r.peak_rss_bytes = 15'000'000'000;
+  r.rounds = 3;
+  r.check = {"avx2", "f32", 16, 1e-9, 1e-8, 1e-3, 1};
+  return r;
+}
+
+TEST(BenchReport, HasTheFieldsThatScriptsRelyOn) {
+  const Json j = bench_json(some_report());
+  EXPECT_EQ(j["machine"], Json({{"cpu", "A CPU"}, {"cores", 2}, {"kernels", "avx512"}, {"compute", "f32"}}));
+  EXPECT_EQ(j["weight_bytes"], 14.2e9);
+  EXPECT_EQ(j["read_bytes_per_s"], 33e9);
+  EXPECT_TRUE(j["peak"]["int8_ops_per_s"].is_null());
+  EXPECT_TRUE(j["peak"]["bf16_ops_per_s"].is_null());
+  EXPECT_EQ(j["load_s"], 0.5);
+  EXPECT_EQ(j["prefill"][0]["tokens"], 512);
+  EXPECT_EQ(j["prefill"][0]["tokens_per_s"], 256);
+  EXPECT_EQ(j["step_s"], 1);
+  EXPECT_EQ(j["steps"][0]["context"], 512);
+  EXPECT_EQ(j["steps"][0]["seconds"], 1);
+  for (const char* part : {"attention", "projections", "dense", "experts", "vocabulary", "rest"})
+    EXPECT_TRUE(j["steps"][0]["parts"][part].is_number()) << part;
+  EXPECT_EQ(j["steps"][0]["percent_of_limit"]["experts"], 50);
+  EXPECT_EQ(j["autoregressive"]["tokens_per_s"], 10);
+  EXPECT_EQ(j["break_even_steps"], 24.8);
+  EXPECT_EQ(j["peak_rss_bytes"], 15'000'000'000);
+}
+
+TEST(BenchReport, PeaksOfIntegersAppearWhereThereAreAny) {
+  BenchReport r = some_report();
+  r.int8_ops_per_s = 1.6e12;
+  EXPECT_EQ(bench_json(r)["peak"]["int8_ops_per_s"], 1.6e12);
+  EXPECT_THAT(bench_text(r), HasSubstr("450 GFLOP/s f32, 1.60 TOP/s int8"));
+}
+
+TEST(BenchReport, TheTableHasUnitsAndNeverASpeedWithoutSteps) {
+  const std::string text = bench_text(some_report());
+  for (const char* part :
+       {"memory read     33.0 GB/s", "512 tokens in 2.00 s, 256 tokens/s, 50 % of the limit",
+        "experts      500 ms   50 %  12.9 GB   731 GOP  250 ms     50 %", "5.20 tokens/s at 48 steps per canvas of 256",
+        "24.8 steps per canvas", "3, the same bits in each", "mean KL 1e-09 nats"})
+    EXPECT_THAT(text, HasSubstr(part));
+}
+
+TEST(DecimalText, HasThreeDigitsAndAPrefix) {
+  EXPECT_EQ(decimal_text(0, "B"), "0 B");
+  EXPECT_EQ(decimal_text(999, "B"), "999 B");
+  EXPECT_EQ(decimal_text(999.6, "B"), "1.00 kB");
+  EXPECT_EQ(decimal_text(14.23e9, "B"), "14.2 GB");
+  EXPECT_EQ(decimal_text(4e15, "OP"), "4.00 POP");
+}
+
+TEST(TextColumns, NumbersStandToTheRightAndNamesToTheLeft) {
+  EXPECT_EQ(text_columns({{"a", "1", "22"}, {"bbb", "333", "4"}}), "  a      1  22\n  bbb  333   4\n");
+  EXPECT_EQ(text_columns({{"a", "x"}, {"b", "yyy"}}, true), "  a  x\n  b  yyy\n");
+}
+
+}  // namespace
+}  // namespace dgemma::cli
