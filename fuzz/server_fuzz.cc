@@ -1,8 +1,8 @@
 // Fuzzes the bodies of the service's requests, with the same bytes for all three APIs.
 //
 // A body is refused with a message and a status of the client's making, or becomes a request whose parts hold together:
-// limits kept, seeds and stop strings in range, and a chat that the renderer can read as JSON. Stop strings are tried on
-// the body itself, cut in two ways. Seeds: fuzz/corpus/server.
+// limits kept, seeds and stop strings in range, and a chat that the renderer can read as JSON. Stop strings are tried
+// on the body itself, cut in two ways. Seeds: fuzz/corpus/server.
 #include <cstddef>
 #include <cstdint>
 #include <string>

@@ -1,7 +1,7 @@
 // ApiError: a failed request as a client sees it, in OpenAI's and in Anthropic's form.
 //
 // Made from an Error of the library: its message begins with the field ("messages[0].role: expected ..."), which
-// becomes "param"; its code decides type, code and HTTP status. Test: tests/server/api_error_test.cc.
+// becomes "param"; its code decides type, code and HTTP status. Test: tests/server/service_test.cc.
 #pragma once
 
 #include <string>

@@ -2,7 +2,7 @@
 //
 // Pure and strict: every field is honoured, known to be without effect, or refused by name (docs/SERVER.md lists them).
 // The messages themselves are checked again, in depth, where they are rendered (src/text/chat_request.cc).
-// Test: tests/server/chat_request_test.cc; fuzz/server_fuzz.cc.
+// Test: tests/server/request_test.cc; fuzz/server_fuzz.cc.
 #pragma once
 
 #include <string>

@@ -2,7 +2,7 @@
 //
 // Each object rides in the field "diffusion" of a chunk that is otherwise empty; docs/SERVER.md, "Drafts", lists the
 // fields. A row is sent when its token, its state or its entropy (in thousandths of a nat) changed since it was last
-// sent, so a step that was left out for a slow reader loses nothing. Test: tests/server/draft_events_test.cc.
+// sent, so a step that was left out for a slow reader loses nothing. Test: tests/server/service_test.cc.
 #pragma once
 
 #include <vector>

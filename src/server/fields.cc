@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <cstdint>
 
 #include "base/format.h"
 
@@ -24,14 +24,18 @@ bool plain(const std::string& name) {
   });
 }
 
+/// A number in [low, high] without a fraction, however it is written: 5 and 5.0 are the same in JSON.
+std::optional<int32_t> whole_number(const Json& value, int64_t low, int64_t high) {
+  if (!value.is_number()) return std::nullopt;
+  const double number = value.get<double>();  // exact within 32 bits
+  if (number < static_cast<double>(low) || number > static_cast<double>(high) || number != std::floor(number))
+    return std::nullopt;
+  return static_cast<int32_t>(number);
+}
+
 }  // namespace
 
-std::optional<int32_t> as_token_id(const Json& value) {
-  if (!value.is_number_integer()) return std::nullopt;
-  const auto id = value.get<int64_t>();  // larger ones come out negative
-  if (id < 0 || id > std::numeric_limits<int32_t>::max()) return std::nullopt;
-  return static_cast<int32_t>(id);
-}
+std::optional<int32_t> as_token_id(const Json& value) { return whole_number(value, 0, INT32_MAX); }
 
 void Fault::expected(const std::string& field, const std::string& expectation, const Json* got) {
   set(ErrorCode::kInvalidRequest, base::concat(field, ": expected ", expectation, ", got ", shown(got)));
@@ -64,9 +68,7 @@ std::optional<bool> Fields::flag(const std::string& name) {
 std::optional<int> Fields::whole(const std::string& name, int64_t low, int64_t high) {
   const Json* value = find(name);
   if (value == nullptr) return std::nullopt;
-  const bool fits = value->is_number_unsigned() ? value->get<uint64_t>() <= static_cast<uint64_t>(high)
-                                                : value->is_number_integer() && value->get<int64_t>() <= high;
-  if (fits && value->get<int64_t>() >= low) return static_cast<int>(value->get<int64_t>());
+  if (const auto number = whole_number(*value, low, high)) return *number;
   fault_.expected(path(name), base::concat("a whole number from ", low, " to ", high), value);
   return std::nullopt;
 }

@@ -90,26 +90,21 @@ class MessagesStream : public AnswerSink {
                              {"stop_sequence", end.stop.empty() ? Json(nullptr) : Json(end.stop)}}},
                            {"usage", std::move(usage)}});
   }
-  void done(const AnswerUsage&) override {
-    send("message_stop", Json::object());
-    outbox_->close();
-  }
+  void done(const AnswerUsage&) override { outbox_->close(event_text("message_stop", Json::object())); }
   void failed(const ApiError& error) override {
-    if (outbox_->begun()) {
-      outbox_->write("event: error\n" + sse_data(error.anthropic()));
-    } else {
-      outbox_->begin(error.status);
-      outbox_->write(json_text(error.anthropic()));
-    }
-    outbox_->close();
+    if (outbox_->begun())
+      outbox_->close("event: error\n" + sse_data(error.anthropic()));
+    else
+      outbox_->respond(error.status, json_text(error.anthropic()));
   }
 
  private:
-  void send(const std::string& name, const Json& fields) {
+  static std::string event_text(const std::string& name, const Json& fields) {
     Json json = {{"type", name}};
     json.update(fields);
-    outbox_->write("event: " + name + "\n" + sse_data(json));
+    return "event: " + name + "\n" + sse_data(json);
   }
+  void send(const std::string& name, const Json& fields) { outbox_->write(event_text(name, fields)); }
   void open(const std::string& kind, const Json& block) {
     if (kind == open_) return;
     close();
@@ -155,8 +150,8 @@ class MessagesWhole : public AnswerSink {
     if (!end.stop.empty()) message["stop_sequence"] = end.stop;
     body_ = json_text(message);
   }
-  void done(const AnswerUsage&) override { finish(200, body_); }
-  void failed(const ApiError& error) override { finish(error.status, json_text(error.anthropic())); }
+  void done(const AnswerUsage&) override { outbox_->respond(200, body_); }
+  void failed(const ApiError& error) override { outbox_->respond(error.status, json_text(error.anthropic())); }
 
  private:
   static void append(Json& text, const std::string& more) { text.get_ref<std::string&>() += more; }
@@ -164,11 +159,6 @@ class MessagesWhole : public AnswerSink {
   Json& block(const std::string& kind, Json fresh) {
     if (content_.empty() || content_.back()["type"] != kind) content_.push_back(std::move(fresh));
     return content_.back();
-  }
-  void finish(int status, const std::string& body) {
-    outbox_->begin(status);
-    outbox_->write(body);
-    outbox_->close();
   }
 
   ResponseForm form_;

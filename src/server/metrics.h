@@ -1,6 +1,6 @@
 // Metrics: counts since the start, as Prometheus text for GET /metrics. docs/SERVER.md lists the names.
 //
-// Any thread; a scrape sees one moment. Test: tests/server/metrics_test.cc.
+// Any thread; a scrape sees one moment. Test: tests/server/service_test.cc.
 #pragma once
 
 #include <array>

@@ -81,24 +81,21 @@ void OpenAiStream::committed(int choice, const Committed& event) {
 }
 
 void OpenAiStream::done(const AnswerUsage& total) {
+  std::string last;
   if (form_.include_usage) {
     Json chunk = head();
     chunk["choices"] = Json::array();
     chunk["usage"] = openai_usage(total);
-    outbox_->write(sse_data(chunk));
+    last = sse_data(chunk);
   }
-  outbox_->write("data: [DONE]\n\n");
-  outbox_->close();
+  outbox_->close(last + "data: [DONE]\n\n");
 }
 
 void OpenAiStream::failed(const ApiError& error) {
-  if (outbox_->begun()) {
-    outbox_->write(sse_data(error.openai()));
-  } else {
-    outbox_->begin(error.status);
-    outbox_->write(json_text(error.openai()));
-  }
-  outbox_->close();
+  if (outbox_->begun())
+    outbox_->close(sse_data(error.openai()));
+  else
+    outbox_->respond(error.status, json_text(error.openai()));
 }
 
 // One object ----------------------------------------------------------------------------------------------------------
@@ -111,21 +108,15 @@ void OpenAiWhole::piece(int, AnswerPiece piece) {
 }
 
 void OpenAiWhole::done(const AnswerUsage& total) {
-  outbox_->begin(200);
-  outbox_->write(json_text({{"id", id_prefix_ + form_.id},
-                            {"object", object_},
-                            {"created", form_.created},
-                            {"model", form_.model},
-                            {"system_fingerprint", form_.fingerprint},
-                            {"choices", choices_},
-                            {"usage", openai_usage(total)}}));
-  outbox_->close();
+  outbox_->respond(200, json_text({{"id", id_prefix_ + form_.id},
+                                   {"object", object_},
+                                   {"created", form_.created},
+                                   {"model", form_.model},
+                                   {"system_fingerprint", form_.fingerprint},
+                                   {"choices", choices_},
+                                   {"usage", openai_usage(total)}}));
 }
 
-void OpenAiWhole::failed(const ApiError& error) {
-  outbox_->begin(error.status);
-  outbox_->write(json_text(error.openai()));
-  outbox_->close();
-}
+void OpenAiWhole::failed(const ApiError& error) { outbox_->respond(error.status, json_text(error.openai())); }
 
 }  // namespace dgemma::server

@@ -1,4 +1,4 @@
-// The OpenAPI document of the service, for GET /openapi.json. Test: tests/server/openapi_test.cc checks responses of
+// The OpenAPI document of the service, for GET /openapi.json. Test: tests/server/service_test.cc checks responses of
 // the service against it.
 #pragma once
 

@@ -20,8 +20,17 @@ void Outbox::write(std::string_view bytes) {
   changed_.notify_one();
 }
 
-void Outbox::close() {
+void Outbox::close(std::string_view last_bytes) {
   const std::lock_guard lock(mutex_);
+  bytes_ += last_bytes;
+  closed_ = true;
+  changed_.notify_one();
+}
+
+void Outbox::respond(int status, std::string_view body) {
+  const std::lock_guard lock(mutex_);
+  status_ = status;
+  bytes_ += body;
   closed_ = true;
   changed_.notify_one();
 }

@@ -2,7 +2,7 @@
 //
 // The worker never waits for a slow client: text that is final is always taken, and what may be left out (drafts) asks
 // first whether there is room. The connection waits here for the status and for bytes. Any threads.
-// Test: tests/server/outbox_test.cc.
+// Test: tests/server/service_test.cc.
 #pragma once
 
 #include <chrono>
@@ -23,8 +23,10 @@ class Outbox {
   void begin(int status);
   bool begun() const;
   void write(std::string_view bytes);
-  /// The last call.
-  void close();
+  /// The last call, with the last bytes: the reader wakes once for both.
+  void close(std::string_view last_bytes = {});
+  /// A whole response: begin, write and close in one.
+  void respond(int status, std::string_view body);
   /// False while the reader is behind.
   bool has_room() const;
 

@@ -1,6 +1,6 @@
 // The fields that all requests for an answer share: sampling, length, stop strings, streaming, and "diffusion".
 //
-// Pure: JSON in, AnswerRequest out. Test: tests/server/chat_request_test.cc.
+// Pure: JSON in, AnswerRequest out. Test: tests/server/request_test.cc.
 #pragma once
 
 #include <string>

@@ -84,6 +84,7 @@ void Server::stop() {
   const std::lock_guard lock(impl_->mutex);
   if (++impl_->stops > 1) return impl_->service.cancel_all();
   impl_->log.event("stopping", Json::object());
+  impl_->service.refuse_answers();
   impl_->drainer = std::thread([impl = impl_.get()] {
     impl->service.drain();
     impl->http.stop();

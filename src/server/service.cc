@@ -120,7 +120,6 @@ void Service::failed(const Error& error) {
 }
 
 void Service::drain() {
-  draining_ = true;
   if (const auto served = engine()) served->scheduler.drain();
 }
 

@@ -35,7 +35,9 @@ class Service : public HttpHandler {
   Result<void> ready(Engine engine);
   void failed(const Error& error);
 
-  /// Takes no more answers and waits for those that are being made.
+  /// From now on no answers are begun; a request for one gets 503.
+  void refuse_answers() { draining_ = true; }
+  /// Waits for the answers that are being made or wait for a place.
   void drain();
   /// Ends those early.
   void cancel_all();

@@ -2,7 +2,7 @@
 //
 // A trace grows under a temporary name and gets its own when the answer is finished; what a killed service left behind
 // is removed at the next start. Names are made of the response's id only, so no other file can be reached.
-// Test: tests/server/trace_store_test.cc.
+// Test: tests/server/service_test.cc.
 #pragma once
 
 #include <memory>

@@ -26,6 +26,7 @@ TEST(Fields, a_fault_says_field_expectation_and_value) {
             "n: expected a whole number from 1 to 8, got 9");
   EXPECT_EQ(fault_of(R"({"n": 1.5})", [](Fields& f) { f.whole("n", 1, 8); }),
             "n: expected a whole number from 1 to 8, got 1.5");
+  EXPECT_EQ(fault_of(R"({"n": 8.0})", [](Fields& f) { EXPECT_EQ(f.whole("n", 1, 8), 8); }), "fine");
   EXPECT_EQ(fault_of(R"({"n": 18446744073709551615})", [](Fields& f) { f.whole("n", 1, 8); }),
             "n: expected a whole number from 1 to 8, got 18446744073709551615");
   EXPECT_EQ(fault_of(R"({"t": "hot"})", [](Fields& f) { f.real("t", 0, 2); }),
