@@ -80,7 +80,10 @@ Result<Session> Engine::new_session(const SessionOptions& options) const {
     return Unexpected(ErrorCode::kUsage,
                       base::concat("context: expected 1 to ", config.context_length, " tokens, got ", options.context));
   auto session = std::make_unique<SessionState>(state_, options.context == 0 ? config.context_length : options.context);
-  if (options.context != 0) DG_TRY(session->plan_memory(options.context));
+  if (options.context != 0) {
+    DG_TRY(session->plan_memory(options.context));
+    session->planned_context = session->planned;
+  }
   return Session(std::move(session));
 }
 

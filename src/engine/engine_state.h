@@ -1,4 +1,5 @@
-// EngineState: what a loaded model is made of. Shared by its Engine and all its Sessions, immutable but for the runner.
+// EngineState: what a loaded model is made of. Shared by its Engine and all its Sessions, immutable but for the runner
+// and the ledger.
 #pragma once
 
 #include <memory>
@@ -6,6 +7,7 @@
 
 #include "dgemma/engine.h"
 #include "dgemma/text.h"
+#include "engine/memory_ledger.h"
 #include "engine/sweep_runner.h"
 #include "formats/checkpoint.h"
 #include "model/model.h"
@@ -20,6 +22,7 @@ struct EngineState {
   std::optional<text::Tokenizer> tokenizer;
   std::optional<Tokenizer> public_tokenizer;  // the same, as dgemma/text.h shows it
   ModelInfo info;
+  mutable engine::MemoryLedger ledger = {};  // of the sessions
 
   /// See Engine::encode_chat.
   Result<std::vector<int32_t>> encode_chat(std::string_view request_json) const;

@@ -34,7 +34,8 @@ uint64_t random_seed() {
   return uint64_t{device()} << 32 | device();
 }
 
-/// Makes `running` true for its life, and the cancel flag fresh.
+/// Makes `running` true for its life, and the cancel flag fresh. At its end memory that was promised to the answer and
+/// not taken is given back.
 class RunningMark {
  public:
   explicit RunningMark(SessionState& state) : state_(state) {
@@ -43,7 +44,10 @@ class RunningMark {
   }
   RunningMark(const RunningMark&) = delete;
   RunningMark& operator=(const RunningMark&) = delete;
-  ~RunningMark() { state_.running.store(false); }
+  ~RunningMark() {
+    state_.keep_promise(state_.planned_context);
+    state_.running.store(false);
+  }
 
  private:
   SessionState& state_;
@@ -110,6 +114,7 @@ void AnswerRun::on_canvas(const diffusion::FinishedCanvas& canvas) {
   std::string piece;
   if (detokenizer_) piece = detokenizer_->push(canvas.tokens);
   answer_.text += piece;
+  state_.keep_promise(state_.planned);
   emit(Committed{canvas.canvas, canvas.steps, canvas.converged, canvas.canvas_tokens, canvas.tokens, piece});
 }
 
@@ -150,13 +155,16 @@ Result<Answer> AnswerRun::run() {
 
 }  // namespace
 
-Result<void> SessionState::plan_memory(int64_t positions) const {
-  const uint64_t planned = model::KvCache::planned_bytes(engine->model.config(), positions);
-  const uint64_t taken = cache.bytes();
-  const uint64_t available = base::available_memory_bytes();
-  if (planned <= taken || planned - taken <= available) return {};
+Result<void> SessionState::plan_memory(int64_t positions) {
+  const uint64_t needed = std::max(planned_context, model::KvCache::planned_bytes(engine->model.config(), positions));
+  const uint64_t rest = needed - std::min(needed, cache.bytes());
+  const uint64_t available = promise.ask(rest, base::available_memory_bytes());
+  if (rest <= available) {
+    planned = needed;
+    return {};
+  }
   return Unexpected(ErrorCode::kOutOfMemory,
-                    base::concat("context: the cache of ", positions, " tokens takes ", base::bytes_text(planned),
+                    base::concat("context: the cache of ", positions, " tokens takes ", base::bytes_text(needed),
                                  " of memory, ", base::bytes_text(available), " are available. Ask for fewer tokens"));
 }
 
