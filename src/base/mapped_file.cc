@@ -76,6 +76,10 @@ MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
+void MappedFile::release_pages() const {
+  if (data_ != nullptr) ::madvise(const_cast<std::byte*>(data_), size_, MADV_DONTNEED);
+}
+
 Result<std::string> read_text_file(const std::string& path, size_t limit) {
   DG_TRY_ASSIGN(OpenFile file, open_file(path, 0));
   std::string text;

@@ -23,6 +23,8 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::string& path() const { return path_; }
+  /// Tells the system that the pages need not stay resident: they are read again where they are used again.
+  void release_pages() const;
 
  private:
   MappedFile(std::string path, const std::byte* data, size_t size);

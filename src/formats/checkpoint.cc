@@ -144,6 +144,11 @@ Result<Checkpoint> Checkpoint::open_safetensors(const std::vector<std::string>& 
   return checkpoint;
 }
 
+void Checkpoint::release_pages() const {
+  for (const base::MappedFile& mapping : mappings_) mapping.release_pages();
+  if (gguf_) gguf_->release_pages();
+}
+
 const std::vector<TensorEntry>& Checkpoint::tensors() const { return gguf_ ? gguf_->tensors() : table_.entries(); }
 
 const TensorEntry* Checkpoint::find(std::string_view name) const {

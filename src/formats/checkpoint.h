@@ -42,6 +42,8 @@ class Checkpoint {
   std::string where(const TensorEntry& tensor) const { return files_[tensor.file] + ": " + tensor.name; }
   /// The GGUF file with its metadata; null for safetensors.
   const GgufFile* gguf() const { return gguf_ ? &*gguf_ : nullptr; }
+  /// Tells the system that mapped pages need not stay resident: they are read again where they are used again.
+  void release_pages() const;
   /// __metadata__ of the safetensors files; empty for GGUF.
   const std::vector<std::pair<std::string, std::string>>& metadata() const { return metadata_; }
 

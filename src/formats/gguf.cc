@@ -19,24 +19,11 @@ static_assert(std::endian::native == std::endian::little, "scalars are read as t
 
 constexpr std::string_view kMagic = "GGUF";
 constexpr std::string_view kSwappedMagic = "FUGG";
-constexpr std::string_view kAlignmentKey = "general.alignment";
 /// Smallest key (one-letter name, u8) and smallest tensor info (one-letter name, no dimensions): how many of them can
 /// stand in the bytes that are left, so that a lying count allocates nothing.
 constexpr uint64_t kLeastKeyBytes = 8 + 1 + 4 + 1;
 constexpr uint64_t kLeastInfoBytes = 8 + 1 + 4 + 4 + 8;
 constexpr uint32_t kMaxGgufDimensions = 4;
-
-/// Tensor types by their number in the file (ggml's enum ggml_type).
-std::optional<DType> dtype_of(uint32_t number) {
-  constexpr std::pair<uint32_t, DType> kNumbers[] = {
-      {0, DType::kF32},   {1, DType::kF16},   {2, DType::kQ4_0},    {3, DType::kQ4_1},    {6, DType::kQ5_0},
-      {7, DType::kQ5_1},  {8, DType::kQ8_0},  {10, DType::kQ2_K},   {11, DType::kQ3_K},   {12, DType::kQ4_K},
-      {13, DType::kQ5_K}, {14, DType::kQ6_K}, {20, DType::kIQ4_NL}, {23, DType::kIQ4_XS}, {24, DType::kI8},
-      {25, DType::kI16},  {26, DType::kI32},  {27, DType::kI64},    {28, DType::kF64},    {30, DType::kBF16}};
-  for (const auto& [n, type] : kNumbers)
-    if (n == number) return type;
-  return std::nullopt;
-}
 
 std::string_view first_bytes(std::span<const std::byte> file, size_t count) {
   return {reinterpret_cast<const char*>(file.data()), std::min(count, file.size())};
@@ -185,10 +172,10 @@ Result<void> GgufReader::index_keys() {
 }
 
 Result<void> GgufReader::read_alignment() {
-  DG_TRY_ASSIGN(const auto given, out_.get_optional<int64_t>(kAlignmentKey));
+  DG_TRY_ASSIGN(const auto given, out_.get_optional<int64_t>(kGgufAlignmentKey));
   if (!given) return {};
   if (*given < 1 || *given > INT32_MAX || !std::has_single_bit(static_cast<uint64_t>(*given)))
-    return bad(kAlignmentKey, "a power of two", std::to_string(*given));
+    return bad(kGgufAlignmentKey, "a power of two", std::to_string(*given));
   out_.alignment_ = static_cast<uint64_t>(*given);
   return {};
 }
@@ -215,11 +202,12 @@ Result<TensorEntry> GgufReader::read_info(uint64_t index) {
     DG_TRY_ASSIGN(entry.shape[i], scalar<uint64_t>(entry.name));
   }
   DG_TRY_ASSIGN(const uint32_t number, scalar<uint32_t>(entry.name));
-  const auto type = dtype_of(number);
+  const auto type = gguf_dtype(number);
   if (!type)
-    return bad(entry.name,
-               "a tensor type of F32, F16, BF16, F64, I8 to I64, Q8_0, Q4_0 to Q5_1, Q2_K to Q6_K, IQ4_NL, IQ4_XS",
-               base::concat("type number ", number));
+    return bad(
+        entry.name,
+        "a tensor type of F32, F16, BF16, F64, I8 to I64, Q8_0, Q4_0 to Q5_1, Q2_K to Q6_K, IQ4_NL, IQ4_XS or packed",
+        base::concat("type number ", number));
   entry.dtype = *type;
   DG_TRY_ASSIGN(const uint64_t offset, scalar<uint64_t>(entry.name));
   offsets_.push_back(offset);

@@ -49,7 +49,8 @@ class GgufValue {
 
   GgufType type() const { return type_; }  ///< of the value, or of the array's elements; never kArray
   bool is_array() const { return is_array_; }
-  uint64_t count() const { return count_; }  ///< 1 for scalars
+  uint64_t count() const { return count_; }                ///< 1 for scalars
+  std::span<const std::byte> raw() const { return raw_; }  ///< as in the file, without type and count
 
   // A scalar as T; nullopt where it is an array, has another type, or does not fit.
   std::optional<bool> boolean() const;
@@ -93,6 +94,11 @@ class GgufFile {
   const std::vector<GgufKey>& keys() const { return keys_; }  ///< file order
   const std::vector<TensorEntry>& tensors() const { return tensors_.entries(); }
   const TensorEntry* find_tensor(std::string_view name) const { return tensors_.find(name); }
+
+  /// As Checkpoint::release_pages.
+  void release_pages() const {
+    if (mapping_) mapping_->release_pages();
+  }
 
   /// The value under a key, or null.
   const GgufValue* find(std::string_view key) const;

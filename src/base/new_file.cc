@@ -1,0 +1,86 @@
+// See new_file.h.
+#include "base/new_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "base/format.h"
+
+namespace dgemma::base {
+namespace {
+
+Unexpected system_error(const std::string& path, const char* what) {
+  const int error = errno;
+  return {ErrorCode::kIo, concat(path, ": ", what, ": ", std::strerror(error))};
+}
+
+/// What the user's umask leaves of rw-rw-rw-; mkstemp itself makes files for the user alone.
+mode_t usual_mode() {
+  const mode_t mask = ::umask(0);
+  ::umask(mask);
+  return 0666 & ~mask;
+}
+
+}  // namespace
+
+Result<NewFile> NewFile::create(const std::string& path) {
+  std::string temporary = path + ".partial-XXXXXX";
+  const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
+  if (fd < 0) return system_error(path, "cannot create the file");
+  ::fchmod(fd, usual_mode());
+  return NewFile(path, std::move(temporary), fd);
+}
+
+NewFile::NewFile(std::string path, std::string temporary, int fd)
+    : path_(std::move(path)), temporary_(std::move(temporary)), fd_(fd) {}
+
+NewFile::NewFile(NewFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      temporary_(std::move(other.temporary_)),
+      fd_(std::exchange(other.fd_, -1)),
+      size_(other.size_) {}
+
+NewFile::~NewFile() {
+  if (fd_ < 0) return;
+  ::close(fd_);
+  ::unlink(temporary_.c_str());
+}
+
+Result<void> NewFile::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return system_error(path_, "cannot write the file");
+    size_ += static_cast<uint64_t>(written);
+    bytes = bytes.subspan(static_cast<size_t>(written));
+  }
+  return {};
+}
+
+Result<void> NewFile::pad_to(uint64_t alignment) {
+  static constexpr std::array<std::byte, 4096> kZeros{};
+  for (uint64_t missing = (alignment - size_ % alignment) % alignment; missing > 0;) {
+    const size_t count = std::min<uint64_t>(missing, kZeros.size());
+    DG_TRY(write(std::span(kZeros).first(count)));
+    missing -= count;
+  }
+  return {};
+}
+
+Result<void> NewFile::commit() {
+  if (::fsync(fd_) != 0) return system_error(path_, "cannot write the file to the disk");
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) return system_error(path_, "cannot put the file in its place");
+  ::close(std::exchange(fd_, -1));
+  return {};
+}
+
+}  // namespace dgemma::base

@@ -1,0 +1,40 @@
+// NewFile: a file that is written whole or not at all.
+//
+// Bytes go to a temporary file beside the target; commit() makes it take the target's name once everything is on the
+// disk. Without it (an error, a cancel) the temporary file goes and what had the name before stays. A crash leaves the
+// temporary file behind, never half a target. Test: tests/base/new_file_test.cc.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "dgemma/result.h"
+
+namespace dgemma::base {
+
+class NewFile {
+ public:
+  /// Errors: kIo (no such folder, permission), with the system's words.
+  static Result<NewFile> create(const std::string& path);
+  NewFile(NewFile&& other) noexcept;
+  NewFile& operator=(NewFile&&) = delete;
+  ~NewFile();
+
+  /// Appends. Errors: kIo (a full disk).
+  Result<void> write(std::span<const std::byte> bytes);
+  /// Appends zeros up to a multiple of `alignment`.
+  Result<void> pad_to(uint64_t alignment);
+  uint64_t size() const { return size_; }
+  /// Puts the file in its place. Nothing may be written afterwards. Errors: kIo.
+  Result<void> commit();
+
+ private:
+  NewFile(std::string path, std::string temporary, int fd);
+  std::string path_, temporary_;
+  int fd_ = -1;
+  uint64_t size_ = 0;
+};
+
+}  // namespace dgemma::base

@@ -1,0 +1,59 @@
+#include "base/new_file.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <filesystem>
+
+#include "base/mapped_file.h"
+
+namespace dgemma::base {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
+
+class NewFileTest : public testing::Test {
+ protected:
+  NewFileTest() { fs::remove_all(folder_), fs::create_directory(folder_); }
+  size_t files() const {
+    return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
+  }
+  const std::string folder_ = testing::TempDir() + "/new_file";
+  const std::string path_ = folder_ + "/out";
+};
+
+TEST_F(NewFileTest, has_its_name_only_when_it_is_whole) {
+  auto file = NewFile::create(path_);
+  ASSERT_TRUE(file) << file.error().message;
+  ASSERT_TRUE(file->write(bytes_of("hello")));
+  ASSERT_TRUE(file->pad_to(8));
+  ASSERT_TRUE(file->pad_to(8));
+  EXPECT_EQ(file->size(), 8u);
+  EXPECT_FALSE(fs::exists(path_));
+  ASSERT_TRUE(file->commit());
+  EXPECT_EQ(read_text_file(path_, 100).value(), std::string("hello\0\0\0", 8));
+  EXPECT_EQ(files(), 1u);
+}
+
+TEST_F(NewFileTest, what_is_not_committed_leaves_no_trace_and_what_was_there_stays) {
+  {
+    auto old = NewFile::create(path_);
+    ASSERT_TRUE(old->write(bytes_of("old")));
+    ASSERT_TRUE(old->commit());
+    auto file = NewFile::create(path_);
+    ASSERT_TRUE(file->write(bytes_of("new")));
+  }
+  EXPECT_EQ(read_text_file(path_, 100).value(), "old");
+  EXPECT_EQ(files(), 1u);
+}
+
+TEST_F(NewFileTest, a_folder_that_is_not_there_is_an_error) {
+  const auto file = NewFile::create(folder_ + "/none/out");
+  ASSERT_FALSE(file);
+  EXPECT_EQ(file.error().code, ErrorCode::kIo);
+}
+
+}  // namespace
+}  // namespace dgemma::base
