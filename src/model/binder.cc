@@ -1,6 +1,7 @@
 // See weights.h: finds each tensor by its names, checks its shape, and puts it where the passes use it.
 //
 // Two walks over the same list: the first only looks (examine_weights) and adds up the memory that the second takes.
+// Of a packed file the list's matrices are only outlined here; packed_file.cc binds them.
 #include <algorithm>
 #include <cmath>
 #include <unordered_map>
@@ -9,6 +10,7 @@
 #include "base/format.h"
 #include "base/memory.h"
 #include "model/names.h"
+#include "model/packed_file.h"
 #include "model/weights.h"
 #include "tensor/quant/quant.h"
 
@@ -52,10 +54,14 @@ void require_experts(const Matches& m, const Config& config, bool gguf, std::vec
     if (parts[i] != 2) missing.push_back(base::concat("blk.", i, ".ffn_gate_up_exps.weight"));
 }
 
-Matches match_names(const formats::Checkpoint& file, const Config& config) {
+/// Does a packed file have this tensor in another form?
+bool is_packed_away(const TensorName& name) { return name.matrix && name.role != Role::kRouter; }
+
+Matches match_names(const formats::Checkpoint& file, const Config& config, bool packed) {
   Matches m;
   const bool gguf = file.gguf() != nullptr;
   for (TensorName& name : gguf ? gguf_names(config) : safetensors_names(config)) {
+    if (packed && is_packed_away(name)) continue;
     const TensorEntry* entry = nullptr;
     for (const std::string& candidate : name.names) {
       const TensorEntry* other = file.find(candidate);
@@ -77,7 +83,7 @@ Matches match_names(const formats::Checkpoint& file, const Config& config) {
     else if (name.required)
       m.missing.push_back(name.names.front());
   }
-  require_experts(m, config, gguf, m.missing);
+  if (!packed) require_experts(m, config, gguf, m.missing);
   return m;
 }
 
@@ -97,6 +103,12 @@ class Binder {
  public:
   Binder(const Config& config, Weights& weights) : config_(config), weights_(weights) {
     weights_.layer.resize(static_cast<size_t>(config.layers));
+    for (LayerWeights& layer : weights_.layer) {
+      layer.experts.experts = static_cast<size_t>(config_.experts);
+      layer.experts.width = layer.experts.stride = static_cast<size_t>(config_.expert_width);
+      layer.experts.down_stride = static_cast<size_t>(config_.width);
+      layer.experts.used = static_cast<size_t>(config_.experts_used);
+    }
   }
 
   void bind(const Match& match) {
@@ -114,11 +126,15 @@ class Binder {
     weights_.vocabulary.softcap = static_cast<float>(config_.softcap);
     weights_.vocabulary.soft_scale = std::sqrt(static_cast<float>(config_.width));
     if (!weights_.vocabulary.head) weights_.vocabulary.head = weights_.vocabulary.embedding;
-    for (LayerWeights& layer : weights_.layer) {
-      layer.experts.experts = static_cast<size_t>(config_.experts);
-      layer.experts.width = static_cast<size_t>(config_.expert_width);
-      layer.experts.used = static_cast<size_t>(config_.experts_used);
-      if (layer.experts.stride == 0) layer.experts.stride = layer.experts.width;  // split gate and up
+  }
+
+  /// Gives the matrices of a packed file, which are bound later, their sizes.
+  void outline() {
+    for (const TensorName& name : gguf_names(config_)) {
+      if (!is_packed_away(name) || name.role == Role::kExpertGateUp) continue;
+      const uint64_t values = values_of(name.shape);
+      *matrix_place(name) = {DType::kF32, nullptr, values / name.shape.back(), name.shape.back()};
+      if (name.role != Role::kHead) weights_.parameters += values;
     }
   }
 
@@ -262,8 +278,18 @@ std::string first_of(const std::vector<std::string>& list) {
 }  // namespace
 
 BindingReport examine_weights(const formats::Checkpoint& file, const Config& config) {
-  Matches m = match_names(file, config);
+  const Result<bool> packed = is_packed_file(file);
+  Matches m = match_names(file, config, packed && *packed);
   BindingReport report;
+  if (!packed) m.problems.push_back(packed.error().message);
+  if (packed && *packed) {
+    Weights outline;
+    Binder binder(config, outline);
+    binder.outline();
+    const auto use = [&](const std::string& name) { m.role_of[name] = "model"; };
+    if (const auto bound = bind_packed(file, outline, use); !bound) m.problems.push_back(bound.error().message);
+    report.parameters = outline.parameters;
+  }
   for (const Match& match : m.found) {
     report.parameters += values_of(match.name.shape);
     report.expanded_bytes += expanded_bytes(match);
@@ -280,7 +306,8 @@ BindingReport examine_weights(const formats::Checkpoint& file, const Config& con
 
 Result<Weights> bind_weights(const formats::Checkpoint& file, const Config& config,
                              const std::function<void(const LoadProgress&)>& progress) {
-  const Matches m = match_names(file, config);
+  DG_TRY_ASSIGN(const bool packed, is_packed_file(file));
+  const Matches m = match_names(file, config, packed);
   if (!m.problems.empty()) return Unexpected(ErrorCode::kModelFile, first_of(m.problems));
   if (!m.missing.empty())
     return Unexpected(ErrorCode::kModelFile, file.path() + ": expected tensor " + first_of(m.missing) + ", got none");
@@ -298,6 +325,10 @@ Result<Weights> bind_weights(const formats::Checkpoint& file, const Config& conf
     binder.bind(match);
     done.done_bytes += match.entry->data.size();
     if (progress) progress(done);
+  }
+  if (packed) {
+    binder.outline();
+    DG_TRY(bind_packed(file, weights, {}));
   }
   binder.finish();
   return weights;

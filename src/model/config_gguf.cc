@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "model/config.h"
 #include "model/config_rules.h"
+#include "model/packed_file.h"
 
 namespace dgemma::model {
 namespace {
@@ -96,6 +97,18 @@ Result<void> read_sampler(const Keys& keys, SamplerOptions& s) {
   return real("eb_confidence_threshold", s.confidence_threshold);
 }
 
+/// The rows of the embedding; in a packed file, which has none, they stand under a key.
+Result<int> vocabulary_size(const Keys& keys, const formats::GgufFile& file) {
+  constexpr int64_t kMostTokens = 1 << 26;
+  if (file.find(kPackedVocabularyKey) != nullptr)
+    return keys.absolute_integer(kPackedVocabularyKey, {}, 1, kMostTokens);
+  const formats::TensorEntry* embedding = file.find_tensor("token_embd.weight");
+  if (embedding == nullptr || embedding->shape.size() != 2 || embedding->shape[0] > kMostTokens)
+    return formats::bad_file(file.path(), "token_embd.weight", "a matrix with a row for each token",
+                             embedding == nullptr ? "no tensor" : formats::shape_text(embedding->shape));
+  return static_cast<int>(embedding->shape[0]);
+}
+
 }  // namespace
 
 Result<Config> config_from_gguf(const formats::GgufFile& file) {
@@ -125,11 +138,7 @@ Result<Config> config_from_gguf(const formats::GgufFile& file) {
   c.full_rope.partial_rotary_factor = file.find_tensor("rope_freqs.weight") != nullptr ? 1.0 : 0.25;
   DG_TRY_ASSIGN(const int shared, keys.integer("attention.shared_kv_layers", 0, 0, 1 << 16));
   if (shared != 0) return formats::bad_file(file.path(), "attention.shared_kv_layers", "0", std::to_string(shared));
-  const formats::TensorEntry* embedding = file.find_tensor("token_embd.weight");
-  if (embedding == nullptr || embedding->shape.size() != 2 || embedding->shape[0] > (1u << 26))
-    return formats::bad_file(file.path(), "token_embd.weight", "a matrix with a row for each token",
-                             embedding == nullptr ? "no tensor" : formats::shape_text(embedding->shape));
-  c.vocab = static_cast<int>(embedding->shape[0]);
+  DG_TRY_ASSIGN(c.vocab, vocabulary_size(keys, file));
 
   DG_TRY(read_layers(keys, c));
   DG_TRY(read_sampler(diffusion, c.sampler));

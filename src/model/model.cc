@@ -172,13 +172,15 @@ void Model::Pass::embed() {
     for (size_t lane = 0; lane < rows; ++lane) {
       const int32_t id = p.group->tokens[first + lane];
       DG_CHECK(id >= 0 && id < config_.vocab, "token id ", id);
-      const tensor::Weight row = table.row_range(static_cast<size_t>(id), 1);
-      if (table.dtype == tensor::DType::kBF16)
-        halves[lane] = row.bf16();
-      else if (table.dtype == tensor::DType::kF32)
-        values[lane] = row.f32();
-      else
-        values[lane] = std::copy_n(ops::direct_rows(exec_, worker, row).f32(), width, decoded + lane * width) - width;
+      const auto row = static_cast<size_t>(id);
+      if (table.dtype == tensor::DType::kBF16) {
+        halves[lane] = table.bf16(row);
+      } else if (table.dtype == tensor::DType::kF32) {
+        values[lane] = table.f32(row);
+      } else {
+        ops::decode_row(table, row, decoded + lane * width);
+        values[lane] = decoded + lane * width;
+      }
     }
     if (table.dtype == tensor::DType::kBF16)
       exec_.kernels().rows_to_lanes_bf16(halves, scale, x, width);

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/huge_memory.h"
 #include "dgemma/inspect.h"
 #include "dgemma/options.h"
 #include "dgemma/result.h"
@@ -57,6 +58,7 @@ struct Weights {
   uint64_t resident_bytes = 0;  ///< mapped and owned
 
   std::vector<tensor::AlignedBuffer<std::byte>> owned;
+  base::HugeMemory packed;  ///< of pack_weights (model/packing.h)
 };
 
 /// What loading takes and what is wrong, from headers alone.

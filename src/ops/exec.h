@@ -29,8 +29,10 @@ class Exec {
   /// At least `floats` floats of this worker's own memory, 64-byte aligned, kept between calls and grown when needed;
   /// the content does not survive the next call of this worker.
   float* scratch(int worker, size_t floats) { return grown(scratch_[static_cast<size_t>(worker)], floats); }
-  /// The same, for weights that are decoded before they are multiplied (direct_rows).
+  /// The same, for weights that are decoded or transposed before they are multiplied.
   float* panel(int worker, size_t floats) { return grown(panel_[static_cast<size_t>(worker)], floats); }
+  /// The same, one for all workers: what an operation makes before its tasks and reads in them.
+  float* shared(size_t floats) { return grown(shared_, floats); }
 
  private:
   static float* grown(tensor::AlignedBuffer<float>& buffer, size_t floats) {
@@ -41,6 +43,7 @@ class Exec {
   const kernels::KernelTable& table_;
   base::ThreadPool pool_;
   std::vector<tensor::AlignedBuffer<float>> scratch_, panel_;
+  tensor::AlignedBuffer<float> shared_;
 };
 
 }  // namespace dgemma::ops

@@ -1,7 +1,9 @@
 // The mixture of experts: choose experts for each row, gather the rows of each expert, multiply, sum up.
 //
 // Every touched expert's weights are read once for all its rows. A row's experts are summed in ascending expert order,
-// so the result does not depend on which other rows are there. Tests: tests/ops/experts_test.cc.
+// so the result does not depend on which other rows are there. Packed weights are multiplied in integers: rows are
+// quantised once, then gathered, and what is between the two products is quantised where it is computed
+// (packed_experts.cc). Tests: tests/ops/experts_test.cc, tests/ops/packed_test.cc.
 #pragma once
 
 #include <span>
@@ -12,14 +14,18 @@
 
 namespace dgemma::ops {
 
-/// The weights of one layer's experts.
+/// The weights of one layer's experts: all packed or none.
 struct ExpertWeights {
   tensor::Weight gate, up;  ///< expert e has rows e * stride .. e * stride + Fe - 1 of each; [.., D]
   size_t stride = 0;        ///< 2 Fe where gate and up alternate in one matrix (up then starts at its row Fe), else Fe
-  tensor::Weight down;      ///< [E * D, Fe]
+                            ///< (packed: Fe in whole panels)
+  tensor::Weight down;      ///< expert e has rows e * down_stride .. e * down_stride + D - 1; [.., Fe]
+  size_t down_stride = 0;   ///< D (packed: in whole panels)
   size_t experts = 0;       ///< E
   size_t width = 0;         ///< Fe
   size_t used = 0;          ///< T, experts per row
+
+  bool packed() const { return gate.packed(); }
 };
 
 /// Chosen experts by row: entry r * T + t, sorted by expert within a row.
@@ -36,27 +42,38 @@ struct Assignment {
 void choose_experts(tensor::ConstBlocks scores, std::span<const uint32_t> rows, const float* per_expert_scale,
                     size_t used, Assignment& out);
 
-/// Memory that experts() works in; grows to the largest use and is kept.
-class ExpertWorkspace {
- public:
-  /// At most `rows` rows of `used` experts out of `experts`. D features in and out, Fe wide.
-  void reserve(size_t rows, const ExpertWeights& weights, size_t features);
+/// Where each expert's rows lie when they are gathered: those of expert 0, padded to whole blocks, then expert 1's, ...
+struct ExpertSlots {
+  std::vector<uint32_t> slot_of;      ///< by assignment entry
+  std::vector<uint32_t> row_of;       ///< by slot; kNoRow for padding lanes
+  std::vector<uint32_t> first_block;  ///< by expert, experts + 1 entries
+  std::vector<uint32_t> tokens;       ///< by expert: slots that are no padding
 
- private:
-  friend void experts(Exec&, const ExpertWeights&, tensor::ConstBlocks, std::span<const uint32_t>, const Assignment&,
-                      ExpertWorkspace&, tensor::Blocks);
-  tensor::BlockMatrix input_;   // [slots, D]
-  tensor::BlockMatrix hidden_;  // [slots, Fe]
-  tensor::BlockMatrix output_;  // [slots, D]
-  size_t slots_ = 0;
-  std::vector<uint32_t> slot_of_;      // by assignment entry
-  std::vector<uint32_t> row_of_;       // by slot; kNoRow for padding lanes
-  std::vector<uint32_t> first_block_;  // by expert, experts + 1 entries: blocks of slots
+  static constexpr uint32_t kNoRow = ~uint32_t{0};
+  size_t blocks() const { return first_block.back(); }
+  tensor::Blocks blocks_of(tensor::Blocks all, size_t expert) const {
+    return all.block_range(first_block[expert], first_block[expert + 1] - first_block[expert]);
+  }
+};
+
+/// Memory that experts() works in; grows to the largest use and is kept.
+struct ExpertWorkspace {
+  ExpertSlots slots;
+  tensor::BlockMatrix input;   // [slots, D]; packed: quantised
+  tensor::BlockMatrix hidden;  // [slots, Fe]; packed: quantised
+  tensor::BlockMatrix output;  // [slots, D]
+  size_t reserved = 0;         // slots
 };
 
 /// out[row] = sum_t weight_t * down_t(gelu_tanh(gate_t x[row]) * up_t x[row]).  x, out [B, D, 16]; rows as given to
 /// choose_experts; other rows of out are zero.
 void experts(Exec& exec, const ExpertWeights& weights, tensor::ConstBlocks x, std::span<const uint32_t> rows,
              const Assignment& assignment, ExpertWorkspace& workspace, tensor::Blocks out);
+
+/// The parts of experts() between choosing and summing up, for packed weights: fills workspace.output by slot.
+void packed_expert_products(Exec& exec, const ExpertWeights& weights, tensor::ConstBlocks x,
+                            ExpertWorkspace& workspace);
+/// Block b of `out` = the rows of its slots, gathered from x (whole blocks of as many features).
+void gather_slots(Exec& exec, const ExpertSlots& slots, tensor::ConstBlocks x, tensor::Blocks out);
 
 }  // namespace dgemma::ops

@@ -3,6 +3,11 @@
 
 #include <algorithm>
 
+#include "base/check.h"
+#include "ops/packed_product.h"
+#include "tensor/packed.h"
+#include "tensor/quant/quant.h"
+
 namespace dgemma::ops {
 namespace {
 
@@ -59,8 +64,17 @@ void weighted_sum_on_this_thread(Exec& exec, const Weight& w, ConstBlocks p, con
                            w.rows);
 }
 
+void decode_row(const Weight& w, size_t row, float* out) {
+  DG_CHECK(row < w.rows, "row ", row, " of ", w.rows);
+  if (w.packed())
+    tensor::unpack_row(w, row, out);
+  else
+    tensor::quant::decode(w.dtype, w.row(row), w.cols, out);
+}
+
 void product(Exec& exec, const Weight& w, ConstBlocks x, Blocks out) {
   DG_CHECK(w.rows == out.features, w.rows, " outputs for ", out.features);
+  if (w.packed()) return packed_product(exec, w, x, out);
   const size_t tasks = (w.rows + kRowsPerTask - 1) / kRowsPerTask;
   exec.run(tasks, [&](size_t task, int worker) {
     const size_t first = task * kRowsPerTask;
@@ -71,6 +85,8 @@ void product(Exec& exec, const Weight& w, ConstBlocks x, Blocks out) {
 
 void gated_product(Exec& exec, const Weight& gate, const Weight& up, ConstBlocks x, Blocks out) {
   DG_CHECK(gate.rows == up.rows && gate.rows == out.features, gate.rows, " ", up.rows, " ", out.features);
+  DG_CHECK(gate.packed() == up.packed(), "gate and up are packed together");
+  if (gate.packed()) return packed_gated_product(exec, gate, up, x, out);
   const size_t tasks = (gate.rows + kRowsPerTask - 1) / kRowsPerTask;
   exec.run(tasks, [&](size_t task, int worker) {
     const size_t first = task * kRowsPerTask;

@@ -1,5 +1,6 @@
 // Products of activations with weights, and the norms between them: the dense parts of a layer.
 //
+// Packed weights go to ops/packed_product.h from here; everything else is multiplied in f32.
 // Work is cut along the outputs, so each output is summed by one thread in one order: the number of threads never
 // changes a result. Tests: tests/ops/product_test.cc.
 #pragma once
@@ -12,12 +13,15 @@ namespace dgemma::ops {
 /// The rows of w as a kernel can read them: w itself, or decoded to f32 in this worker's panel, where they stay until
 /// its next call.
 tensor::Weight direct_rows(Exec& exec, int worker, const tensor::Weight& w);
-/// out = w x on this thread, whatever w's type. Shapes as in product().
+/// out = w x on this thread, of any type that is not packed. Shapes as in product().
 void product_on_this_thread(Exec& exec, int worker, const tensor::Weight& w, tensor::ConstBlocks x, tensor::Blocks out);
 /// out = out * scale + w^T p on this thread: w [V, N] direct, p [B, V, 16], out [B, N, 16]; scale [B, 16] or null
 /// for 1.
 void weighted_sum_on_this_thread(Exec& exec, const tensor::Weight& w, tensor::ConstBlocks p, const float* scale,
                                  tensor::Blocks out);
+
+/// One row of w as w.cols floats, whatever its type.
+void decode_row(const tensor::Weight& w, size_t row, float* out);
 
 /// out = w x.  w [N, K], x [B, K, 16], out [B, N, 16]; out must not overlap x.
 void product(Exec& exec, const tensor::Weight& w, tensor::ConstBlocks x, tensor::Blocks out);

@@ -8,6 +8,8 @@
 #include <limits>
 
 #include "base/check.h"
+#include "ops/packed_product.h"
+#include "ops/packed_vocabulary.h"
 #include "ops/product.h"
 
 namespace dgemma::ops {
@@ -23,8 +25,10 @@ using tensor::Weight;
 constexpr size_t kTile = 64;
 // Parts of the table. A constant of the result: the sums of the parts are added in order, whoever computed them.
 constexpr size_t kParts = 8;
-// Lane blocks that walk the table together; each row of the table is read once for all of them.
+// Lane blocks that walk the table together; each row of the table is read once for all of them. Where it is packed, a
+// tile is transposed once for all of them too, so they are more.
 constexpr size_t kBlocksPerTask = 4;
+constexpr size_t kPackedBlocksPerTask = 8;
 
 /// One call's geometry and memory, shared by its tasks.
 struct Pass {
@@ -33,6 +37,7 @@ struct Pass {
   const VocabularyQuery& query;
   VocabularyWorkspace& space;
   size_t vocab, tiles, blocks, features;
+  ConstBlocks input;  // hidden; where the head is packed, quantised
 
   Pass(Exec& e, const VocabularyWeights& w, const VocabularyQuery& q, VocabularyWorkspace& s)
       : exec(e),
@@ -42,7 +47,9 @@ struct Pass {
         vocab(w.head.rows),
         tiles((w.head.rows + kTile - 1) / kTile),
         blocks(q.hidden.blocks),
-        features(q.hidden.features) {
+        features(q.hidden.features),
+        input(w.head.packed() ? quantise(e, q.hidden, e.shared(quantised_floats(q.hidden))) : q.hidden) {
+    DG_CHECK(w.head.packed() == w.embedding.packed(), "head and embedding are packed together");
     space.stats.resize(kParts * blocks);
     space.tile_sum.resize(tiles * blocks * kLanes);
     space.tile_max.resize(tiles * blocks * kLanes);
@@ -60,7 +67,11 @@ struct Pass {
 
   /// Processed logits of a tile's rows of the head for `count` blocks: [count, tokens, 16].
   void logits(const Weight& rows, size_t first_block, size_t count, int worker, Blocks out) const {
-    product_on_this_thread(exec, worker, rows, query.hidden.block_range(first_block, count), out);
+    const ConstBlocks x = input.block_range(first_block, count);
+    if (rows.packed())
+      packed_product_on_this_thread(exec, rows, x, count * kLanes, nullptr, out);
+    else
+      product_on_this_thread(exec, worker, rows, x, out);
     for (size_t b = 0; b < count; ++b)
       exec.kernels().softcap(out.block(b), weights.softcap, query.inverse_temperature[first_block + b], out.features);
   }
@@ -85,7 +96,9 @@ void Pass::walk(size_t part, size_t first_block, size_t count, int worker) const
   for (size_t tile = first_tile(part); tile < first_tile(part + 1); ++tile) {
     const size_t tokens = tile_tokens(tile);
     const Blocks z{memory, count, tokens, tokens * kLanes};
-    const Weight head = direct_rows(exec, worker, weights.head.row_range(tile * kTile, tokens));
+    const bool packed = weights.head.packed();
+    const Weight rows = weights.head.row_range(tile * kTile, tokens);
+    const Weight head = packed ? rows : direct_rows(exec, worker, rows);
     logits(head, first_block, count, worker, z);
     for (size_t b = 0; b < count; ++b) {
       SoftmaxLanes& s = stats(part, first_block + b);
@@ -95,10 +108,14 @@ void Pass::walk(size_t part, size_t first_block, size_t count, int worker) const
       std::copy_n(s.max, kLanes, &space.tile_max[row]);
     }
     if (!soft) continue;
+    const Blocks sum{soft_part(part, first_block), count, features, features * kLanes};
+    const Weight embedding = weights.embedding.row_range(tile * kTile, tokens);
+    if (packed) {
+      packed_weighted_sum(exec, worker, embedding, z, rescale, sum);
+      continue;
+    }
     const bool tied = weights.embedding.data == weights.head.data;
-    const Weight values = tied ? head : direct_rows(exec, worker, weights.embedding.row_range(tile * kTile, tokens));
-    weighted_sum_on_this_thread(exec, values, z, rescale,
-                                {soft_part(part, first_block), count, features, features * kLanes});
+    weighted_sum_on_this_thread(exec, tied ? head : direct_rows(exec, worker, embedding), z, rescale, sum);
   }
 }
 
@@ -204,10 +221,11 @@ bool vocabulary_pass(Exec& exec, const VocabularyWeights& weights, const Vocabul
   DG_CHECK(query.inverse_temperature.size() == blocks && query.want_soft.size() == blocks, blocks, " blocks");
   DG_CHECK(query.uniform.size() == blocks * kLanes && query.predictions.size() == blocks * kLanes, blocks, " blocks");
   const Pass pass(exec, weights, query, workspace);
-  const size_t groups = (blocks + kBlocksPerTask - 1) / kBlocksPerTask;
+  const size_t together = weights.head.packed() ? kPackedBlocksPerTask : kBlocksPerTask;
+  const size_t groups = (blocks + together - 1) / together;
   exec.run(kParts * groups, [&](size_t task, int worker) {
-    const size_t first = task % groups * kBlocksPerTask;
-    pass.walk(task / groups, first, std::min(kBlocksPerTask, blocks - first), worker);
+    const size_t first = task % groups * together;
+    pass.walk(task / groups, first, std::min(together, blocks - first), worker);
   });
   std::atomic<bool> finite{true};
   exec.run(blocks, [&](size_t block, int worker) {

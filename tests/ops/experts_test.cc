@@ -40,7 +40,7 @@ TEST(Experts, equals_each_rows_experts_computed_alone) {
   const std::vector<float> scale = {1.0f, 0.5f, 2.0f, 1.5f, 0.7f};
   const tensor::Weight joined = weight(gate_up, count * 2 * width, d);
   const ExpertWeights w{
-      joined, joined.row_range(width, joined.rows - width), 2 * width, weight(down, count * d, width), count, width,
+      joined, joined.row_range(width, joined.rows - width), 2 * width, weight(down, count * d, width), d, count, width,
       used};
   std::vector<uint32_t> valid;
   for (uint32_t r = 0; r < rows; ++r)

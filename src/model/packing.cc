@@ -1,0 +1,64 @@
+// See packing.h.
+#include "model/packing.h"
+
+#include <atomic>
+
+#include "base/format.h"
+#include "base/memory.h"
+
+namespace dgemma::model {
+
+using tensor::DType;
+using tensor::Weight;
+
+std::vector<PackedItem> items_to_pack(Weights& weights) {
+  return packed_items(weights, [](const Weight& gate, const Weight& up, const std::string&) {
+    return tensor::packed_type(gate.dtype) == tensor::packed_type(up.dtype);
+  });
+}
+
+Result<void> pack_item(const PackedItem& item, base::ThreadPool& pool, std::byte* out) {
+  const DType type = tensor::packed_type(item.first->dtype);
+  const size_t panel = tensor::panel_bytes(type, item.first->cols), each = tensor::panels_for(item.rows);
+  const Weight* const weights[2] = {item.first, item.second};
+  std::atomic<bool> good{true};
+  pool.run(item.panels(), [&](size_t index, int) {
+    for (size_t part = 0; part < item.parts(); ++part) {
+      const Weight matrix = weights[part]->row_range(index / each * item.stride, item.rows);
+      if (!tensor::pack_panel(matrix, index % each * tensor::kPanelRows, out + (index * item.parts() + part) * panel))
+        good.store(false, std::memory_order_relaxed);
+    }
+  });
+  if (good.load()) return {};
+  return Unexpected(ErrorCode::kModelFile, item.name +
+                                               ": expected numbers that are finite and below 8e6 in magnitude, "
+                                               "got others: the weights are broken. Check the file");
+}
+
+Result<void> pack_weights(Weights& weights, int threads, const std::function<void(const LoadProgress&)>& progress) {
+  if (weights.vocabulary.embedding.packed()) return {};
+  const std::vector<PackedItem> items = items_to_pack(weights);
+  LoadProgress done;
+  for (const PackedItem& item : items) done.total_bytes += item.bytes(tensor::packed_type(item.first->dtype));
+  if (const uint64_t available = base::available_memory_bytes(); done.total_bytes > available)
+    return Unexpected(ErrorCode::kOutOfMemory,
+                      base::concat("the weights packed for --compute int8 take ", base::bytes_text(done.total_bytes),
+                                   " of memory, ", base::bytes_text(available),
+                                   " are available. Use --compute f32, a smaller model or a machine with more memory"));
+  DG_TRY_ASSIGN(weights.packed, base::HugeMemory::allocate(done.total_bytes));
+  base::ThreadPool pool(threads);
+  const bool tied = is_tied(weights.vocabulary);
+  for (const PackedItem& item : items) {
+    const DType type = tensor::packed_type(item.first->dtype);
+    std::byte* out = weights.packed.data() + done.done_bytes;
+    DG_TRY(pack_item(item, pool, out));
+    item.point_to(type, out);
+    done.done_bytes += item.bytes(type);
+    if (progress) progress(done);
+  }
+  finish_packed(weights, tied);
+  weights.resident_bytes = done.total_bytes;
+  return {};
+}
+
+}  // namespace dgemma::model

@@ -1,0 +1,29 @@
+// Packing: bound weights brought into the layout of the integer products (tensor/packed_layout.h), for --compute int8.
+//
+// Every matrix is packed but the router's, which is small and decides: projections, MLPs, experts, self-conditioning,
+// the table. Gate and up go panel by panel in turn, so what one output needs is one stream. In memory one allocation
+// holds all, planned before it is taken; a packed file holds the same bytes and is used where it is mapped
+// (packed_file.h). Tests: tests/model/packing_test.cc.
+#pragma once
+
+#include <functional>
+
+#include "base/thread_pool.h"
+#include "dgemma/options.h"
+#include "dgemma/result.h"
+#include "model/packed_items.h"
+#include "model/weights.h"
+
+namespace dgemma::model {
+
+/// Packs bound weights. What they were bound to is not read any more afterwards, but for vectors and the router; the
+/// callback hears after each matrix, bytes of the packed form. Weights of a packed file stay as they are. Errors:
+/// kOutOfMemory (how much, what for), kModelFile (a value that is not finite).
+Result<void> pack_weights(Weights& weights, int threads, const std::function<void(const LoadProgress&)>& progress);
+
+/// The items of weights that are not packed yet: gate and up alternate where they become the same type.
+std::vector<PackedItem> items_to_pack(Weights& weights);
+/// Packs one item to `out`. Errors: kModelFile.
+Result<void> pack_item(const PackedItem& item, base::ThreadPool& pool, std::byte* out);
+
+}  // namespace dgemma::model

@@ -1,0 +1,15 @@
+// The soft embedding's share of one tile of a packed table; part of the vocabulary pass (vocabulary.h).
+#pragma once
+
+#include "ops/exec.h"
+#include "tensor/weight.h"
+
+namespace dgemma::ops {
+
+/// out = out * rescale + w^T p on this thread: w at most 64 packed rows [tokens, D], p [B, tokens, 16] >= 0 (used up),
+/// rescale [B, 16], out [B, D, 16]. The table's scales are folded into its codes and p is quantised by token tile, so a
+/// tile's share is within about 1 % (tests/ops/packed_test.cc has the bound).
+void packed_weighted_sum(Exec& exec, int worker, const tensor::Weight& w, tensor::Blocks p, const float* rescale,
+                         tensor::Blocks out);
+
+}  // namespace dgemma::ops

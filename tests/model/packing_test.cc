@@ -1,0 +1,148 @@
+// pack_weights on the tiny models: what it makes of the weights, and that sweeps then agree with f32 and with
+// themselves.
+#include "model/packing.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "model/tiny_model.h"
+#include "tensor/packed.h"
+
+namespace dgemma::model {
+namespace {
+
+constexpr size_t kRows = 16;
+
+struct PackedModel {
+  formats::Checkpoint checkpoint;
+  Model model;
+
+  static PackedModel open(const std::string& file) {
+    auto checkpoint = formats::Checkpoint::open(golden::folder() + file);
+    EXPECT_TRUE(checkpoint) << checkpoint.error().message;
+    Config config = TinyModel::open(file.substr(0, 6)).model.config();
+    Weights weights = bind_weights(*checkpoint, config, {}).value();
+    EXPECT_TRUE(pack_weights(weights, 2, {}));
+    return {std::move(*checkpoint), Model(std::move(config), std::move(weights))};
+  }
+};
+
+struct Outcome {
+  std::vector<ops::RowPrediction> predictions;
+  std::vector<float> stream;  // the residual stream after the last layer, of the prompt's rows
+};
+
+/// A prompt of 16 tokens, then a canvas of as many rows twice, the second time conditioned.
+Outcome run(const Model& model, int threads) {
+  const Config& config = model.config();
+  ops::Exec exec(*kernels::available().back(), threads);
+  auto workspace = make_workspace();
+  KvCache cache(config);
+  std::vector<int32_t> prompt(kRows), canvas(kRows);
+  for (size_t i = 0; i < kRows; ++i) {
+    prompt[i] = static_cast<int32_t>((i * 29 + 3) % static_cast<size_t>(config.vocab));
+    canvas[i] = static_cast<int32_t>((i * 37 + 11) % static_cast<size_t>(config.vocab));
+  }
+  const std::vector<double> uniform(kRows, 0.4);
+  Outcome out{std::vector<ops::RowPrediction>(kRows), {}};
+  SelfConditioning conditioning;
+  RowGroup encode, group;
+  encode.cache = group.cache = &cache;
+  encode.tokens = prompt, group.tokens = canvas;
+  group.denoise = true, group.uniform = uniform, group.conditioning = &conditioning,
+  group.predictions = out.predictions;
+  EXPECT_TRUE(model.sweep(exec, *workspace, {&encode, 1}, [&](size_t layer, tensor::ConstBlocks x) {
+    if (layer + 1 != static_cast<size_t>(config.layers)) return;
+    for (size_t r = 0; r < kRows; ++r)
+      for (size_t d = 0; d < x.features; ++d) out.stream.push_back(x.at(r, d));
+  }));
+  EXPECT_TRUE(model.sweep(exec, *workspace, {&group, 1}));
+  EXPECT_TRUE(model.sweep(exec, *workspace, {&group, 1}));
+  return out;
+}
+
+/// By row the root mean square of the difference over that of `want`, sorted.
+std::vector<double> row_errors(const std::vector<float>& got, const std::vector<float>& want) {
+  const size_t width = want.size() / kRows;
+  std::vector<double> errors;
+  for (size_t r = 0; r < kRows; ++r) {
+    double error = 0, size = 0;
+    for (size_t i = r * width; i < (r + 1) * width; ++i) {
+      error += std::pow(double{got[i]} - want[i], 2);
+      size += std::pow(double{want[i]}, 2);
+    }
+    errors.push_back(std::sqrt(error / size));
+  }
+  std::sort(errors.begin(), errors.end());
+  return errors;
+}
+
+TEST(Packing, packs_every_matrix_but_the_router_and_lets_gate_and_up_alternate) {
+  const PackedModel m = PackedModel::open("tiny-a");
+  const LayerWeights& l = m.model.weights().layer[0];
+  for (const tensor::Weight* w : {&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down, &l.experts.gate, &l.experts.up,
+                                  &l.experts.down, &m.model.weights().vocabulary.embedding})
+    EXPECT_EQ(w->dtype, tensor::DType::kPacked8);
+  EXPECT_FALSE(l.router.packed());
+  const size_t panel = tensor::panel_bytes(tensor::DType::kPacked8, l.gate.cols);
+  EXPECT_EQ(l.gate.panel_stride, 2 * panel);
+  EXPECT_EQ(static_cast<const std::byte*>(l.up.data) - static_cast<const std::byte*>(l.gate.data),
+            static_cast<std::ptrdiff_t>(panel));
+  EXPECT_EQ(m.model.weights().vocabulary.head.data, m.model.weights().vocabulary.embedding.data);
+  EXPECT_EQ(m.model.weights().resident_bytes, m.model.weights().packed.size());
+}
+
+TEST(Packing, experts_lie_where_the_strides_say) {
+  const TinyModel plain = TinyModel::open("tiny-a");
+  const PackedModel packed = PackedModel::open("tiny-a");
+  const ops::ExpertWeights& a = plain.model.weights().layer[1].experts;
+  const ops::ExpertWeights& b = packed.model.weights().layer[1].experts;
+  std::vector<float> got(a.gate.cols), got_down(a.width);
+  for (size_t e = 0; e < a.experts; ++e) {
+    tensor::unpack_row(b.up, e * b.stride + 3, got.data());
+    const uint16_t* want = a.up.bf16(e * a.stride + 3);
+    for (size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], tensor::bf16_to_float(want[i]), 3e-3) << e << " " << i;
+    tensor::unpack_row(b.down, e * b.down_stride + 5, got_down.data());
+    want = a.down.bf16(e * a.down_stride + 5);
+    for (size_t i = 0; i < a.width; ++i) ASSERT_NEAR(got_down[i], tensor::bf16_to_float(want[i]), 3e-3) << e;
+  }
+}
+
+// Of an encode pass: a canvas of these random models is near chaos. A row whose router was undecided between two
+// experts may take the other one and be far off, so the median row counts.
+TEST(Packing, a_sweep_is_close_to_f32) {
+  for (const char* name : {"tiny-a", "tiny-b", "tiny-c"}) {
+    const Outcome plain = run(TinyModel::open(name).model, 1);
+    const Outcome packed = run(PackedModel::open(name).model, 1);
+    const std::vector<double> errors = row_errors(packed.stream, plain.stream);
+    EXPECT_LT(errors[errors.size() / 2], 0.05) << name;
+    EXPECT_GT(errors[errors.size() / 2], 1e-4) << name << ": were integers used at all?";
+  }
+}
+
+TEST(Packing, threads_and_neighbours_do_not_change_a_row) {
+  const PackedModel m = PackedModel::open("tiny-a");
+  const Outcome one = run(m.model, 1), two = run(m.model, 2);
+  EXPECT_EQ(one.stream, two.stream);
+  for (size_t r = 0; r < kRows; ++r) {
+    EXPECT_EQ(one.predictions[r].sample, two.predictions[r].sample);
+    EXPECT_EQ(one.predictions[r].entropy, two.predictions[r].entropy);
+  }
+}
+
+TEST(Packing, weights_that_are_not_finite_are_refused_by_name) {
+  TinyModel tiny = TinyModel::open("tiny-a");
+  Weights weights = bind_weights(tiny.checkpoint, tiny.model.config(), {}).value();
+  std::vector<float> broken(weights.layer[1].down.rows * weights.layer[1].down.cols, INFINITY);
+  weights.layer[1].down = {tensor::DType::kF32, broken.data(), weights.layer[1].down.rows, weights.layer[1].down.cols};
+  const auto r = pack_weights(weights, 1, {});
+  ASSERT_FALSE(r);
+  EXPECT_EQ(r.error().code, ErrorCode::kModelFile);
+  EXPECT_THAT(r.error().message, testing::HasSubstr("blk.1.ffn_down.weight"));
+}
+
+}  // namespace
+}  // namespace dgemma::model

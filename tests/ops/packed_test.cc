@@ -1,0 +1,193 @@
+// Operations on packed weights against the same operations on the same weights unpacked to f32: what integers add is
+// the quantisation of activations, and no row's result depends on its neighbours or on the number of threads.
+#include "tensor/packed.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "ops/experts.h"
+#include "ops/packed_vocabulary.h"
+#include "ops/product.h"
+#include "ops/random.h"
+#include "ops/vocabulary.h"
+
+namespace dgemma::ops {
+namespace {
+
+using tensor::BlockMatrix;
+using tensor::DType;
+using tensor::Weight;
+
+/// A packed matrix and the values that it stands for.
+struct PackedMatrix {
+  std::vector<std::byte> bytes;
+  std::vector<float> values;
+  Weight packed, plain;
+
+  /// `stack` matrices of rows / stack rows, each in whole panels.
+  PackedMatrix(const std::vector<float>& source, size_t rows, size_t cols, size_t stack = 1) : values(rows * cols) {
+    const size_t each = rows / stack, panels = tensor::panels_for(each),
+                 panel = tensor::panel_bytes(DType::kPacked8, cols);
+    bytes.resize(stack * panels * panel);
+    packed = {DType::kPacked8, bytes.data(), stack * panels * tensor::kPanelRows, cols, panel};
+    for (size_t i = 0; i < stack; ++i)
+      for (size_t p = 0; p < panels; ++p)
+        EXPECT_TRUE(tensor::pack_panel({DType::kF32, source.data() + i * each * cols, each, cols},
+                                       p * tensor::kPanelRows, bytes.data() + (i * panels + p) * panel));
+    for (size_t r = 0; r < rows; ++r)
+      tensor::unpack_row(packed, r / each * panels * tensor::kPanelRows + r % each, values.data() + r * cols);
+    if (stack == 1) packed.rows = rows;
+    plain = weight(values, rows, cols);
+  }
+};
+
+/// Root mean square of a - b over that of b, over the listed rows.
+double relative_error(tensor::ConstBlocks a, tensor::ConstBlocks b, size_t rows) {
+  double error = 0, size = 0;
+  for (size_t r = 0; r < rows; ++r)
+    for (size_t i = 0; i < b.features; ++i) {
+      error += std::pow(double{a.at(r, i)} - b.at(r, i), 2);
+      size += std::pow(double{b.at(r, i)}, 2);
+    }
+  return std::sqrt(error / size);
+}
+
+void expect_same_rows(tensor::ConstBlocks a, tensor::ConstBlocks b, size_t rows) {
+  for (size_t r = 0; r < rows; ++r)
+    for (size_t i = 0; i < a.features; ++i) ASSERT_EQ(a.at(r, i), b.at(r, i)) << r << " " << i;
+}
+
+// 8-bit activations by 32: a uniform error of a 254th of the group's largest (about 2.2 deviations of 32 normal values,
+// 3 at most in the mean): 3 / 254 / sqrt(3) = 0.0068.
+constexpr double kActivationError = 0.0075;
+
+TEST(PackedProduct, is_the_plain_product_but_for_the_activations_eight_bits) {
+  const size_t rows = 70, d = 200, n = 150;
+  const PackedMatrix w(random_values(n * d, 1, 0.1f), n, d);
+  const auto x = to_blocks(random_values(rows * d, 2), rows, d);
+  const BlockMatrix got(rows, n), want(rows, n);
+  Exec exec(best_table(), 2);
+  product(exec, w.packed, x.view(), got.view());
+  product(exec, w.plain, x.view(), want.view());
+  EXPECT_LT(relative_error(got.view(), want.view(), rows), kActivationError);
+  EXPECT_GT(relative_error(got.view(), want.view(), rows), 0.001) << "were integers used at all?";
+}
+
+TEST(PackedProduct, threads_and_neighbours_do_not_change_a_row) {
+  const size_t rows = 70, d = 200, n = 150;
+  const PackedMatrix w(random_values(n * d, 1, 0.1f), n, d);
+  const auto values = random_values(rows * d, 2);
+  const auto all = to_blocks(values, rows, d), few = to_blocks(values, 5, d);
+  const BlockMatrix a(rows, n), b(5, n);
+  Exec three(best_table(), 3), one(best_table(), 1);
+  product(three, w.packed, all.view(), a.view());
+  product(one, w.packed, few.view(), b.view());
+  expect_same_rows(a.view(), b.view(), 5);
+  gated_product(three, w.packed, w.packed, all.view(), a.view());
+  gated_product(one, w.packed, w.packed, few.view(), b.view());
+  expect_same_rows(a.view(), b.view(), 5);
+}
+
+struct ExpertCase {
+  static constexpr size_t kRows = 90, kD = 72, kWidth = 40, kCount = 6, kUsed = 2;
+  PackedMatrix gate{random_values(kCount * kWidth * kD, 2, 0.3f), kCount* kWidth, kD, kCount};
+  PackedMatrix up{random_values(kCount * kWidth * kD, 3, 0.3f), kCount* kWidth, kD, kCount};
+  PackedMatrix down{random_values(kCount * kD * kWidth, 4, 0.3f), kCount* kD, kWidth, kCount};
+  std::vector<float> x = random_values(kRows * kD, 1), scores = random_values(kRows * kCount, 5);
+
+  BlockMatrix run(bool packed, size_t rows, int threads) const {
+    const ExpertWeights w = packed ? ExpertWeights{gate.packed, up.packed, 48, down.packed, 80, kCount, kWidth, kUsed}
+                                   : ExpertWeights{gate.plain, up.plain, kWidth, down.plain, kD, kCount, kWidth, kUsed};
+    std::vector<uint32_t> valid;
+    for (uint32_t r = 0; r < rows; ++r) valid.push_back(r);
+    const std::vector<float> scale(kCount, 1.0f);
+    BlockMatrix out(rows, kD);
+    Assignment a;
+    ExpertWorkspace space;
+    Exec exec(best_table(), threads);
+    choose_experts(to_blocks(scores, rows, kCount).view(), valid, scale.data(), kUsed, a);
+    experts(exec, w, to_blocks(x, rows, kD).view(), valid, a, space, out.view());
+    return out;
+  }
+};
+
+TEST(PackedExperts, are_the_plain_experts_but_for_eight_bits) {
+  const ExpertCase c;
+  const BlockMatrix packed = c.run(true, ExpertCase::kRows, 2), plain = c.run(false, ExpertCase::kRows, 2);
+  EXPECT_LT(relative_error(packed.view(), plain.view(), ExpertCase::kRows), 3 * kActivationError);
+}
+
+TEST(PackedExperts, threads_and_neighbours_do_not_change_a_row) {
+  const ExpertCase c;
+  expect_same_rows(c.run(true, ExpertCase::kRows, 3).view(), c.run(true, 3, 1).view(), 3);
+}
+
+TEST(PackedVocabulary, the_share_of_a_tile_is_within_two_percent) {
+  const size_t d = 200, rows = 40;
+  for (const size_t tokens : {64, 37, 5}) {
+    const PackedMatrix w(random_values(tokens * d, 1, 0.1f), tokens, d);
+    auto p = random_values(rows * tokens, 2);
+    for (float& v : p) v = std::exp(2 * v);
+    const auto start = to_blocks(random_values(rows * d, 3), rows, d);
+    const auto weights = to_blocks(p, rows, tokens), used_up = to_blocks(p, rows, tokens);
+    const BlockMatrix got(rows, d), want(rows, d);
+    std::copy_n(start.view().data, 3 * d * tensor::kLanes, got.view().data);
+    std::copy_n(start.view().data, 3 * d * tensor::kLanes, want.view().data);
+    std::vector<float> rescale(3 * tensor::kLanes, 1.0f);
+    std::fill_n(rescale.begin(), tensor::kLanes, 0.25f);
+    Exec exec(best_table(), 1);
+    packed_weighted_sum(exec, 0, w.packed, used_up.view(), rescale.data(), got.view());
+    weighted_sum_on_this_thread(exec, w.plain, weights.view(), rescale.data(), want.view());
+    EXPECT_LT(relative_error(got.view(), want.view(), rows), 0.016) << tokens;
+  }
+}
+
+struct PassResult {
+  std::vector<RowPrediction> predictions;
+  BlockMatrix soft;
+};
+
+PassResult run_pass(const Weight& table, const std::vector<float>& h, size_t rows, int threads) {
+  const size_t features = table.cols, blocks = tensor::blocks_for(rows);
+  PassResult run{std::vector<RowPrediction>(blocks * 16), BlockMatrix(rows, features)};
+  const auto hidden = to_blocks(h, rows, features);
+  const std::vector<float> inverse(blocks, 1.5f);
+  const std::vector<uint8_t> want(blocks, 1);
+  const std::vector<double> uniform(blocks * 16, 0.3);
+  VocabularyWorkspace space;
+  Exec exec(best_table(), threads);
+  EXPECT_TRUE(vocabulary_pass(exec, {table, table, 30.0f, 1.0f},
+                              {hidden.view(), inverse, uniform, want, run.predictions, run.soft.view()}, space));
+  return run;
+}
+
+TEST(PackedVocabulary, decides_like_the_plain_table) {
+  const size_t vocab = 1000, features = 96, rows = 80;
+  const PackedMatrix table(random_values(vocab * features, 1, 0.5f), vocab, features);
+  const auto h = random_values(rows * features, 2);
+  const PassResult packed = run_pass(table.packed, h, rows, 2), plain = run_pass(table.plain, h, rows, 2);
+  size_t same = 0;
+  for (size_t r = 0; r < rows; ++r) {
+    same += packed.predictions[r].best == plain.predictions[r].best;
+    EXPECT_NEAR(packed.predictions[r].entropy, plain.predictions[r].entropy, 0.1);
+  }
+  EXPECT_GE(same, rows - 4);
+  EXPECT_LT(relative_error(packed.soft.view(), plain.soft.view(), rows), 0.05);
+}
+
+TEST(PackedVocabulary, threads_and_neighbours_do_not_change_a_row) {
+  const size_t vocab = 777, features = 40;
+  const PackedMatrix table(random_values(vocab * features, 1, 0.5f), vocab, features);
+  const auto h = random_values(150 * features, 2);
+  const PassResult a = run_pass(table.packed, h, 150, 3), b = run_pass(table.packed, h, 5, 1);
+  for (size_t r = 0; r < 5; ++r) {
+    EXPECT_EQ(a.predictions[r].sample, b.predictions[r].sample);
+    EXPECT_EQ(a.predictions[r].entropy, b.predictions[r].entropy);
+  }
+  expect_same_rows(a.soft.view(), b.soft.view(), 5);
+}
+
+}  // namespace
+}  // namespace dgemma::ops
