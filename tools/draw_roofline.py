@@ -89,7 +89,7 @@ class Plot:
     def __init__(self, points, roofs):
         xs = [p["x"] for p in points] + [peak / rate for rate, peak in roofs]
         ys = [p["y"] for p in points] + [peak for _, peak in roofs]
-        self.x0, self.x1 = math.log10(min(xs) / 3), math.log10(max(xs) * 4)
+        self.x0, self.x1 = math.log10(min(xs) / 8), math.log10(max(xs) * 4)
         self.y0, self.y1 = math.log10(min(ys) / 3), math.log10(max(ys) * 3)
 
     def x(self, value):
@@ -172,7 +172,7 @@ def draw_points(svg, plot, points):
         if p["report"] > 0:  # the first report's labels name the colours
             continue
         label = f"{p['part']} {100 * p['y'] / p['roof']:.0f} %"
-        half = 3.6 * len(label)
+        half = 4.1 * len(label)
         x, y = plot.x(p["x"]), plot.y(p["y"])
         places = [(x + 14 + half, y), (x - 14 - half, y), (x + 14 + half, y + 17), (x - 14 - half, y + 17),
                   (x + 14 + half, y - 17), (x - 14 - half, y - 17), (x, y + 24), (x, y - 20)]
