@@ -89,8 +89,8 @@ class Plot:
     def __init__(self, points, roofs):
         xs = [p["x"] for p in points] + [peak / rate for rate, peak in roofs]
         ys = [p["y"] for p in points] + [peak for _, peak in roofs]
-        self.x0, self.x1 = math.log10(min(xs) / 8), math.log10(max(xs) * 4)
-        self.y0, self.y1 = math.log10(min(ys) / 3), math.log10(max(ys) * 3)
+        self.x0, self.x1 = math.log10(min(xs) / 6), math.log10(max(xs) * 20)
+        self.y0, self.y1 = math.log10(min(ys) / 2), math.log10(max(ys) * 2)
 
     def x(self, value):
         return LEFT + PLOT_W * (math.log10(value) - self.x0) / (self.x1 - self.x0)
@@ -149,7 +149,7 @@ def draw_read_rate(svg, plot, reports):
 
 
 def draw_roofs(svg, plot, reports):
-    """One roof a report; equal ones are drawn once."""
+    """One roof a report; equal ones are drawn once. Gives the heights, which labels must not cover."""
     drawn = []
     for report in sorted(reports, key=peak_of, reverse=True):
         peak = peak_of(report)
@@ -158,11 +158,13 @@ def draw_roofs(svg, plot, reports):
         path = " L".join(f"{plot.x(x):.1f} {plot.y(y):.1f}" for x, y in corners_of(plot, report))
         svg.add(f'<path d="M{path}" class="roof" fill="none" stroke-width="2"/>')
         compute = report["machine"]["compute"]
-        svg.text(LEFT + PLOT_W - 8, plot.y(peak) - 9, f"{name_of(report)} peak, {decimal(peak, 'FLOP/s' if compute == 'f32' else 'OP/s')}", "ink small", "end")
+        label = f"{name_of(report)} peak, {decimal(peak, 'FLOP/s' if compute == 'f32' else 'OP/s')}"
+        svg.text(LEFT + PLOT_W - 8, plot.y(peak) - 9, label, "ink small", "end")
         drawn.append(peak)
+    return [plot.y(peak) for peak in drawn]
 
 
-def draw_points(svg, plot, points):
+def draw_points(svg, plot, points, roofs):
     for p in points:
         svg.line(plot.x(p["x"]), plot.y(p["y"]), plot.x(p["x"]), plot.y(p["roof"]), "gap", 1.2, "2 3")
     for p in points:
@@ -172,15 +174,15 @@ def draw_points(svg, plot, points):
         if p["report"] > 0:  # the first report's labels name the colours
             continue
         label = f"{p['part']} {100 * p['y'] / p['roof']:.0f} %"
-        half = 4.1 * len(label)
+        half = 4.2 * len(label)
         x, y = plot.x(p["x"]), plot.y(p["y"])
-        places = [(x + 14 + half, y), (x - 14 - half, y), (x + 14 + half, y + 17), (x - 14 - half, y + 17),
-                  (x + 14 + half, y - 17), (x - 14 - half, y - 17), (x, y + 24), (x, y - 20)]
+        places = [(x + side * (16 + half), y + 17 * row) for row in (0, 1, -1, 2, 3, 4) for side in (1, -1)]
+        places = [q for q in places if all(q[1] > roof + 10 or q[1] < roof - 26 for roof in roofs)]
         inside = [q for q in places if LEFT + 4 < q[0] - half and q[0] + half < LEFT + PLOT_W - 4]
         free = [q for q in inside if all(abs(q[0] - t[0]) > half + t[2] or abs(q[1] - t[1]) > 15 for t in taken)]
-        at = (free or inside or places)[0]
+        at = (free or inside or places or [(x, y + 24)])[0]
         taken.append((at[0], at[1], half))
-        svg.text(at[0], at[1] + 4, label, "ink small", "middle")
+        svg.text(at[0], at[1] + 4, label, "small bold", "middle", f'fill="{COLOURS[p["part"]]}"')
 
 
 def draw_bars(svg, reports, context):
@@ -223,8 +225,8 @@ def draw(reports, context, title):
     draw_ground(svg, plot, reports)
     draw_axes(svg, plot)
     draw_read_rate(svg, plot, reports)
-    draw_roofs(svg, plot, reports)
-    draw_points(svg, plot, points)
+    roofs = draw_roofs(svg, plot, reports)
+    draw_points(svg, plot, points, roofs)
     draw_bars(svg, reports, context)
     svg.add("</svg>")
     return "\n".join(svg.out) + "\n"
