@@ -1,6 +1,6 @@
 // What each saving of SweepOptions is worth: one answer with all of them, and with each one left out, side by side.
 //
-//     savings_bench MODEL [prompt [tokens [steps [rounds]]]]
+//     savings_bench MODEL COMPUTE [prompt [tokens [steps [rounds]]]]
 //
 // Every round runs each variant in turn, so that a busy machine is busy for all of them; medians are compared, of wall
 // clock and of processor time, which other programs disturb less. Every answer must be the same: savings are exact.
@@ -65,13 +65,13 @@ double median(std::vector<double> values) {
 int main(int argc, char** argv) {
   Settings s;
   int* const fields[] = {&s.prompt, &s.tokens, &s.steps, &s.rounds};
-  if (argc < 2 || argc > 6) {
-    std::fprintf(stderr, "usage: savings_bench MODEL [prompt [tokens [steps [rounds]]]]\n");
+  if (argc < 3 || argc > 7) {
+    std::fprintf(stderr, "usage: savings_bench MODEL COMPUTE [prompt [tokens [steps [rounds]]]]\n");
     return 2;
   }
-  for (int i = 2; i < argc; ++i) *fields[i - 2] = std::stoi(argv[i]);
+  for (int i = 3; i < argc; ++i) *fields[i - 3] = std::stoi(argv[i]);
   dgemma::EngineOptions options;
-  options.model_path = argv[1];
+  options.model_path = argv[1], options.compute = argv[2];
   const auto engine = dgemma::Engine::open(options);
   if (!engine) {
     std::fprintf(stderr, "%s\n", engine.error().message.c_str());

@@ -1,6 +1,7 @@
 // What company costs: equal users at the same time on one loaded model against one user alone, side by side.
 //
-//     sessions_bench MODEL [--users 1,2,4] [--prompt 64] [--tokens 256] [--steps 4] [--rounds 3] [--threads 0]
+//     sessions_bench MODEL [--users 1,2,4] [--prompt 64] [--tokens 256] [--steps 4] [--rounds 3]
+//                    [--threads 0] [--compute auto]
 //
 // Every round runs each number of users in turn, so that a busy machine is busy for all of them; the medians of the
 // rounds are compared, and the processor's time beside them, which other programs disturb less. Each user's answer is
@@ -23,7 +24,7 @@ using dgemma::Answer;
 using dgemma::Engine;
 
 struct Settings {
-  std::string model;
+  std::string model, compute = "auto";
   std::vector<int> users = {1, 2, 4};
   int prompt = 64, tokens = 256, steps = 4, rounds = 3, threads = 0;
 };
@@ -53,6 +54,8 @@ bool parse(int argc, char** argv, Settings& s) {
       s.steps = std::stoi(value);
     else if (name == "--rounds")
       s.rounds = std::stoi(value);
+    else if (name == "--compute")
+      s.compute = value;
     else if (name == "--threads")
       s.threads = std::stoi(value);
     else
@@ -128,11 +131,11 @@ int main(int argc, char** argv) {
   if (!parse(argc, argv, s)) {
     std::fprintf(stderr,
                  "usage: sessions_bench MODEL [--users 1,2,4] [--prompt N] [--tokens N] [--steps N] "
-                 "[--rounds N] [--threads N]\n");
+                 "[--rounds N] [--threads N] [--compute NAME]\n");
     return 2;
   }
   dgemma::EngineOptions options;
-  options.model_path = s.model, options.threads = s.threads;
+  options.model_path = s.model, options.threads = s.threads, options.compute = s.compute;
   const auto engine = Engine::open(options);
   if (!engine) {
     std::fprintf(stderr, "%s\n", engine.error().message.c_str());

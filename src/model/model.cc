@@ -47,10 +47,15 @@ size_t key_width(const Config& c) {
   return largest(c, [](const Config&, const LayerConfig& l) { return size_t(l.kv_heads) * size_t(l.head_dim); });
 }
 
+// Floats of a worker's scratch by row of an expert: gate and up of the features of one task. How many rows an expert
+// gets changes from step to step; all of them at most.
+constexpr size_t kExpertScratch = 2 * 64;
+
 /// Grows every matrix to `blocks` lane blocks.
-void reserve(Workspace& w, const Config& c, size_t blocks) {
+void reserve(Workspace& w, ops::Exec& exec, const Config& c, size_t blocks) {
   if (blocks <= w.blocks) return;
   const size_t rows = blocks * kLanes, width = size_t(c.width);
+  exec.even_out(rows * kExpertScratch);
   w.blocks = blocks;
   for (tensor::BlockMatrix* m : {&w.x, &w.normed, &w.branch, &w.experts, &w.soft}) *m = {rows, width};
   w.q = {rows, query_width(c)}, w.attended = {rows, query_width(c)};
@@ -60,6 +65,7 @@ void reserve(Workspace& w, const Config& c, size_t blocks) {
   w.canvas_keys = tensor::AlignedBuffer<float>(rows * key_width(c));
   w.canvas_values = tensor::AlignedBuffer<float>(rows * key_width(c));
   w.sliding_rope.resize(blocks), w.full_rope.resize(blocks);
+  w.conditioned.reserve(blocks);
   w.rope_positions.assign(blocks, {});
   for (auto& positions : w.rope_positions) positions.fill(-1);
 }
@@ -79,6 +85,7 @@ Result<void> Model::sweep(ops::Exec& exec, Workspace& workspace, std::span<const
                           SweepTimes* times) const {
   Pass pass(*this, exec, workspace, groups, times);
   DG_TRY(pass.run(tap));
+  exec.even_out();
   for (const RowGroup& group : groups)
     if (!group.denoise) group.cache->advance(static_cast<int64_t>(group.tokens.size()));
   return {};
@@ -102,7 +109,7 @@ Model::Pass::Pass(const Model& m, ops::Exec& e, Workspace& w, std::span<const Ro
   first_denoise_ = blocks_;
   for (const RowGroup& group : groups)
     if (group.denoise) place(group);
-  reserve(space_, config_, blocks_);
+  reserve(space_, exec_, config_, blocks_);
   for (const PlacedGroup& p : space_.placed) {
     if (p.group->denoise) continue;
     const int64_t ahead = p.position - p.group->cache->length();

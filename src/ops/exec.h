@@ -4,6 +4,7 @@
 // wrong shape here is our bug; files and requests were checked above.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "base/thread_pool.h"
@@ -33,6 +34,15 @@ class Exec {
   float* panel(int worker, size_t floats) { return grown(panel_[static_cast<size_t>(worker)], floats); }
   /// The same, one for all workers: what an operation makes before its tasks and reads in them.
   float* shared(size_t floats) { return grown(shared_, floats); }
+  /// Makes each worker's memory as large as the largest one's, and scratch at least `floats`: which worker runs a task
+  /// is chance and must not decide whether a later step allocates.
+  void even_out(size_t floats = 0) {
+    for (const auto& buffer : scratch_) floats = std::max(floats, buffer.size());
+    size_t panel_floats = 0;
+    for (const auto& buffer : panel_) panel_floats = std::max(panel_floats, buffer.size());
+    for (auto& buffer : scratch_) grown(buffer, floats);
+    for (auto& buffer : panel_) grown(buffer, panel_floats);
+  }
 
  private:
   static float* grown(tensor::AlignedBuffer<float>& buffer, size_t floats) {

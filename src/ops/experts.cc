@@ -31,6 +31,7 @@ void reserve(ExpertWorkspace& space, size_t rows, const ExpertWeights& weights, 
   const size_t slots = rows * weights.used + touched * (kLanes - 1);
   if (slots <= space.reserved) return;
   space.reserved = slots;
+  space.slots.row_of.reserve(slots);
   const bool packed = weights.packed();
   space.input = {slots, packed ? tensor::quantised_features(features) : features};
   space.hidden = {slots, packed ? tensor::quantised_features(weights.width) : weights.width};
@@ -46,10 +47,10 @@ void place(ExpertSlots& slots, size_t experts, size_t used, std::span<const uint
     slots.first_block[e + 1] = slots.first_block[e] + static_cast<uint32_t>(tensor::blocks_for(slots.tokens[e]));
   slots.row_of.assign(slots.blocks() * kLanes, kNoRow);
   slots.slot_of.resize(assignment.entries.size());
-  std::vector<uint32_t> next(slots.first_block.begin(), slots.first_block.end());
-  for (uint32_t& slot : next) slot *= static_cast<uint32_t>(kLanes);
+  slots.next.assign(slots.first_block.begin(), slots.first_block.end());
+  for (uint32_t& slot : slots.next) slot *= static_cast<uint32_t>(kLanes);
   for (size_t i = 0; i < assignment.entries.size(); ++i) {
-    const uint32_t slot = next[assignment.entries[i].expert]++;
+    const uint32_t slot = slots.next[assignment.entries[i].expert]++;
     slots.slot_of[i] = slot;
     slots.row_of[slot] = rows[i / used];
   }
@@ -87,10 +88,11 @@ void products(Exec& exec, const ExpertWeights& weights, ConstBlocks x, ExpertWor
 
 /// out[row] = the weighted sum of the row's slots, in ascending order of experts.
 void sum_up(Exec& exec, std::span<const uint32_t> rows, size_t used, const Assignment& assignment,
-            const ExpertWorkspace& space, Blocks out) {
+            ExpertWorkspace& space, Blocks out) {
   const size_t features = out.features;
   const float* output = space.output.view().data;
-  std::vector<uint32_t> index_of(out.blocks * kLanes, kNoRow);
+  std::vector<uint32_t>& index_of = space.index_of;
+  index_of.assign(out.blocks * kLanes, kNoRow);
   for (size_t i = 0; i < rows.size(); ++i) index_of[rows[i]] = static_cast<uint32_t>(i);
   exec.run(out.blocks, [&](size_t b, int worker) {
     float* sum = out.block(b);
@@ -118,8 +120,9 @@ void choose_experts(ConstBlocks scores, std::span<const uint32_t> rows, const fl
                     Assignment& out) {
   const size_t count = scores.features;
   out.entries.clear();
-  std::vector<float> p(count);
-  std::vector<uint32_t> order(count);
+  std::vector<float>& p = out.probability;
+  std::vector<uint32_t>& order = out.order;
+  p.resize(count), order.resize(count);
   for (const uint32_t row : rows) {
     float largest = -std::numeric_limits<float>::infinity();
     for (size_t e = 0; e < count; ++e) largest = std::max(largest, p[e] = scores.at(row, e));

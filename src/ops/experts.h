@@ -35,6 +35,9 @@ struct Assignment {
     float weight;
   };
   std::vector<Entry> entries;
+  // What choose_experts works in.
+  std::vector<float> probability;  // [E]
+  std::vector<uint32_t> order;     // [E]
 };
 
 /// scores [B, E, 16]: softmax over E, the T largest (lower index first where equal), weights divided by their sum,
@@ -48,6 +51,7 @@ struct ExpertSlots {
   std::vector<uint32_t> row_of;       ///< by slot; kNoRow for padding lanes
   std::vector<uint32_t> first_block;  ///< by expert, experts + 1 entries
   std::vector<uint32_t> tokens;       ///< by expert: slots that are no padding
+  std::vector<uint32_t> next;         ///< by expert: its next free slot while they are filled
 
   static constexpr uint32_t kNoRow = ~uint32_t{0};
   size_t blocks() const { return first_block.back(); }
@@ -59,10 +63,11 @@ struct ExpertSlots {
 /// Memory that experts() works in; grows to the largest use and is kept.
 struct ExpertWorkspace {
   ExpertSlots slots;
-  tensor::BlockMatrix input;   // [slots, D]; packed: quantised
-  tensor::BlockMatrix hidden;  // [slots, Fe]; packed: quantised
-  tensor::BlockMatrix output;  // [slots, D]
-  size_t reserved = 0;         // slots
+  tensor::BlockMatrix input;       // [slots, D]; packed: quantised
+  tensor::BlockMatrix hidden;      // [slots, Fe]; packed: quantised
+  tensor::BlockMatrix output;      // [slots, D]
+  size_t reserved = 0;             // slots
+  std::vector<uint32_t> index_of;  // by row of x: its place in the list of rows
 };
 
 /// out[row] = sum_t weight_t * down_t(gelu_tanh(gate_t x[row]) * up_t x[row]).  x, out [B, D, 16]; rows as given to

@@ -70,14 +70,19 @@ Record converse(
   return record;
 }
 
-class Company : public testing::TestWithParam<const char*> {
+/// A kernel table and a precision.
+struct Way {
+  std::string kernels, compute;
+  friend void PrintTo(const Way& way, std::ostream* out) { *out << way.kernels << " " << way.compute; }
+};
+
+class Company : public testing::TestWithParam<Way> {
  protected:
   Engine open(int threads) const {
-    auto engine = Engine::open({.model_path = golden::folder() + "tiny-a",
-                                .threads = threads,
-                                .kernels = GetParam(),
-                                .compute = "f32",
-                                .progress = {}});
+    EngineOptions options;
+    options.model_path = golden::folder() + "tiny-a";
+    options.threads = threads, options.kernels = GetParam().kernels, options.compute = GetParam().compute;
+    auto engine = Engine::open(options);
     EXPECT_TRUE(engine) << engine.error().message;
     return std::move(*engine);
   }
@@ -139,13 +144,14 @@ TEST_P(Company, of_a_cancelled_session_changes_nothing_either) {
   quitter.join();
 }
 
-std::vector<const char*> tables() {
-  std::vector<const char*> names;
-  for (const kernels::KernelTable* table : kernels::available()) names.push_back(table->name);
-  return names;
+std::vector<Way> ways() {
+  std::vector<Way> all;
+  for (const kernels::KernelTable* table : kernels::available())
+    for (const char* compute : {"f32"}) all.push_back({table->name, compute});
+  return all;
 }
-INSTANTIATE_TEST_SUITE_P(Kernels, Company, testing::ValuesIn(tables()),
-                         [](const auto& test) { return std::string(test.param); });
+INSTANTIATE_TEST_SUITE_P(Kernels, Company, testing::ValuesIn(ways()),
+                         [](const auto& test) { return test.param.kernels + "_" + test.param.compute; });
 
 }  // namespace
 }  // namespace dgemma
