@@ -158,6 +158,7 @@ struct Parsed {
   CompareArguments compare;
   CompareExtras compare_extras;
   InspectArguments inspect;
+  QuantizeArguments quantize;
   InfoArguments info;
   TokenizeArguments tokenize;
   std::string tokenizer;  ///< tokenize --tokenizer
@@ -389,6 +390,30 @@ void declare_inspect(CLI::App& app, InspectArguments& arguments) {
       "\nReads the headers only. Exit status 3 where the model could not be loaded; the report says why.");
 }
 
+void declare_quantize(CLI::App& app, QuantizeArguments& arguments) {
+  OptionTable table(&app);
+  add_model(table, arguments.quantize.model_path);
+  table.heading("Result");
+  table.text("-o,--output", "FILE", "The file to write, whole or not at all", arguments.quantize.output_path);
+  table.flag("--json", "One JSON object on standard output, for programs", arguments.json);
+  table.heading("Machine");
+  table.whole("-t,--threads", "Default: the physical cores that this process may use", 1, kMostThreads,
+              arguments.quantize.threads);
+  app.footer(
+      "Examples:\n"
+      "  dgemma quantize -m model-Q4_0.gguf -o model.packed.gguf\n"
+      "  dgemma generate -m model.packed.gguf -p \"Hello\"\n"
+      "\nThe file is used where it is mapped, so loading costs nothing, and computes with --compute int8. Q4_0 and "
+      "Q8_0\n"
+      "keep every value; other types become 8 bits. Only this program reads it, and only this version's layout.");
+}
+
+Result<Invocation> check_quantize(QuantizeArguments& arguments, const Environment& environment) {
+  if (arguments.quantize.output_path.empty()) return conflict("--output", "a file to write", "none. Give -o FILE");
+  DG_TRY(need_model(arguments.quantize.model_path, environment));
+  return Invocation(std::move(arguments));
+}
+
 void declare_info(CLI::App& app, InfoArguments& arguments) {
   OptionTable table(&app);
   add_json(table, arguments.json);
@@ -462,6 +487,7 @@ void declare_program(CLI::App& app, Parsed& parsed) {
   declare_bench(*app.add_subcommand("bench", "Measure speed, memory and use of the machine"), parsed.bench);
   declare_compare(*app.add_subcommand("compare", "Tell how far two models or precisions differ"), parsed);
   declare_inspect(*app.add_subcommand("inspect", "Show what is in a model file"), parsed.inspect);
+  declare_quantize(*app.add_subcommand("quantize", "Pack a model into a file that loads at once"), parsed.quantize);
   declare_info(*app.add_subcommand("info", "Show this machine: cores, instruction sets, memory"), parsed.info);
   declare_tokenize(*app.add_subcommand("tokenize", "Turn text into token ids, and ids into text"), parsed);
   declare_render(*app.add_subcommand("render", "Turn messages into the prompt text"), parsed);
@@ -479,6 +505,7 @@ Result<Invocation> check_command(const std::string& name, Parsed& parsed, const 
   if (name == "serve") return check_serve(parsed, environment);
   if (name == "bench") return check_bench(parsed.bench, environment);
   if (name == "compare") return check_compare(parsed, environment);
+  if (name == "quantize") return check_quantize(parsed.quantize, environment);
   if (name == "info") return Invocation(parsed.info);
   if (name == "tokenize") return check_tokenize(parsed, environment);
   if (name == "render") return check_render(parsed, environment);

@@ -15,6 +15,7 @@
 #include "dgemma/bench.h"
 #include "dgemma/compare.h"
 #include "dgemma/options.h"
+#include "dgemma/quantize.h"
 #include "dgemma/result.h"
 #include "server/options.h"
 
@@ -80,6 +81,11 @@ struct InspectArguments {
   bool json = false;
 };
 
+struct QuantizeArguments {
+  QuantizeOptions quantize;
+  bool json = false;
+};
+
 struct InfoArguments {
   bool json = false;
 };
@@ -103,8 +109,9 @@ struct ShowText {
   std::string text;
 };
 
-using Invocation = std::variant<ShowText, GenerateArguments, ChatArguments, ServeArguments, BenchArguments,
-                                CompareArguments, InspectArguments, InfoArguments, TokenizeArguments, RenderArguments>;
+using Invocation =
+    std::variant<ShowText, GenerateArguments, ChatArguments, ServeArguments, BenchArguments, CompareArguments,
+                 InspectArguments, QuantizeArguments, InfoArguments, TokenizeArguments, RenderArguments>;
 
 /// Reads the arguments after the program's name. Errors: kUsage.
 Result<Invocation> parse_arguments(const std::vector<std::string>& arguments, const Environment& environment);

@@ -1,4 +1,4 @@
-// Opening a model with progress for the eye (declared in program.h).
+// Opening and packing a model with progress for the eye (declared in program.h).
 //
 // Nothing is shown for the first second: most loads are over by then. On a terminal one line counts bytes and goes
 // away; elsewhere one line says once what takes so long.
@@ -16,8 +16,9 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kPatience = std::chrono::seconds(1);
 constexpr auto kRefresh = std::chrono::milliseconds(100);
 
-class LoadingLine {
+class ProgressLine {
  public:
+  explicit ProgressLine(const char* what) : what_(what) {}
   void update(const LoadProgress& progress) {
     const auto now = Clock::now();
     if (now - start_ < kPatience || (shown_ && now - last_ < kRefresh)) return;
@@ -26,7 +27,7 @@ class LoadingLine {
     shown_ = true;
     const double seconds = std::chrono::duration<double>(now - start_).count();
     const auto rate = static_cast<uint64_t>(static_cast<double>(progress.done_bytes) / seconds);
-    const std::string text = base::concat("loading: ", base::bytes_text(progress.done_bytes), " of ",
+    const std::string text = base::concat(what_, ": ", base::bytes_text(progress.done_bytes), " of ",
                                           base::bytes_text(progress.total_bytes), ", ", base::bytes_text(rate), "/s");
     write_stderr(terminal_ ? "\r" + text + "\x1b[K" : text + "\n");
   }
@@ -35,6 +36,7 @@ class LoadingLine {
   }
 
  private:
+  const char* what_;
   Clock::time_point start_ = Clock::now();
   Clock::time_point last_;
   bool shown_ = false;
@@ -49,12 +51,20 @@ Error as_model_error(Error error) {
 }
 
 Result<Engine> open_model(EngineOptions options) {
-  LoadingLine line;
+  ProgressLine line("loading");
   options.progress = [&line](const LoadProgress& progress) { line.update(progress); };
   auto engine = Engine::open(options);
   line.clear();
   if (!engine) return Unexpected(as_model_error(engine.error()));
   return engine;
+}
+
+Result<QuantizeReport> pack_model(QuantizeOptions options) {
+  ProgressLine line("packing");
+  options.progress = [&line](const LoadProgress& progress) { line.update(progress); };
+  auto done = quantize_model(options);
+  line.clear();
+  return done;
 }
 
 }  // namespace dgemma::cli

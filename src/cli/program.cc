@@ -18,6 +18,7 @@ struct Run {
   int operator()(const BenchArguments& arguments) const { return run_bench_command(arguments, program); }
   int operator()(const CompareArguments& arguments) const { return run_compare(arguments, program); }
   int operator()(const InspectArguments& arguments) const { return run_inspect(arguments, program); }
+  int operator()(const QuantizeArguments& arguments) const { return run_quantize(arguments, program); }
   int operator()(const InfoArguments& arguments) const { return run_info(arguments, program); }
   int operator()(const TokenizeArguments& arguments) const { return run_tokenize(arguments, program); }
   int operator()(const RenderArguments& arguments) const { return run_render(arguments, program); }

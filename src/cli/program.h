@@ -12,6 +12,7 @@
 #include "cli/signals.h"
 #include "cli/streams.h"
 #include "dgemma/engine.h"
+#include "dgemma/quantize.h"
 
 namespace dgemma::cli {
 
@@ -30,6 +31,7 @@ int run_serve(const ServeArguments& arguments, Program& program);
 int run_bench_command(const BenchArguments& arguments, Program& program);
 int run_compare(const CompareArguments& arguments, Program& program);
 int run_inspect(const InspectArguments& arguments, Program& program);
+int run_quantize(const QuantizeArguments& arguments, Program& program);
 int run_info(const InfoArguments& arguments, Program& program);
 int run_tokenize(const TokenizeArguments& arguments, Program& program);
 int run_render(const RenderArguments& arguments, Program& program);
@@ -40,6 +42,8 @@ int finish_output(const Output& out);
 /// Engine::open with progress on standard error when it takes longer than a second. A model that does not exist or
 /// cannot be read is reported as kModelFile: exit status 3 is for a model file that cannot be used.
 Result<Engine> open_model(EngineOptions options);
+/// quantize_model with such a line of progress.
+Result<QuantizeReport> pack_model(QuantizeOptions options);
 /// The error with kNotFound and kIo turned into kModelFile.
 Error as_model_error(Error error);
 

@@ -27,8 +27,9 @@ Engine::~Engine() = default;
 
 Result<Engine> Engine::open(const EngineOptions& options) {
   const auto start = std::chrono::steady_clock::now();
-  DG_TRY_ASSIGN(const engine::Settings settings, engine::resolve_settings(options));
+  DG_TRY_ASSIGN(engine::Settings settings, engine::resolve_settings(options));
   DG_TRY_ASSIGN(formats::Checkpoint checkpoint, formats::Checkpoint::open(options.model_path));
+  DG_TRY(engine::resolve_compute(settings, checkpoint));
   DG_TRY_ASSIGN(model::Config config, engine::read_config(checkpoint));
   DG_TRY_ASSIGN(const auto found, engine::find_tokenizer(checkpoint));
   DG_TRY_ASSIGN(const auto chat_template, engine::find_chat_template(checkpoint));

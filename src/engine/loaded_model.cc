@@ -6,12 +6,14 @@
 #include "base/format.h"
 #include "base/thread_pool.h"
 #include "engine/model_source.h"
+#include "model/packed_file.h"
+#include "model/packing.h"
 
 namespace dgemma::engine {
 namespace {
 
 constexpr int kMostThreads = 1024;
-constexpr const char* kComputeModes[] = {"f32"};
+constexpr const char* kComputeModes[] = {"f32", "int8"};
 
 Result<int> thread_count(int asked) {
   if (asked == 0) return base::ThreadPool::default_threads();
@@ -21,8 +23,9 @@ Result<int> thread_count(int asked) {
 }
 
 Result<std::string> compute_mode(const std::string& asked) {
-  if (asked == "f32" || asked == "auto" || asked.empty()) return std::string("f32");
-  return Unexpected(ErrorCode::kUnsupported, "compute: expected f32 or auto, got " + base::quoted(asked));
+  if (asked == "auto" || asked.empty()) return std::string("auto");
+  if (asked == "f32" || asked == "int8") return asked;
+  return Unexpected(ErrorCode::kUnsupported, "compute: expected f32, int8 or auto, got " + base::quoted(asked));
 }
 
 }  // namespace
@@ -37,16 +40,33 @@ Result<Settings> resolve_settings(const EngineOptions& options) {
   return settings;
 }
 
-Result<model::Model> bind_model(const formats::Checkpoint& checkpoint, model::Config config, const Settings&,
+Result<void> resolve_compute(Settings& settings, const formats::Checkpoint& checkpoint) {
+  DG_TRY_ASSIGN(const bool packed, model::is_packed_file(checkpoint));
+  if (packed && settings.compute == "f32")
+    return Unexpected(ErrorCode::kUnsupported,
+                      "compute: expected int8 or auto for a packed file, got f32. Use the file that it was made from");
+  if (settings.compute == "auto") settings.compute = packed ? "int8" : "f32";
+  return {};
+}
+
+Result<model::Model> bind_model(const formats::Checkpoint& checkpoint, model::Config config, const Settings& settings,
                                 const std::function<void(const LoadProgress&)>& progress) {
-  DG_TRY_ASSIGN(model::Weights weights, model::bind_weights(checkpoint, config, progress));
+  const bool pack = settings.compute == "int8";
+  DG_TRY_ASSIGN(model::Weights weights,
+                model::bind_weights(checkpoint, config, pack ? std::function<void(const LoadProgress&)>() : progress));
+  if (pack)
+    DG_TRY(model::pack_weights(weights, settings.threads, [&](const LoadProgress& done) {
+      checkpoint.release_pages();  // what has been packed need not stay in memory beside its packed form
+      if (progress) progress(done);
+    }));
   return model::Model(std::move(config), std::move(weights));
 }
 
 Result<LoadedModel> load_model(const EngineOptions& options) {
   const auto start = std::chrono::steady_clock::now();
-  DG_TRY_ASSIGN(const Settings settings, resolve_settings(options));
+  DG_TRY_ASSIGN(Settings settings, resolve_settings(options));
   DG_TRY_ASSIGN(formats::Checkpoint checkpoint, formats::Checkpoint::open(options.model_path));
+  DG_TRY(resolve_compute(settings, checkpoint));
   DG_TRY_ASSIGN(model::Config config, read_config(checkpoint));
   DG_TRY_ASSIGN(model::Model model, bind_model(checkpoint, std::move(config), settings, options.progress));
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -20,16 +20,20 @@ namespace dgemma::engine {
 struct Settings {
   int threads = 1;
   const kernels::KernelTable* table = nullptr;
-  std::string compute;  ///< "f32"
+  std::string compute;  ///< "f32", "int8" or "auto"
 };
 
 /// What --compute can be besides auto, most exact first.
 std::span<const char* const> compute_modes();
 
-/// Errors: kUsage (threads), kUnsupported (kernels, compute).
+/// Errors: kUsage (threads), kUnsupported (kernels, compute). `compute` may stay "auto" until a file is known.
 Result<Settings> resolve_settings(const EngineOptions& options);
+/// Decides "auto" for a file: int8 where it is packed, else f32. Errors: kUnsupported (f32 of a packed file),
+/// kModelFile.
+Result<void> resolve_compute(Settings& settings, const formats::Checkpoint& checkpoint);
 
-/// Binds the weights. The checkpoint must stay open while the model is used. Errors: as model::bind_weights.
+/// Binds the weights, packs them for int8. The checkpoint must stay open while the model is used. Errors: as
+/// model::bind_weights and model::pack_weights.
 Result<model::Model> bind_model(const formats::Checkpoint& checkpoint, model::Config config, const Settings& settings,
                                 const std::function<void(const LoadProgress&)>& progress);
 

@@ -42,6 +42,12 @@ Result<FoundTokenizer> tokenizer_from_json(const std::string& path) {
 }
 
 Result<std::optional<FoundTokenizer>> tokenizer_from_gguf(const formats::GgufFile& file) {
+  DG_TRY_ASSIGN(const auto json, file.get_optional<std::string_view>(kTokenizerKey));
+  if (json) {
+    const std::string path = base::concat(file.path(), ": ", kTokenizerKey);
+    DG_TRY_ASSIGN(text::Tokenizer tokenizer, text::Tokenizer::from_json(*json, path));
+    return std::optional(FoundTokenizer{std::move(tokenizer), file.path()});
+  }
   if (file.find("tokenizer.ggml.tokens") == nullptr) return std::optional<FoundTokenizer>();
   text::GgufTokenizerParts parts;
   DG_TRY_ASSIGN(const std::string_view model, file.get<std::string_view>("tokenizer.ggml.model"));
@@ -63,6 +69,12 @@ Result<std::optional<FoundTokenizer>> tokenizer_from_gguf(const formats::GgufFil
 }  // namespace
 
 Result<model::Config> read_config(const formats::Checkpoint& checkpoint) {
+  if (const formats::GgufFile* gguf = checkpoint.gguf(); gguf != nullptr && gguf->find(kConfigKey) != nullptr) {
+    DG_TRY_ASSIGN(const std::string_view config, gguf->get<std::string_view>(kConfigKey));
+    DG_TRY_ASSIGN(const auto generation, gguf->get_optional<std::string_view>(kGenerationConfigKey));
+    return model::config_from_json(config, base::concat(gguf->path(), ": ", kConfigKey), generation.value_or(""),
+                                   base::concat(gguf->path(), ": ", kGenerationConfigKey));
+  }
   if (checkpoint.gguf() != nullptr) return model::config_from_gguf(*checkpoint.gguf());
   const std::string config_path = inside(checkpoint.folder(), "config.json");
   const std::string generation_path = inside(checkpoint.folder(), "generation_config.json");
@@ -110,10 +122,23 @@ Result<std::optional<FoundTemplate>> find_chat_template(const formats::Checkpoin
   return std::optional(FoundTemplate{field->get<std::string>(), config_path + " (chat_template)"});
 }
 
+Result<std::vector<std::pair<std::string, std::string>>> folder_texts(const formats::Checkpoint& checkpoint) {
+  std::vector<std::pair<std::string, std::string>> texts = {{"general.architecture", "diffusion-gemma"}};
+  const std::pair<const char*, const char*> files[] = {
+      {kConfigKey, "config.json"}, {kGenerationConfigKey, "generation_config.json"}, {kTokenizerKey, "tokenizer.json"}};
+  for (const auto& [key, name] : files) {
+    DG_TRY_ASSIGN(std::string text, read_if_there(inside(checkpoint.folder(), name), kMostTokenizerBytes));
+    if (!text.empty()) texts.emplace_back(key, std::move(text));
+  }
+  DG_TRY_ASSIGN(auto chat_template, find_chat_template(checkpoint));
+  if (chat_template) texts.emplace_back("tokenizer.chat_template", std::move(chat_template->text));
+  return texts;
+}
+
 std::vector<int32_t> end_tokens(const formats::Checkpoint& checkpoint, const model::Config& config,
                                 const std::optional<FoundTokenizer>& tokenizer) {
   std::vector<int32_t> ids = config.eos_ids;
-  if (checkpoint.gguf() == nullptr) return ids;
+  if (checkpoint.gguf() == nullptr || checkpoint.gguf()->find(kConfigKey) != nullptr) return ids;
   const auto add = [&](int64_t id) {
     const auto end = static_cast<int32_t>(id);
     if (id >= 0 && id < config.vocab && std::find(ids.begin(), ids.end(), end) == ids.end()) ids.push_back(end);

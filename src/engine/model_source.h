@@ -5,12 +5,22 @@
 
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "formats/checkpoint.h"
 #include "model/config.h"
 #include "text/tokenizer.h"
 
 namespace dgemma::engine {
+
+// Keys of a packed file (model/packed_file.h) that was made from safetensors: the folder's files as texts.
+inline constexpr const char* kConfigKey = "dgemma.config.json";
+inline constexpr const char* kGenerationConfigKey = "dgemma.generation_config.json";
+inline constexpr const char* kTokenizerKey = "dgemma.tokenizer.json";
+
+/// The texts of a folder for these keys, and its chat template under GGUF's. Errors: kModelFile, kIo.
+Result<std::vector<std::pair<std::string, std::string>>> folder_texts(const formats::Checkpoint& checkpoint);
 
 /// A tokenizer and where it was found.
 struct FoundTokenizer {

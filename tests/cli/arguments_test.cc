@@ -254,8 +254,9 @@ TEST(Arguments, UnknownOptionsAndCommandsAreRefusedWithAHint) {
   EXPECT_THAT(error_of_generate({"stray"}), HasSubstr("expected no more arguments, got 'stray'"));
   EXPECT_THAT(error_of({"info", "-m", "x"}), HasSubstr("option: expected one that dgemma info has, got '-m'"));
   EXPECT_THAT(error_of({"info", "--canvas-ids", "1"}), HasSubstr("'--canvas-ids'"));
-  EXPECT_THAT(error_of({}), HasSubstr("command: expected one of generate, chat, serve, bench, compare, inspect, info, "
-                                      "tokenize, render, got none"));
+  EXPECT_THAT(error_of({}),
+              HasSubstr("command: expected one of generate, chat, serve, bench, compare, inspect, quantize, "
+                        "info, tokenize, render, got none"));
   EXPECT_THAT(error_of({"genrate"}), HasSubstr("Did you mean generate?"));
   EXPECT_THAT(error_of({"--json"}), HasSubstr("expected a command first, got '--json'"));
   EXPECT_THAT(error_of({"frobnicate"}), HasSubstr("command: expected one of"));
