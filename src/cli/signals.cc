@@ -35,6 +35,14 @@ void install(int signal, void (*function)(int)) {
   ::sigaction(signal, &action, nullptr);
 }
 
+/// Blocks or unblocks our signals for this thread and those that it starts.
+void mask(int how) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : kSignals) sigaddset(&set, signal);
+  ::pthread_sigmask(how, &set, nullptr);
+}
+
 bool is_ignored(int signal) {
   struct sigaction action {};
   return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
@@ -56,6 +64,7 @@ Signals::Signals() {
     }
     ::close(out);
   });
+  mask(SIG_BLOCK);  // after the thread has started: it alone takes signals, no other system call is interrupted
   install(SIGPIPE, SIG_IGN);
   for (const int signal : kSignals)  // nohup and background jobs of a shell ignore some: leave those
     if (!is_ignored(signal)) install(signal, handler);
@@ -66,6 +75,7 @@ Signals::~Signals() {
     if (!is_ignored(signal)) install(signal, SIG_DFL);
   send(kLeave);
   thread_.join();
+  mask(SIG_UNBLOCK);
   ::close(g_pipe_in.exchange(-1));
 }
 
