@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "base/format.h"
@@ -30,14 +31,26 @@ mode_t usual_mode() {
   return 0666 & ~mask;
 }
 
+/// What `path` leads to: the target of a link, so that the link stays one. The rename would put a file in the place of
+/// a device or a pipe, so only what is not there yet and ordinary files will do.
+Result<std::string> final_path(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return path;
+  if (!S_ISREG(status.st_mode))
+    return Unexpected(ErrorCode::kIo, concat(path, ": expected a file or a new name, got a folder, device or pipe"));
+  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), &std::free);
+  return real ? std::string(real.get()) : path;
+}
+
 }  // namespace
 
-Result<NewFile> NewFile::create(const std::string& path) {
+Result<NewFile> NewFile::create(const std::string& name) {
+  DG_TRY_ASSIGN(std::string path, final_path(name));
   std::string temporary = path + ".partial-XXXXXX";
   const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
   if (fd < 0) return system_error(path, "cannot create the file");
   ::fchmod(fd, usual_mode());
-  return NewFile(path, std::move(temporary), fd);
+  return NewFile(std::move(path), std::move(temporary), fd);
 }
 
 NewFile::NewFile(std::string path, std::string temporary, int fd)

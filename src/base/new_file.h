@@ -16,8 +16,9 @@ namespace dgemma::base {
 
 class NewFile {
  public:
-  /// Errors: kIo (no such folder, permission), with the system's words.
-  static Result<NewFile> create(const std::string& path);
+  /// `name` is a new name, an ordinary file, or a link to one (which stays a link).
+  /// Errors: kIo (no such folder, permission, a device, a pipe, a folder).
+  static Result<NewFile> create(const std::string& name);
   NewFile(NewFile&& other) noexcept;
   NewFile& operator=(NewFile&&) = delete;
   ~NewFile();

@@ -1,16 +1,12 @@
 // See conversation.h.
 #include "cli/conversation.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
+#include <span>
+#include <utility>
 
 #include "base/format.h"
 #include "base/mapped_file.h"
+#include "base/new_file.h"
 #include "cli/json_text.h"
 #include "cli/terminal_text.h"
 
@@ -31,21 +27,6 @@ Json to_json(const Conversation& conversation, bool with_reasoning) {
   Json request = {{"messages", std::move(messages)}};
   if (conversation.think) request["chat_template_kwargs"] = {{"enable_thinking", true}};
   return request;
-}
-
-Unexpected system_error(const std::string& path, const char* expected) {
-  return {ErrorCode::kIo, base::concat(path, ": expected ", expected, ", got: ", std::strerror(errno))};
-}
-
-/// Writes and syncs; false with errno after a failure.
-bool write_file(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t done = ::write(fd, text.data(), text.size());
-    if (done < 0 && errno == EINTR) continue;
-    if (done < 0) return false;
-    text.remove_prefix(static_cast<size_t>(done));
-  }
-  return ::fsync(fd) == 0;
 }
 
 Unexpected wrong(const std::string& where, const std::string& expected) {
@@ -97,21 +78,10 @@ Result<Conversation> from_json(const Json& json, const std::string& path) {
 std::string Conversation::request() const { return json_line(to_json(*this, false)); }
 
 Result<void> Conversation::save(const std::string& path) const {
-  std::string temporary = path + ".XXXXXX";
-  const int fd = ::mkstemp(temporary.data());
-  if (fd < 0) return system_error(path, "a place that can be written");
-  const mode_t mask = ::umask(0);
-  ::umask(mask);
-  ::fchmod(fd, 0666 & ~mask);  // mkstemp makes it private; a saved conversation is an ordinary file
   const std::string text = to_json(*this, true).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-  const bool written = write_file(fd, text);
-  const int write_errno = errno;
-  const bool closed = ::close(fd) == 0;
-  if (written && closed && ::rename(temporary.c_str(), path.c_str()) == 0) return {};
-  if (!written) errno = write_errno;
-  auto error = system_error(path, "to write the conversation");
-  ::unlink(temporary.c_str());
-  return error;
+  DG_TRY_ASSIGN(base::NewFile file, base::NewFile::create(path));
+  DG_TRY(file.write(std::as_bytes(std::span(text))));
+  return file.commit();
 }
 
 Result<Conversation> Conversation::load(const std::string& path) {

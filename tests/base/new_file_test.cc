@@ -1,6 +1,7 @@
 #include "base/new_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cstring>
 #include <filesystem>
@@ -53,6 +54,26 @@ TEST_F(NewFileTest, a_folder_that_is_not_there_is_an_error) {
   const auto file = NewFile::create(folder_ + "/none/out");
   ASSERT_FALSE(file);
   EXPECT_EQ(file.error().code, ErrorCode::kIo);
+}
+
+TEST_F(NewFileTest, a_device_a_pipe_or_a_folder_stays_what_it_is) {
+  ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+  for (const std::string& name : {path_, folder_, std::string("/dev/full")}) {
+    const auto file = NewFile::create(name);
+    ASSERT_FALSE(file) << name;
+    EXPECT_EQ(file.error().code, ErrorCode::kIo);
+  }
+  EXPECT_TRUE(fs::is_fifo(path_));
+}
+
+TEST_F(NewFileTest, a_link_stays_a_link) {
+  fs::create_symlink("target", path_);
+  ASSERT_TRUE(NewFile::create(folder_ + "/target")->commit());
+  auto file = NewFile::create(path_);
+  ASSERT_TRUE(file->write(bytes_of("new")));
+  ASSERT_TRUE(file->commit());
+  EXPECT_TRUE(fs::is_symlink(path_));
+  EXPECT_EQ(read_text_file(folder_ + "/target", 100).value(), "new");
 }
 
 }  // namespace
