@@ -1,10 +1,10 @@
 // Signals turned into calls on an ordinary thread, where locks and writes are allowed.
 //
 // The handler runs on a thread of its own, the only one that does not block these signals; it writes one byte into a
-// pipe, which the thread reads, and acts. Interrupt (Ctrl-C) calls whatever is set at that time: cancel the answer, wake
-// the line editor; with nothing set the program ends with status 130. The drawing on the terminal, if there is one, is
-// put away before the process stops (Ctrl-Z) or ends, and redrawn after a resize.
-// Test: tests/cli/terminal_test.cc (in a pseudo-terminal), tests/cli/serve_test.sh (under the thread sanitizer too).
+// pipe, which the thread reads, and acts. Interrupt (Ctrl-C) calls whatever is set at that time: cancel the answer,
+// wake the line editor; with nothing set the program ends with status 130. The drawing on the terminal, if there is
+// one, is put away before the process stops (Ctrl-Z) or ends, and redrawn after a resize. Test:
+// tests/cli/terminal_test.cc (in a pseudo-terminal), tests/cli/serve_test.sh (under the thread sanitizer too).
 #pragma once
 
 #include <functional>
