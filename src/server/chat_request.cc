@@ -69,19 +69,14 @@ void read_tool_choice(Fields& fields, const std::vector<std::string>& names, Cha
   if (choice->is_string()) {
     const std::string word = fields.word("tool_choice", {"none", "auto", "required"});
     if (word == "none") chat.erase("tools");
-    if (word != "required") return;
-    if (names.empty()) return fields.fault().expected("tools", "at least one for tool_choice required", nullptr);
-    request.calls_forced = true, request.forced_call = "call:";
+    if (word == "required") force_any_call(names, word, fields.fault(), request);
     return;
   }
   Fields inner(*choice, "tool_choice", fields.fault());
   inner.word("type", {"function"});
   if (const Json* function = inner.object("function")) {
     Fields named(*function, "tool_choice.function", fields.fault());
-    const auto name = named.text("name");
-    if (std::find(names.begin(), names.end(), name.value_or("")) == names.end())
-      named.fault().expected("tool_choice.function.name", "the name of one of tools", named.find("name"));
-    request.calls_forced = true, request.forced_call = "call:" + name.value_or("") + "{";
+    force_call(names, named, request);
     named.finish();
   } else {
     inner.fault().expected("tool_choice.function", "an object", nullptr);
@@ -111,6 +106,19 @@ void read_logprobs(Fields& fields, AnswerRequest& answer) {
 }
 
 }  // namespace
+
+void force_any_call(const std::vector<std::string>& tools, const std::string& choice, Fault& fault,
+                    ChatRequest& request) {
+  if (tools.empty()) fault.expected("tools", "at least one for tool_choice " + choice, nullptr);
+  request.forced_call = "call:";
+}
+
+void force_call(const std::vector<std::string>& tools, Fields& choice, ChatRequest& request) {
+  const std::string name = choice.text("name").value_or("");
+  if (std::find(tools.begin(), tools.end(), name) == tools.end())
+    choice.fault().expected(choice.path("name"), "the name of one of tools", choice.find("name"));
+  request.forced_call = "call:" + name + "{";
+}
 
 Result<ChatRequest> parse_chat_request(const Json& body, const ServedModel& model) {
   Fault fault;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "server/request_options.h"
 
@@ -16,8 +17,13 @@ struct ChatRequest {
   ResponseOptions response;
   std::string chat;         ///< messages, tools and thinking as JSON, for Engine::encode_chat
   std::string forced_call;  ///< text that the answer has to begin with, after a tool call marker; "" for none
-  bool calls_forced = false;
 };
+
+/// tool_choice: the answer begins with a call of any of the tools; a fault where there are none. `choice` is the word.
+void force_any_call(const std::vector<std::string>& tools, const std::string& choice, Fault& fault,
+                    ChatRequest& request);
+/// The same for the one that `choice` has the name of; a fault where it is none of the tools.
+void force_call(const std::vector<std::string>& tools, Fields& choice, ChatRequest& request);
 
 /// Errors: kInvalidRequest, kUnsupported, kNotFound (model); the message begins with the field.
 Result<ChatRequest> parse_chat_request(const Json& body, const ServedModel& model);

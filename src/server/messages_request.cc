@@ -1,7 +1,6 @@
 // See messages_request.h.
 #include "server/messages_request.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "base/format.h"
@@ -123,17 +122,10 @@ void read_tool_choice(Fields& fields, const std::vector<std::string>& names, Cha
   Fields inner(*choice, "tool_choice", fields.fault());
   const std::string type = inner.word("type", {"auto", "any", "tool", "none"});
   request.answer.several_tool_calls = !inner.flag("disable_parallel_tool_use").value_or(false);
-  const auto name = inner.text("name");
+  inner.ignore("name");  // says something for type tool only
   if (type == "none") chat.erase("tools");
-  if (type == "any") {
-    if (names.empty()) fields.fault().expected("tools", "at least one for tool_choice any", nullptr);
-    request.forced_call = "call:";
-  }
-  if (type == "tool") {
-    if (std::find(names.begin(), names.end(), name.value_or("")) == names.end())
-      fields.fault().expected("tool_choice.name", "the name of one of tools", inner.find("name"));
-    request.forced_call = "call:" + name.value_or("") + "{";
-  }
+  if (type == "any") force_any_call(names, type, fields.fault(), request);
+  if (type == "tool") force_call(names, inner, request);
   inner.finish();
 }
 

@@ -111,7 +111,7 @@ Result<std::vector<int32_t>> read_ids(const Json& body, bool& keep_control) {
 
 }  // namespace
 
-/// What all endpoints share. `parse`: a body into a request with its prompt made. `make_sink`: how it is written.
+/// What all endpoints share. `parse`: a body into a request, whose prompt is made here. `make_sink`: how it is written.
 template <class Parse, class MakeSink>
 HttpResponse Service::answer(const HttpRequest& request, const Peer& peer, const Parse& parse,
                              const MakeSink& make_sink) {
@@ -119,39 +119,26 @@ HttpResponse Service::answer(const HttpRequest& request, const Peer& peer, const
   if (!served) return refusal(not_ready(), request.path);
   const auto body = parse_body(request.body);
   if (!body) return refusal(ApiError(body.error()), request.path);
-  auto made = parse(*body, *served);
-  if (!made) return refusal(ApiError(made.error()), request.path);
-  const ResponseForm form = form_of(*served, made->answer, made->response);
+  auto asked = parse(*body, served->model);
+  if (!asked) return refusal(ApiError(asked.error()), request.path);
+  if (const auto made = served->make_prompt(*asked); !made) return refusal(ApiError(made.error()), request.path);
+  const ResponseForm form = form_of(*served, asked->answer, asked->response);
   const auto outbox = std::make_shared<Outbox>(options_.limits.backlog_bytes);
-  return run(served, {form.id, request.path, std::move(made->answer), make_sink(form, outbox), outbox, form.stream},
+  return run(served, {form.id, request.path, std::move(asked->answer), make_sink(form, outbox), outbox, form.stream},
              peer);
 }
 
 HttpResponse Service::chat(const HttpRequest& request, const Peer& peer) {
-  const auto parse = [](const Json& body, const ServedEngine& served) -> Result<ChatRequest> {
-    DG_TRY_ASSIGN(ChatRequest chat, parse_chat_request(body, served.model));
-    DG_TRY(served.make_prompt(chat));
-    return chat;
-  };
-  return answer(request, peer, parse, make_chat_sink);
+  return answer(request, peer, parse_chat_request, make_chat_sink);
 }
 
 HttpResponse Service::messages(const HttpRequest& request, const Peer& peer) {
-  const auto parse = [](const Json& body, const ServedEngine& served) -> Result<ChatRequest> {
-    DG_TRY_ASSIGN(ChatRequest chat, parse_messages_request(body, served.model));
-    DG_TRY(served.make_prompt(chat));
-    return chat;
-  };
+  const auto parse = [](const Json& body, const ServedModel& model) { return parse_messages_request(body, model); };
   return answer(request, peer, parse, make_messages_sink);
 }
 
 HttpResponse Service::completions(const HttpRequest& request, const Peer& peer) {
-  const auto parse = [](const Json& body, const ServedEngine& served) -> Result<CompletionRequest> {
-    DG_TRY_ASSIGN(CompletionRequest completion, parse_completion_request(body, served.model));
-    DG_TRY(served.make_prompt(completion));
-    return completion;
-  };
-  return answer(request, peer, parse, make_completion_sink);
+  return answer(request, peer, parse_completion_request, make_completion_sink);
 }
 
 HttpResponse Service::run(const std::shared_ptr<ServedEngine>& served, Asked asked, const Peer& peer) {
