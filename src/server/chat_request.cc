@@ -139,9 +139,7 @@ Result<ChatRequest> parse_chat_request(const Json& body, const ServedModel& mode
   read_stop(fields, "stop", request.answer);
   read_stream(fields, request.response);
   read_logprobs(fields, request.answer);
-  request.answer.choices = fields.whole("n", 1, model.limits.choices).value_or(1);
-  if (request.answer.choices > 1 && request.answer.drafts)
-    fault.expected("n", "1 with diffusion.drafts", fields.find("n"));
+  read_choices(fields, model, request.answer);
   fields.only("response_format", {Json::object({{"type", "text"}})},
               "expected type text: constrained output is not supported");
   fields.only("modalities", {Json::array({"text"})}, "expected [\"text\"]: only text is supported");

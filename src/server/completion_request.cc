@@ -39,7 +39,7 @@ Result<CompletionRequest> parse_completion_request(const Json& body, const Serve
     request.answer.logprobs = true;
     if (*top > 1) fault.unsupported("logprobs", "expected 0 or 1: only the most probable token of a row is kept");
   }
-  request.answer.choices = fields.whole("n", 1, model.limits.choices).value_or(1);
+  read_choices(fields, model, request.answer);
   fields.only("best_of", {1}, "not supported: leave it out or give 1");
   fields.only("echo", {false}, "not supported: leave it out or give false");
   fields.only("suffix", {""}, "not supported: leave it out");

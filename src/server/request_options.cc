@@ -69,6 +69,12 @@ void read_seed(Fields& fields, AnswerRequest& answer) {
   if (!answer.generate.seed) fields.fault().expected(fields.path("seed"), "a whole number of 64 bits", seed);
 }
 
+void read_choices(Fields& fields, const ServedModel& model, AnswerRequest& answer) {
+  answer.choices = fields.whole("n", 1, model.limits.choices).value_or(1);
+  if (answer.choices > 1 && answer.drafts)
+    fields.fault().expected(fields.path("n"), "1 with diffusion.drafts", fields.find("n"));
+}
+
 void read_stop(Fields& fields, const std::string& name, AnswerRequest& answer) {
   const Json* stop = fields.find(name);
   if (stop == nullptr) return;

@@ -35,6 +35,9 @@ void read_model(Fields& fields, const ServedModel& model);
 void read_stream(Fields& fields, ResponseOptions& response);
 /// seed: a whole number of 64 bits, also as decimal text, because not every client can write 64 bits as a number.
 void read_seed(Fields& fields, AnswerRequest& answer);
+/// n. After read_sampler: several choices have no drafts, since those say of which canvas they are, but not of which
+/// choice.
+void read_choices(Fields& fields, const ServedModel& model, AnswerRequest& answer);
 /// A string or an array of at most four under `name`.
 void read_stop(Fields& fields, const std::string& name, AnswerRequest& answer);
 /// The limit of the answer under `name`, within the service's own.

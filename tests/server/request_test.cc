@@ -122,6 +122,14 @@ TEST(CompletionRequest, takes_a_text_or_ids) {
               StartsWith("echo: "));
 }
 
+TEST(CompletionRequest, several_choices_have_no_drafts) {
+  const Json drafts = {{"drafts", true}};
+  EXPECT_TRUE(parse_completion_request({{"prompt", "a"}, {"diffusion", drafts}}, model()));
+  EXPECT_THAT(parse_completion_request({{"prompt", "a"}, {"n", 2}, {"diffusion", drafts}}, model()).error().message,
+              StartsWith("n: expected 1 with diffusion.drafts"));
+  EXPECT_THAT(error({{"n", 2}, {"diffusion", drafts}}), StartsWith("n: expected 1 with diffusion.drafts"));
+}
+
 TEST(MessagesRequest, becomes_a_chat_in_openai_form) {
   const Json body = Json::parse(R"({"max_tokens": 5, "system": [{"type": "text", "text": "Be brief."}],
     "stop_sequences": ["x"], "tools": [{"name": "look", "description": "d", "input_schema": {"type": "object"}}],
