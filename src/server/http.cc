@@ -208,13 +208,10 @@ class HttpServer::Impl : public httplib::Server {
     exchange.head = read_head(request);
     const HttpRequest& head = exchange.head;
     const bool has_body = head.chunked || head.content_length.value_or(0) > 0;
-    std::optional<HttpResponse> refused;
-    if (const int bad = head.path.size() > kLongestPath ? 414 : bad_framing(request, head, limits_)) {
-      exchange.close = true;
-      refused = handler_.error(bad, head.path);
-    } else {
-      refused = handler_.refuse(head);
-    }
+    const int bad = head.path.size() > kLongestPath ? 414 : bad_framing(request, head, limits_);
+    exchange.close = bad != 0;
+    std::optional<HttpResponse> refused = handler_.refuse(head);
+    if (!refused && bad != 0) refused = handler_.error(bad, head.path);
     if (!refused && head.method == "POST") return HandlerResponse::Unhandled;  // the body comes first
     exchange.close = exchange.close || has_body;                               // it stays unread
     fill_response(handler_, refused ? std::move(*refused) : handler_.handle(head, exchange), response);
@@ -227,12 +224,24 @@ class HttpServer::Impl : public httplib::Server {
     return connection.headers_too_large() ? 431 : connection.body_too_large() ? 413 : 0;
   }
 
-  /// An error that httplib found: its status, unless the connection knows better.
+  /// httplib gives up on a method that it does not know, before it reads a path: whether the path is known, and which
+  /// methods it has, the handler says.
+  std::optional<HttpResponse> refuse_method(const httplib::Request& request) {
+    const bool sound = request.version == "HTTP/1.1" || request.version == "HTTP/1.0";
+    if (!sound || !request.path.empty() || !request.target.starts_with('/')) return std::nullopt;
+    HttpRequest& head = t_exchange->head;
+    head.method = request.method, head.path = request.target.substr(0, request.target.find('?'));
+    return handler_.refuse(head);
+  }
+
+  /// An error that httplib found: its status, unless the connection or the handler knows better.
   void fill_error(const httplib::Request& request, httplib::Response& response) {
-    const HttpConnection& connection = t_exchange->connection;
     t_exchange->close = true;
-    const int status = fault_of(connection);
-    fill_response(handler_, handler_.error(status != 0 ? status : response.status, request.path), response);
+    const int fault = fault_of(t_exchange->connection);
+    std::optional<HttpResponse> refused;
+    if (fault == 0 && response.status == 400) refused = refuse_method(request);
+    if (!refused) refused = handler_.error(fault != 0 ? fault : response.status, request.path);
+    fill_response(handler_, std::move(*refused), response);
   }
 
   bool process_and_close_socket(socket_t socket) override {

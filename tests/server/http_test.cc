@@ -124,6 +124,16 @@ TEST_F(Http, what_is_no_http_gets_an_error_with_a_body) {
     EXPECT_THAT(talk(bytes), testing::AllOf(StartsWith("HTTP/1.1 400"), HasSubstr("error 400"))) << bytes;
 }
 
+TEST_F(Http, the_handler_refuses_first_also_where_the_method_is_unknown_or_the_length_is_missing) {
+  start();
+  for (const char* line : {"QUERY /refused?a=b HTTP/1.1", "POST /refused HTTP/1.1"})
+    EXPECT_THAT(talk(line + std::string("\r\n\r\nGET /b HTTP/1.1\r\n\r\n")),
+                testing::AllOf(StartsWith("HTTP/1.1 401"), testing::Not(HasSubstr("GET /b"))))
+        << line;
+  EXPECT_THAT(talk("QUERY /a HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 400"));
+  EXPECT_THAT(talk("QUERY /refused HTTP/3.0\r\n\r\n"), StartsWith("HTTP/1.1 400"));
+}
+
 TEST_F(Http, ambiguous_framing_is_refused_and_the_rest_is_never_a_request) {
   start();
   const std::string smuggled = "GET /smuggled HTTP/1.1\r\n\r\n";

@@ -283,6 +283,13 @@ TEST(Service, unknown_paths_and_methods_are_told_apart) {
   const auto get = service.get("/v1/chat/completions");
   EXPECT_EQ(get.status, 405);
   EXPECT_EQ(get.headers.find("Allow")->second, "POST");
+  httplib::Request query;
+  query.method = "QUERY", query.path = "/v1/models";
+  const auto unknown = service.client().send(query);
+  ASSERT_TRUE(unknown);
+  EXPECT_EQ(unknown->status, 405);
+  EXPECT_EQ(unknown->get_header_value("Allow"), "GET");
+  EXPECT_EQ(Json::parse(unknown->body)["error"]["code"], "method_not_allowed");
   EXPECT_EQ(service.get("/v1/models/other").json["error"]["code"], "model_not_found");
   EXPECT_EQ(service.client().Head("/health")->status, 200);
 }
