@@ -1,7 +1,7 @@
 // The integer kernels for AVX-512 with VNNI; everything else is the avx512 table.
 //
-// Only the instruction set is here; the kernels are in lanes_int8.inc. No standard library in this file: it is built
-// with -m flags. Tests: tests/kernels/packed_test.cc, which runs every table.
+// Only the instruction set is here; the kernels are in lanes_int8.inc, the table in lanes_int8_table.inc. No standard
+// library in this file: it is built with -m flags. Tests: tests/kernels/packed_test.cc, which runs every table.
 #include <immintrin.h>
 
 #define DG_WIDTH 16
@@ -14,24 +14,7 @@
 #define DG_INT8_BLOCKS 3
 #define DG_INT8_FEW_TOKENS 6
 #define DG_INT8_FEW_PANELS 4
-#include "kernels/lanes_types.inc"
-
-#include "kernels/lanes_int8.inc"
-
-namespace dgemma::kernels {
-
-const KernelTable* avx512vnni_table() {
-  static const KernelTable table = [] {
-    KernelTable t = *avx512_table();
-    t.name = "avx512vnni";
-    t.quantise = quantise;
-    t.product_packed4 = product_packed<4>;
-    t.product_packed8 = product_packed<8>;
-    t.transpose_packed4 = transpose_packed<4>;
-    t.transpose_packed8 = transpose_packed<8>;
-    return t;
-  }();
-  return &table;
-}
-
-}  // namespace dgemma::kernels
+#define DG_NAME "avx512vnni"
+#define DG_GETTER avx512vnni_table
+#define DG_BASE_GETTER avx512_table
+#include "kernels/lanes_int8_table.inc"
