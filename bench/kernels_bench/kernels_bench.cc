@@ -111,56 +111,36 @@ void elementwise(State& state, size_t features, Run run) {
 }
 
 #if defined(__x86_64__)
-// 12 chains: more than latency times multipliers of today's processors. The registers hold zeros or any number.
+constexpr int kPeakRepeats = 10000;
+
+#define DG_PEAK_CLOBBERS \
+  "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13"
+// One instruction, such as a multiply-add, in 12 chains: more than latency times multipliers of today's processors. The
+// registers hold zeros or any number; r is their kind: "zmm". The assembler writes it 12 times, with 2 .. 13 as \sum.
+#define DG_PEAK(instruction, r)                                                                      \
+  __asm__ volatile(".irp sum,2,3,4,5,6,7,8,9,10,11,12,13\n " instruction " %%" r "0, %%" r "1, %%" r \
+                   "\\sum\n .endr" ::                                                                \
+                       : DG_PEAK_CLOBBERS)
+
 __attribute__((target("avx512f"))) void peak_avx512(State& state) {
-  for (auto _ : state) {
-    for (int i = 0; i < 10000; ++i)
-      __asm__ volatile(
-          "vfmadd231ps %%zmm0, %%zmm1, %%zmm2\n vfmadd231ps %%zmm0, %%zmm1, %%zmm3\n"
-          "vfmadd231ps %%zmm0, %%zmm1, %%zmm4\n vfmadd231ps %%zmm0, %%zmm1, %%zmm5\n"
-          "vfmadd231ps %%zmm0, %%zmm1, %%zmm6\n vfmadd231ps %%zmm0, %%zmm1, %%zmm7\n"
-          "vfmadd231ps %%zmm0, %%zmm1, %%zmm8\n vfmadd231ps %%zmm0, %%zmm1, %%zmm9\n"
-          "vfmadd231ps %%zmm0, %%zmm1, %%zmm10\n vfmadd231ps %%zmm0, %%zmm1, %%zmm11\n"
-          "vfmadd231ps %%zmm0, %%zmm1, %%zmm12\n vfmadd231ps %%zmm0, %%zmm1, %%zmm13\n" ::
-              : "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13");
-  }
-  set_flops(state, 2.0 * 16 * 12 * 10000);
+  for (auto _ : state)
+    for (int i = 0; i < kPeakRepeats; ++i) DG_PEAK("vfmadd231ps", "zmm");
+  set_flops(state, 2.0 * 16 * 12 * kPeakRepeats);
 }
 __attribute__((target("avx2,fma"))) void peak_avx2(State& state) {
-  for (auto _ : state) {
-    for (int i = 0; i < 10000; ++i)
-      __asm__ volatile(
-          "vfmadd231ps %%ymm0, %%ymm1, %%ymm2\n vfmadd231ps %%ymm0, %%ymm1, %%ymm3\n"
-          "vfmadd231ps %%ymm0, %%ymm1, %%ymm4\n vfmadd231ps %%ymm0, %%ymm1, %%ymm5\n"
-          "vfmadd231ps %%ymm0, %%ymm1, %%ymm6\n vfmadd231ps %%ymm0, %%ymm1, %%ymm7\n"
-          "vfmadd231ps %%ymm0, %%ymm1, %%ymm8\n vfmadd231ps %%ymm0, %%ymm1, %%ymm9\n"
-          "vfmadd231ps %%ymm0, %%ymm1, %%ymm10\n vfmadd231ps %%ymm0, %%ymm1, %%ymm11\n"
-          "vfmadd231ps %%ymm0, %%ymm1, %%ymm12\n vfmadd231ps %%ymm0, %%ymm1, %%ymm13\n" ::
-              : "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13");
-  }
-  set_flops(state, 2.0 * 8 * 12 * 10000);
+  for (auto _ : state)
+    for (int i = 0; i < kPeakRepeats; ++i) DG_PEAK("vfmadd231ps", "ymm");
+  set_flops(state, 2.0 * 8 * 12 * kPeakRepeats);
 }
-#endif
-
-#if defined(__x86_64__)
 __attribute__((target("avx512f,avx512vnni"))) void peak_avx512vnni(State& state) {
-  for (auto _ : state) {
-    for (int i = 0; i < 10000; ++i)
-      __asm__ volatile(
-          "vpdpbusd %%zmm0, %%zmm1, %%zmm2\n vpdpbusd %%zmm0, %%zmm1, %%zmm3\n"
-          "vpdpbusd %%zmm0, %%zmm1, %%zmm4\n vpdpbusd %%zmm0, %%zmm1, %%zmm5\n"
-          "vpdpbusd %%zmm0, %%zmm1, %%zmm6\n vpdpbusd %%zmm0, %%zmm1, %%zmm7\n"
-          "vpdpbusd %%zmm0, %%zmm1, %%zmm8\n vpdpbusd %%zmm0, %%zmm1, %%zmm9\n"
-          "vpdpbusd %%zmm0, %%zmm1, %%zmm10\n vpdpbusd %%zmm0, %%zmm1, %%zmm11\n"
-          "vpdpbusd %%zmm0, %%zmm1, %%zmm12\n vpdpbusd %%zmm0, %%zmm1, %%zmm13\n" ::
-              : "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13");
-  }
-  set_flops(state, 2.0 * 64 * 12 * 10000);
+  for (auto _ : state)
+    for (int i = 0; i < kPeakRepeats; ++i) DG_PEAK("vpdpbusd", "zmm");
+  set_flops(state, 2.0 * 64 * 12 * kPeakRepeats);
 }
 // What 4-bit codes need on AVX2: products of pairs, added up in 16 bits.
 __attribute__((target("avx2"))) void peak_avx2_int8(State& state) {
   for (auto _ : state) {
-    for (int i = 0; i < 10000; ++i)
+    for (int i = 0; i < kPeakRepeats; ++i)
       __asm__ volatile(
           "vpmaddubsw %%ymm0, %%ymm1, %%ymm8\n vpaddw %%ymm8, %%ymm2, %%ymm2\n"
           "vpmaddubsw %%ymm0, %%ymm1, %%ymm9\n vpaddw %%ymm9, %%ymm3, %%ymm3\n"
@@ -168,9 +148,9 @@ __attribute__((target("avx2"))) void peak_avx2_int8(State& state) {
           "vpmaddubsw %%ymm0, %%ymm1, %%ymm11\n vpaddw %%ymm11, %%ymm5, %%ymm5\n"
           "vpmaddubsw %%ymm0, %%ymm1, %%ymm12\n vpaddw %%ymm12, %%ymm6, %%ymm6\n"
           "vpmaddubsw %%ymm0, %%ymm1, %%ymm13\n vpaddw %%ymm13, %%ymm7, %%ymm7\n" ::
-              : "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13");
+              : DG_PEAK_CLOBBERS);
   }
-  set_flops(state, 2.0 * 32 * 6 * 10000);
+  set_flops(state, 2.0 * 32 * 6 * kPeakRepeats);
 }
 #endif
 
