@@ -126,8 +126,8 @@ void choose_experts(ConstBlocks scores, std::span<const uint32_t> rows, const fl
   for (const uint32_t row : rows) {
     float largest = -std::numeric_limits<float>::infinity();
     for (size_t e = 0; e < count; ++e) largest = std::max(largest, p[e] = scores.at(row, e));
-    for (size_t e = 0; e < count;
-         ++e) {  // the softmax's denominator cancels where the weights are divided by their sum
+    // The softmax's denominator cancels where the weights are divided by their sum.
+    for (size_t e = 0; e < count; ++e) {
       p[e] = std::exp(p[e] - largest);
       order[e] = static_cast<uint32_t>(e);
     }
