@@ -26,6 +26,9 @@ struct BenchOptions {
   SamplerOptions sampler;  ///< temperature of the measured steps; max_denoising_steps: steps of a canvas in tokens/s
   /// What the read rate is measured with; much larger than the caches. 1 MiB .. 1 TiB.
   uint64_t read_buffer_bytes = uint64_t{1} << 30;
+  /// How long each rate of the machine is measured, in seconds, of which the best few milliseconds count. Above 0, at
+  /// most 60.
+  double rate_seconds = 0.4;
   /// Told what is being measured; may be empty.
   std::function<void(std::string_view what)> progress;
 };

@@ -32,6 +32,7 @@ using engine::ModelRun;
 
 constexpr int kFirstContext = 512, kLargestContext = 4096;
 constexpr int kMostRounds = 1000;
+constexpr double kMostRateSeconds = 60;
 constexpr int kDecodedTokens = 16;
 constexpr uint64_t kSeed = 20260;  // of the canvas and of a prompt that is not given
 // Rows of the reference's canvas and prompt: one lane block, so that scalar kernels stay bearable.
@@ -106,7 +107,8 @@ struct Plan {
   SamplerValues sampler;
 };
 
-Unexpected wrong(const std::string& what, const std::string& expected, int64_t got) {
+template <class Number>
+Unexpected wrong(const std::string& what, const std::string& expected, Number got) {
   return {ErrorCode::kUsage, base::concat(what, ": expected ", expected, ", got ", got)};
 }
 
@@ -389,9 +391,10 @@ class ReportBuilder {
 Result<void> measure_machine(ModelRun& run, const BenchOptions& options, BenchReport& report) {
   if (options.progress) options.progress("this machine");
   report.cpu = inspect_machine().cpu;
-  DG_TRY_ASSIGN(report.read_bytes_per_s, engine::measure_read_rate(run.exec(), options.read_buffer_bytes));
-  DG_TRY_ASSIGN(report.f32_ops_per_s, engine::measure_f32_peak(run.exec()));
-  DG_TRY_ASSIGN(report.int8_ops_per_s, engine::measure_int8_peak(run.exec()));
+  const double budget_s = options.rate_seconds;
+  DG_TRY_ASSIGN(report.read_bytes_per_s, engine::measure_read_rate(run.exec(), budget_s, options.read_buffer_bytes));
+  DG_TRY_ASSIGN(report.f32_ops_per_s, engine::measure_f32_peak(run.exec(), budget_s));
+  DG_TRY_ASSIGN(report.int8_ops_per_s, engine::measure_int8_peak(run.exec(), budget_s));
   return {};
 }
 
@@ -400,7 +403,9 @@ Result<void> check_options(const BenchOptions& options) {
   if (options.repeat < 2 || options.repeat > kMostRounds)
     return wrong("repeat", base::concat("2 to ", kMostRounds, " rounds"), options.repeat);
   if (options.read_buffer_bytes < kSmallestBuffer || options.read_buffer_bytes > kLargestBuffer)
-    return wrong("read_buffer_bytes", "1 MiB to 1 TiB", static_cast<int64_t>(options.read_buffer_bytes));
+    return wrong("read_buffer_bytes", "1 MiB to 1 TiB", options.read_buffer_bytes);
+  if (!(options.rate_seconds > 0 && options.rate_seconds <= kMostRateSeconds))
+    return wrong("rate_seconds", base::concat("above 0, at most ", kMostRateSeconds), options.rate_seconds);
   return {};
 }
 

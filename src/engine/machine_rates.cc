@@ -1,16 +1,15 @@
 // See machine_rates.h.
 #include "engine/machine_rates.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <functional>
-#include <memory>
+#include <numeric>
 #include <vector>
 
 #include "base/format.h"
+#include "base/huge_memory.h"
 #include "base/memory.h"
 #include "tensor/blocks.h"
 #include "tensor/packed_layout.h"
@@ -22,47 +21,28 @@ using Clock = std::chrono::steady_clock;
 using tensor::AlignedBuffer;
 using tensor::kLanes;
 
-// A rate is the best of the rounds that fit into this time, of at least three.
-constexpr double kMeasureSeconds = 0.4;
-constexpr int kFewestRounds = 3;
+// What a round takes at least: long beside the waking of threads, short beside the time between two disturbances.
+constexpr double kRoundSeconds = 3e-3;
 
-/// Seconds of the fastest of several calls.
-double fastest(const std::function<void()>& round) {
-  double best = INFINITY, spent = 0;
-  for (int i = 0; i < kFewestRounds || spent < kMeasureSeconds; ++i) {
+/// Seconds of one repeat in the fastest of the rounds that fit into `budget_s`, of at least one. round(repeats) does
+/// its work that often: once at first, then twice as often until a round is long enough.
+double fastest(double budget_s, const std::function<void(size_t repeats)>& round) {
+  double best = INFINITY;
+  size_t repeats = 1;
+  for (double spent = 0; spent < budget_s;) {
     const Clock::time_point start = Clock::now();
-    round();
+    round(repeats);
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    best = std::min(best, seconds), spent += seconds;
+    best = std::min(best, seconds / static_cast<double>(repeats)), spent += seconds;
+    if (seconds < kRoundSeconds) repeats *= 2;
   }
   return best;
 }
 
 // Words that one task reads: 4 MiB, two huge pages.
 constexpr size_t kTaskWords = size_t{1} << 19;
-// How far ahead of its use a line is asked for: what streamed fastest (docs/PERF.md), within one page.
+// How far ahead of its use a line is asked for, within one small page.
 constexpr size_t kAheadWords = 256;
-
-/// Memory on huge pages where the system gives them.
-class StreamBuffer {
- public:
-  explicit StreamBuffer(size_t bytes) : bytes_(bytes) {
-    void* mapped = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapped == MAP_FAILED) return;
-    words_ = static_cast<uint64_t*>(mapped);
-    ::madvise(mapped, bytes, MADV_HUGEPAGE);  // a hint: where it is refused, the rate is that of small pages
-  }
-  ~StreamBuffer() {
-    if (words_ != nullptr) ::munmap(words_, bytes_);
-  }
-  StreamBuffer(const StreamBuffer&) = delete;
-  StreamBuffer& operator=(const StreamBuffer&) = delete;
-  uint64_t* words() const { return words_; }
-
- private:
-  size_t bytes_;
-  uint64_t* words_ = nullptr;
-};
 
 /// Sum of words, in eight sums so that additions do not wait for each other. count: a multiple of 8.
 uint64_t sum_words(const uint64_t* words, size_t count) {
@@ -80,9 +60,8 @@ uint64_t sum_words(const uint64_t* words, size_t count) {
 // 512 KiB with room to spare. 48 rows suit register blocks of 6, 8, 12 and 16.
 constexpr size_t kRows = 48, kColumns = 256, kBlocks = 8;
 constexpr double kOperations = 2.0 * kRows * kColumns * kBlocks * kLanes;
-// Products of one round: 400 take 3 ms at 0.4 TFLOPS, and still less than a second in scalar code.
-constexpr size_t kProducts = 400;
-constexpr size_t kProductsPerTask = 10;
+// Equal tasks for each thread, so that one that starts late leaves little to wait for.
+constexpr size_t kTasksPerThread = 4;
 
 AlignedBuffer<float> values_around_zero(size_t count, uint32_t seed) {
   AlignedBuffer<float> buffer(count);
@@ -99,14 +78,16 @@ constexpr size_t kResults = kBlocks * kRows * kLanes;
 
 /// Operations per second of a product by all threads. Errors: kInternal (a result is not the scalar table's within
 /// `tolerance`).
-Result<double> measure_peak(ops::Exec& exec, const char* name, const Product& product, float tolerance) {
+Result<double> measure_peak(ops::Exec& exec, double budget_s, const char* name, const Product& product,
+                            float tolerance) {
   std::vector<AlignedBuffer<float>> results;  // by worker; empty: it got no task
   results.resize(static_cast<size_t>(exec.threads()));
-  const double seconds = fastest([&] {
-    exec.run(kProducts / kProductsPerTask, [&](size_t, int worker) {
+  const size_t tasks = kTasksPerThread * results.size();
+  const double seconds = fastest(budget_s, [&](size_t repeats) {
+    exec.run(tasks, [&](size_t, int worker) {
       AlignedBuffer<float>& result = results[static_cast<size_t>(worker)];
       if (result.size() == 0) result = AlignedBuffer<float>(kResults);
-      for (size_t i = 0; i < kProductsPerTask; ++i) product(exec.kernels(), result.data());
+      for (size_t i = 0; i < repeats; ++i) product(exec.kernels(), result.data());
     });
   });
   AlignedBuffer<float> expected(kResults);
@@ -117,7 +98,7 @@ Result<double> measure_peak(ops::Exec& exec, const char* name, const Product& pr
         return Unexpected(ErrorCode::kInternal,
                           base::concat(name, " peak: kernels ", exec.kernels().name, ": expected ", expected.data()[i],
                                        " at ", i, ", got ", result.data()[i]));
-  return kOperations * kProducts / seconds;
+  return kOperations * static_cast<double>(tasks) / seconds;
 }
 
 /// Panels of 4-bit weights with any codes; every scale is 1/16.
@@ -135,21 +116,21 @@ AlignedBuffer<uint8_t> packed_weights() {
 
 }  // namespace
 
-Result<double> measure_read_rate(ops::Exec& exec, uint64_t bytes) {
+Result<double> measure_read_rate(ops::Exec& exec, double budget_s, uint64_t bytes) {
   const size_t tasks = std::max<size_t>(1, bytes / (kTaskWords * sizeof(uint64_t)));
   const size_t words = tasks * kTaskWords;
   const uint64_t available = base::available_memory_bytes();
-  const StreamBuffer buffer(words * sizeof(uint64_t));
-  if (buffer.words() == nullptr || words * sizeof(uint64_t) > available)
+  if (words * sizeof(uint64_t) > available)
     return Unexpected(ErrorCode::kOutOfMemory,
                       base::concat("bench: measuring the read rate takes ", base::bytes_text(words * sizeof(uint64_t)),
                                    " of memory, ", base::bytes_text(available), " are available"));
-  exec.run(tasks, [&](size_t task, int) {
-    for (size_t i = 0; i < kTaskWords; ++i) buffer.words()[task * kTaskWords + i] = task * kTaskWords + i;
-  });
+  DG_TRY_ASSIGN(const base::HugeMemory memory, base::HugeMemory::allocate(words * sizeof(uint64_t)));
+  const auto part = [&memory](size_t task) { return reinterpret_cast<uint64_t*>(memory.data()) + task * kTaskWords; };
+  exec.run(tasks, [&](size_t task, int) { std::iota(part(task), part(task) + kTaskWords, task * kTaskWords); });
   std::vector<uint64_t> sums(tasks);
-  const double seconds = fastest([&] {
-    exec.run(tasks, [&](size_t task, int) { sums[task] = sum_words(buffer.words() + task * kTaskWords, kTaskWords); });
+  const double seconds = fastest(budget_s, [&](size_t repeats) {
+    for (size_t i = 0; i < repeats; ++i)
+      exec.run(tasks, [&](size_t task, int) { sums[task] = sum_words(part(task), kTaskWords); });
   });
   for (size_t task = 0; task < tasks; ++task) {
     const uint64_t first = task * kTaskWords, expected = kTaskWords * first + kTaskWords / 2 * (kTaskWords - 1);
@@ -160,11 +141,11 @@ Result<double> measure_read_rate(ops::Exec& exec, uint64_t bytes) {
   return static_cast<double>(words * sizeof(uint64_t)) / seconds;
 }
 
-Result<double> measure_f32_peak(ops::Exec& exec) {
+Result<double> measure_f32_peak(ops::Exec& exec, double budget_s) {
   const AlignedBuffer<float> w = values_around_zero(kRows * kColumns, 1);
   const AlignedBuffer<float> x = values_around_zero(kBlocks * kColumns * kLanes, 2);
   return measure_peak(
-      exec, "f32",
+      exec, budget_s, "f32",
       [&](const kernels::KernelTable& table, float* results) {
         table.product_f32(w.data(), kColumns, x.data(), kColumns * kLanes, results, kRows * kLanes, kBlocks, kRows,
                           kColumns);
@@ -172,7 +153,7 @@ Result<double> measure_f32_peak(ops::Exec& exec) {
       1e-3f);  // sums of 256 products below 1
 }
 
-Result<double> measure_int8_peak(ops::Exec& exec) {
+Result<double> measure_int8_peak(ops::Exec& exec, double budget_s) {
   constexpr size_t kQuantised = tensor::quantised_features(kColumns);
   const AlignedBuffer<uint8_t> w = packed_weights();
   const AlignedBuffer<float> x = values_around_zero(kBlocks * kColumns * kLanes, 2);
@@ -181,7 +162,7 @@ Result<double> measure_int8_peak(ops::Exec& exec) {
     kernels::available().front()->quantise(x.data() + b * kColumns * kLanes, kColumns,
                                            quantised.data() + b * kQuantised * kLanes);
   return measure_peak(
-      exec, "int8",
+      exec, budget_s, "int8",
       [&](const kernels::KernelTable& table, float* results) {
         table.product_packed4(w.data(), tensor::superblocks_for(kColumns) * tensor::kSuperblockBytes4, quantised.data(),
                               kQuantised * kLanes, results, kRows * kLanes, nullptr, kBlocks * kLanes, kRows, kColumns);

@@ -20,10 +20,10 @@ EngineOptions tiny(const std::string& name) {
   return o;
 }
 
-/// Small enough for tests: two rounds, short prompts, a small buffer.
+/// Small enough for tests: two rounds, short prompts, a small buffer, hardly a look at the machine.
 BenchOptions small(int context = 40) {
   BenchOptions o;
-  o.context = context, o.repeat = 2, o.read_buffer_bytes = uint64_t{8} << 20;
+  o.context = context, o.repeat = 2, o.read_buffer_bytes = uint64_t{8} << 20, o.rate_seconds = 0.01;
   return o;
 }
 
@@ -124,6 +124,8 @@ TEST(Bench, refuses_what_cannot_be_measured) {
   EXPECT_THAT(error_of(engine, options, ErrorCode::kInvalidRequest), HasSubstr("t_max"));
   options = small(), options.read_buffer_bytes = uint64_t{1} << 40;
   EXPECT_THAT(error_of(engine, options, ErrorCode::kOutOfMemory), HasSubstr("1.00 TiB of memory"));
+  options = small(), options.rate_seconds = 0;
+  EXPECT_THAT(error_of(engine, options, ErrorCode::kUsage), HasSubstr("rate_seconds: expected above 0"));
   EngineOptions other = engine;
   other.kernels = "quantum";
   EXPECT_THAT(error_of(other, small(), ErrorCode::kUnsupported), HasSubstr("scalar"));
