@@ -28,15 +28,15 @@ void add_model(OptionTable& table, std::string& path) {
              "A folder in Hugging Face layout, a .safetensors or a .gguf file; default: $DGEMMA_MODEL", path);
 }
 
-void add_threads(OptionTable& table, EngineOptions& engine) {
+void add_threads(OptionTable& table, int& threads) {
   table.heading("Machine");
-  table.whole("-t,--threads", "Default: the physical cores that this process may use", 1, kMostThreads, engine.threads);
+  table.whole("-t,--threads", "Default: the physical cores that this process may use", 1, kMostThreads, threads);
 }
 
 bool is_compute(const std::string& name) { return name == "f32" || name == "bf16" || name == "int8" || name == "auto"; }
 
 void add_machine(OptionTable& table, EngineOptions& engine) {
-  add_threads(table, engine);
+  add_threads(table, engine.threads);
   table.text("--kernels", "NAME", "scalar, avx2, avx512, ...; default: the best of this machine (dgemma info)",
              engine.kernels);
   table.value("--compute", "NAME",
@@ -93,16 +93,23 @@ void add_sampler(OptionTable& table, SamplerOptions& sampler) {
              sampler.confidence_threshold);
 }
 
+/// Seed: uint64_t, or an optional one.
+template <class Seed>
+void add_seed(OptionTable& table, const std::string& help, Seed& seed) {
+  table.value("-s,--seed", "N", help, "a whole number from 0 to 18446744073709551615",
+              [&seed](const std::string& text) {
+                const auto given = parse_unsigned(text);
+                if (given) seed = *given;
+                return given.has_value();
+              });
+}
+
 void add_answer(OptionTable& table, AnswerArguments& answer) {
   table.heading("Answer");
   table.whole("-n,--max-new-tokens",
               "End the answer after N tokens; default: at an end token or when the context is full", 1, kMost,
               answer.generate.max_new_tokens);
-  table.value("-s,--seed", "N", "Seed of all random numbers, 64 bits; default: random, and printed",
-              "a whole number from 0 to 18446744073709551615", [&answer](const std::string& text) {
-                answer.generate.seed = parse_unsigned(text);
-                return answer.generate.seed.has_value();
-              });
+  add_seed(table, "Seed of all random numbers, 64 bits; default: random, and printed", answer.generate.seed);
   table.text("--system", "TEXT", "Text of the system turn", answer.system);
   table.flag("--think", "Let the model think before it answers", answer.think);
   add_context(table, answer.session);
@@ -295,7 +302,7 @@ void declare_bench(CLI::App& app, BenchArguments& arguments) {
   table.whole("--repeat", "Rounds; every one measures everything, and all must give the same bits (3)", 2, 1000,
               arguments.bench.repeat);
   add_sampler(table, arguments.bench.sampler);
-  add_threads(table, arguments.engine);
+  add_threads(table, arguments.engine.threads);
   add_settings(table, arguments.settings, "One report for each", kMostNames);
   add_json(table, arguments.json);
   app.footer(
@@ -329,16 +336,11 @@ void declare_compare(CLI::App& app, Parsed& parsed) {
   table.whole("--random", "So many prompts of random tokens (4)", 1, kMostPrompts, arguments.compare.random_prompts);
   table.whole("--random-tokens", "Tokens of each of them (64)", 1, kMost, arguments.compare.random_tokens);
   table.heading("Comparison");
-  table.value("-s,--seed", "N", "Seed of random prompts, canvases and samples (0)",
-              "a whole number from 0 to 18446744073709551615", [&arguments](const std::string& text) {
-                const auto seed = parse_unsigned(text);
-                arguments.compare.seed = seed.value_or(0);
-                return seed.has_value();
-              });
+  add_seed(table, "Seed of random prompts, canvases and samples (0)", arguments.compare.seed);
   table.whole("--worst", "So many of the rows that differ most are listed (10)", 0, kMostPrompts,
               arguments.compare.worst_rows);
   add_sampler(table, arguments.compare.sampler);
-  add_threads(table, extras.machine);
+  add_threads(table, extras.machine.threads);
   add_settings(table, extras.settings, "One for both, or one for A and one for B,", 2);
   add_json(table, arguments.json);
   app.footer(
@@ -396,9 +398,7 @@ void declare_quantize(CLI::App& app, QuantizeArguments& arguments) {
   table.heading("Result");
   table.text("-o,--output", "FILE", "The file to write, whole or not at all", arguments.quantize.output_path);
   table.flag("--json", "One JSON object on standard output, for programs", arguments.json);
-  table.heading("Machine");
-  table.whole("-t,--threads", "Default: the physical cores that this process may use", 1, kMostThreads,
-              arguments.quantize.threads);
+  add_threads(table, arguments.quantize.threads);
   app.footer(
       "Examples:\n"
       "  dgemma quantize -m model-Q4_0.gguf -o model.packed.gguf\n"

@@ -2,7 +2,6 @@
 #include "cli/bench_report.h"
 
 #include <cmath>
-#include <cstdio>
 #include <vector>
 
 #include "base/format.h"
@@ -12,19 +11,13 @@
 namespace dgemma::cli {
 namespace {
 
-std::string number(double value, const char* format) {
-  char text[64];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
-}
-
 /// Three significant digits without an exponent.
 std::string three_digits(double value) {
   const double size = std::abs(value);
-  return number(value, size >= 99.95 ? "%.0f" : size >= 9.995 ? "%.1f" : "%.2f");
+  return number_text(value, size >= 99.95 ? "%.0f" : size >= 9.995 ? "%.1f" : "%.2f");
 }
 
-std::string percent(double limit_s, double seconds) { return number(100 * limit_s / seconds, "%.0f %%"); }
+std::string percent(double limit_s, double seconds) { return number_text(100 * limit_s / seconds, "%.0f %%"); }
 
 std::string line(const std::string& name, const std::string& value) {
   constexpr size_t kNameWidth = 16;
@@ -78,7 +71,7 @@ std::string model_lines(const BenchReport& r) {
 std::string step_table(const BenchReport& r, const BenchStep& step) {
   std::vector<std::vector<std::string>> rows = {{"part", "time", "share", "reads", "computes", "limit", "reached"}};
   const auto add = [&](const std::string& name, double seconds, double bytes, double operations, double limit) {
-    rows.push_back({name, seconds_text(seconds), number(100 * seconds / step.seconds, "%.0f %%"),
+    rows.push_back({name, seconds_text(seconds), number_text(100 * seconds / step.seconds, "%.0f %%"),
                     decimal_text(bytes, "B"), decimal_text(operations, "OP"), seconds_text(limit),
                     percent(limit, seconds)});
   };
@@ -107,8 +100,8 @@ std::string check_lines(const BenchReport& r) {
   return "\nChecked\n" + line("rounds", base::concat(r.rounds, ", the same bits in each")) +
          line("reference",
               base::concat("kernels ", c.kernels, ", compute ", c.compute, ", ", counted(c.rows, "row", "rows"),
-                           ": mean KL ", number(c.mean_kl, "%.2g"), " nats (bound ", c.bound,
-                           "), best token agrees in ", number(100 * c.argmax_agreement, "%.0f %%")));
+                           ": mean KL ", number_text(c.mean_kl, "%.2g"), " nats (bound ", c.bound,
+                           "), best token agrees in ", number_text(100 * c.argmax_agreement, "%.0f %%")));
 }
 
 }  // namespace
@@ -117,7 +110,7 @@ std::string decimal_text(double value, const std::string& unit) {
   static constexpr const char* kPrefixes[] = {"", "k", "M", "G", "T", "P"};
   size_t prefix = 0;
   while (value >= 999.5 && prefix + 1 < std::size(kPrefixes)) value /= 1000, ++prefix;
-  return (prefix == 0 ? number(value, "%.0f") : three_digits(value)) + " " + kPrefixes[prefix] + unit;
+  return (prefix == 0 ? number_text(value, "%.0f") : three_digits(value)) + " " + kPrefixes[prefix] + unit;
 }
 
 Json bench_json(const BenchReport& r) {

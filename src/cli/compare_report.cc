@@ -2,7 +2,6 @@
 #include "cli/compare_report.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "base/format.h"
 #include "cli/reports.h"
@@ -11,14 +10,8 @@
 namespace dgemma::cli {
 namespace {
 
-std::string number(double value, const char* format) {
-  char text[64];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
-}
-
-std::string nats(double value) { return number(value, "%.2g"); }
-std::string percent(double share) { return number(100 * share, "%.1f %%"); }
+std::string nats(double value) { return number_text(value, "%.2g"); }
+std::string percent(double share) { return number_text(100 * share, "%.1f %%"); }
 
 Json model_json(const ComparedModel& m) {
   return {{"path", m.path}, {"kernels", m.kernels}, {"compute", m.compute}, {"parameters", m.parameters}};
@@ -55,7 +48,7 @@ std::string worst_table(const CompareReport& r) {
   if (r.worst.empty()) return "";
   std::vector<std::vector<std::string>> rows = {{"KL", "prompt", "step", "row", "best of A and of B"}};
   const auto token = [](int32_t id, const std::string& text, double p) {
-    return base::concat(text.empty() ? std::to_string(id) : base::quoted(text, 24), " ", number(p, "%.3f"));
+    return base::concat(text.empty() ? std::to_string(id) : base::quoted(text, 24), " ", number_text(p, "%.3f"));
   };
   for (const ComparedRow& w : r.worst)
     rows.push_back({nats(w.kl), std::to_string(w.prompt + 1), std::to_string(w.step + 1), std::to_string(w.row + 1),

@@ -11,12 +11,6 @@
 namespace dgemma::cli {
 namespace {
 
-std::string number(double value, const char* format) {
-  char text[64];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
-}
-
 /// "name      value" with values in one column.
 std::string aligned(const std::string& name, const std::string& value, size_t width) {
   return "  " + name + std::string(width > name.size() ? width - name.size() : 0, ' ') + "  " + value + "\n";
@@ -85,22 +79,28 @@ Json pairs_json(const Pairs& pairs) {
 
 std::string parameters_text(uint64_t parameters) {
   const auto value = static_cast<double>(parameters);
-  if (value >= 1e9) return number(value / 1e9, "%.2f billion");
-  if (value >= 1e6) return number(value / 1e6, "%.2f million");
+  if (value >= 1e9) return number_text(value / 1e9, "%.2f billion");
+  if (value >= 1e6) return number_text(value / 1e6, "%.2f million");
   return std::to_string(parameters);
 }
 
 }  // namespace
+
+std::string number_text(double value, const char* format) {
+  char text[64];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
 
 std::string counted(long long number, const char* one, const char* many) {
   return std::to_string(number) + " " + (number == 1 ? one : many);
 }
 
 std::string seconds_text(double seconds) {
-  if (seconds < 1e-3) return number(seconds * 1e6, "%.0f us");
-  if (seconds < 1e-2) return number(seconds * 1e3, "%.1f ms");
-  if (seconds < 1) return number(seconds * 1e3, "%.0f ms");
-  return number(seconds, seconds < 100 ? "%.2f s" : "%.0f s");
+  if (seconds < 1e-3) return number_text(seconds * 1e6, "%.0f us");
+  if (seconds < 1e-2) return number_text(seconds * 1e3, "%.1f ms");
+  if (seconds < 1) return number_text(seconds * 1e3, "%.0f ms");
+  return number_text(seconds, seconds < 100 ? "%.2f s" : "%.0f s");
 }
 
 Json file_json(const FileReport& file) {
@@ -200,9 +200,9 @@ std::string answer_summary(const Answer& answer) {
   const double work = summary.timing.denoise_s + summary.timing.commit_s;
   std::ostringstream text;
   text << counted(summary.completion_tokens, "token", "tokens") << " · " << counted(canvases, "canvas", "canvases");
-  if (canvases > 0) text << number(steps / static_cast<double>(canvases), " · %.1f steps per canvas");
-  text << number(summary.tokens_per_forward, " · %.1f tokens per forward");
-  if (work > 0) text << number(summary.completion_tokens / work, " · %.0f tokens/s");
+  if (canvases > 0) text << number_text(steps / static_cast<double>(canvases), " · %.1f steps per canvas");
+  text << number_text(summary.tokens_per_forward, " · %.1f tokens per forward");
+  if (work > 0) text << number_text(summary.completion_tokens / work, " · %.0f tokens/s");
   text << " · prompt " << counted(summary.prompt_tokens, "token", "tokens");
   if (summary.cached_tokens > 0) text << " (" << summary.cached_tokens << " cached)";
   text << ' ' << seconds_text(summary.timing.prompt_s);

@@ -22,6 +22,8 @@ Json answer_json(const Answer& answer, std::string_view content, std::string_vie
 /// "24 tokens · 1 canvas · 3 steps per canvas · 8.0 tokens per forward · ...", one line without its newline.
 std::string answer_summary(const Answer& answer);
 
+/// One number as printf writes it, "%.1f" for example, in at most 63 bytes.
+std::string number_text(double value, const char* format);
 /// "1.24 s", "37 ms", "250 us".
 std::string seconds_text(double seconds);
 /// "1 canvas", "2 canvases": a number with its word.
