@@ -60,6 +60,11 @@ class Queue : public testing::Test {
       return result ? kDone : result.error().code;
     });
   }
+  /// Asks while a held sweep keeps everyone in line: behind those who asked before.
+  void line_up(model::RowGroup g) {
+    others_.push_back(ask(g));
+    wait_for_line(others_.size());
+  }
   void wait_for_line(size_t length) const {
     while (queue_.waiting() != length) std::this_thread::yield();
   }
@@ -71,6 +76,7 @@ class Queue : public testing::Test {
   std::vector<int32_t> tokens_ = std::vector<int32_t>(2048);
   Script script_;
   SweepQueue queue_;
+  std::vector<std::future<ErrorCode>> others_;
 };
 
 class PatientQueue : public Queue {
@@ -91,14 +97,10 @@ TEST_F(Queue, those_who_wait_for_a_sweep_share_the_next_one_in_order_of_arrival)
   script_.hold = true;
   auto first = ask(group(1));
   wait_for_sweeps(1);
-  std::vector<std::future<ErrorCode>> others;
-  for (size_t i = 0; i < 3; ++i) {
-    others.push_back(ask(group(10 + i)));
-    wait_for_line(i + 1);
-  }
+  for (size_t i = 0; i < 3; ++i) line_up(group(10 + i));
   script_.hold = false;
   EXPECT_EQ(first.get(), kDone);
-  for (auto& other : others) EXPECT_EQ(other.get(), kDone);
+  for (auto& other : others_) EXPECT_EQ(other.get(), kDone);
   EXPECT_THAT(script_.sweeps(), ElementsAre(ElementsAre(1), ElementsAre(10, 11, 12)));
 }
 
@@ -136,16 +138,11 @@ TEST_F(Queue, a_sweep_is_bounded_and_whoever_does_not_fit_comes_next) {
   script_.hold = true;
   auto first = ask(group(1));
   wait_for_sweeps(1);
-  std::vector<std::future<ErrorCode>> others;
-  const auto line_up = [&](model::RowGroup g) {
-    others.push_back(ask(g));
-    wait_for_line(others.size());
-  };
   for (size_t i = 0; i < 3; ++i) line_up(group(300 + i));
   line_up(group(256));         // 1159 rows with the others: too many
   line_up(group(100, false));  // 1003 rows: fits, and so goes first
   script_.hold = false;
-  for (auto& other : others) EXPECT_EQ(other.get(), kDone);
+  for (auto& other : others_) EXPECT_EQ(other.get(), kDone);
   EXPECT_THAT(script_.sweeps(), ElementsAre(ElementsAre(1), ElementsAre(300, 301, 302, 100), ElementsAre(256)));
 }
 
@@ -153,15 +150,10 @@ TEST_F(Queue, prompts_fill_no_more_than_their_part_of_a_sweep) {
   script_.hold = true;
   auto first = ask(group(1));
   wait_for_sweeps(1);
-  std::vector<std::future<ErrorCode>> others;
-  for (size_t i = 0; i < 3; ++i) {
-    others.push_back(ask(group(256, false)));
-    wait_for_line(i + 1);
-  }
-  others.push_back(ask(group(200)));
-  wait_for_line(4);
+  for (size_t i = 0; i < 3; ++i) line_up(group(256, false));
+  line_up(group(200));
   script_.hold = false;
-  for (auto& other : others) EXPECT_EQ(other.get(), kDone);
+  for (auto& other : others_) EXPECT_EQ(other.get(), kDone);
   EXPECT_THAT(script_.sweeps(), ElementsAre(ElementsAre(1), ElementsAre(256, 256, 200), ElementsAre(256)));
 }
 
@@ -175,16 +167,11 @@ TEST_F(Queue, an_error_stays_with_its_session) {
   script_.hold = true;
   auto first = ask(group(1));
   wait_for_sweeps(1);
-  auto good = ask(group(12));
-  wait_for_line(1);
-  auto bad = ask(group(13));
-  wait_for_line(2);
-  auto also_good = ask(group(14));
-  wait_for_line(3);
+  for (const size_t rows : {12, 13, 14}) line_up(group(rows));
   script_.hold = false;
-  EXPECT_EQ(good.get(), kDone);
-  EXPECT_EQ(bad.get(), ErrorCode::kModelFile);
-  EXPECT_EQ(also_good.get(), kDone);
+  EXPECT_EQ(others_[0].get(), kDone);
+  EXPECT_EQ(others_[1].get(), ErrorCode::kModelFile);
+  EXPECT_EQ(others_[2].get(), kDone);
 }
 
 TEST_F(Queue, who_is_cancelled_while_waiting_leaves_at_once) {
