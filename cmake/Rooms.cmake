@@ -25,15 +25,21 @@ function(dg_room name)
   add_library(dg_${name} STATIC ${arg_SOURCES})
   target_include_directories(dg_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
   target_link_libraries(dg_${name} PUBLIC ${arg_DEPS} PRIVATE dg_options)
+  if(DGEMMA_SANITIZE AND name MATCHES "^(tensor|kernels|ops|model|diffusion)$")
+    target_compile_options(dg_${name} PRIVATE -O1) # the presets optimise nothing else, for the build's sake
+  endif()
+  if(DGEMMA_FUZZ AND name STREQUAL kernels) # parses nothing, and takes clang ten minutes with its sanitizers
+    target_compile_options(dg_${name} PRIVATE -fno-sanitize=all)
+  endif()
 endfunction()
 
 # dg_test(NAME SOURCES ... DEPS ...): one GoogleTest program per room of tests/; each TEST is one CTest test.
 function(dg_test name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPS" ${ARGN})
-  add_executable(${name}_test ${arg_SOURCES})
+  add_executable(${name}_test ${PROJECT_SOURCE_DIR}/tests/main.cc ${arg_SOURCES})
   target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_compile_definitions(${name}_test PRIVATE DGEMMA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-  target_link_libraries(${name}_test PRIVATE ${arg_DEPS} dg_options GTest::gtest_main GTest::gmock)
+  target_link_libraries(${name}_test PRIVATE ${arg_DEPS} dg_options GTest::gmock)
   gtest_discover_tests(${name}_test TEST_PREFIX "${name}." WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
                        DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
 endfunction()

@@ -10,7 +10,7 @@ namespace dgemma::base {
 namespace {
 
 std::string temporary(const std::string& name, const std::string& content) {
-  const std::string path = testing::TempDir() + "/" + name;
+  const std::string path = testing::TempDir() + "" + name;
   std::ofstream(path, std::ios::binary) << content;
   return path;
 }
@@ -37,7 +37,7 @@ TEST(MappedFile, says_what_is_wrong_with_a_path) {
 }
 
 TEST(MappedFile, refuses_a_pipe_without_waiting_for_its_other_end) {
-  const std::string path = testing::TempDir() + "/pipe";
+  const std::string path = testing::TempDir() + "pipe";
   unlink(path.c_str());
   ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
   EXPECT_EQ(MappedFile::open(path).error().code, ErrorCode::kIo);

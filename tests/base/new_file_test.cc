@@ -21,7 +21,7 @@ class NewFileTest : public testing::Test {
   size_t files() const {
     return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
   }
-  const std::string folder_ = testing::TempDir() + "/new_file";
+  const std::string folder_ = testing::TempDir() + "new_file";
   const std::string path_ = folder_ + "/out";
 };
 

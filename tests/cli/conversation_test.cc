@@ -16,12 +16,7 @@ using ::testing::HasSubstr;
 
 class ConversationFile : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = std::filesystem::path(testing::TempDir()) /
-              ("dgemma_conversation_" + std::to_string(::testing::UnitTest::GetInstance()->random_seed()) +
-               testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::create_directories(folder_);
-  }
+  void SetUp() override { std::filesystem::create_directories(folder_); }
   void TearDown() override { std::filesystem::remove_all(folder_); }
   std::string path(const char* name) const { return folder_ / name; }
   std::string error_of(const std::string& text) const {
@@ -29,7 +24,7 @@ class ConversationFile : public testing::Test {
     auto loaded = Conversation::load(path("in.json"));
     return loaded ? "" : loaded.error().message;
   }
-  std::filesystem::path folder_;
+  const std::filesystem::path folder_ = testing::TempDir() + "conversation";
 };
 
 TEST(Conversation, IsARequestInOpenAiForm) {

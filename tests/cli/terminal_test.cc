@@ -106,7 +106,7 @@ TEST(LiveCanvas, AnEndFromOutsideBringsTheCursorBack) {
 }
 
 TEST(LineEditor, EditsLinesAndKeepsAPrivateHistory) {
-  const std::string folder = testing::TempDir() + "dgemma_line_editor_" + std::to_string(::getpid());
+  const std::string folder = testing::TempDir() + "line_editor";
   const std::string file = folder + "/state/history";
   PseudoTerminal terminal(60, 12, [&file] {
     ::setenv("TERM", "xterm", 1);

@@ -134,7 +134,7 @@ CompareOptions two_prompts() {
 
 /// A copy of tiny-a whose weights have other low bits.
 std::string perturbed_tiny_a() {
-  const std::string folder = testing::TempDir() + "/perturbed";
+  const std::string folder = testing::TempDir() + "perturbed";
   std::filesystem::create_directories(folder);
   const auto from = golden::folder() + "tiny-a/";
   for (const char* name : {"config.json", "generation_config.json"})

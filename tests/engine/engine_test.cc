@@ -57,7 +57,7 @@ TEST(Engine, refuses_options_that_cannot_be_used) {
 }
 
 TEST(Engine, a_folder_without_config_is_named) {
-  const std::string folder = testing::TempDir() + "/no_config";
+  const std::string folder = testing::TempDir() + "no_config";
   std::filesystem::create_directories(folder);
   std::filesystem::copy_file(golden::folder() + "tiny-a/model.safetensors", folder + "/model.safetensors",
                              std::filesystem::copy_options::overwrite_existing);
@@ -79,7 +79,7 @@ TEST(InspectModel, lists_config_tensors_and_nothing_missing) {
 }
 
 TEST(InspectModel, says_what_is_missing_without_failing) {
-  const std::string folder = testing::TempDir() + "/other_config";
+  const std::string folder = testing::TempDir() + "other_config";
   std::filesystem::create_directories(folder);
   std::filesystem::copy_file(golden::folder() + "tiny-b/model.safetensors", folder + "/model.safetensors",
                              std::filesystem::copy_options::overwrite_existing);

@@ -103,7 +103,7 @@ TEST_P(Golden, trajectory_is_reproduced_token_for_token) {
   auto session = engine->new_session({});
   ASSERT_TRUE(session);
   ASSERT_TRUE(session->sync_tokens(recorded[0]["prompt_ids"].get<std::vector<int32_t>>()));
-  const std::string path = testing::TempDir() + "/" + v.golden.model + v.golden.name + v.suffix +
+  const std::string path = testing::TempDir() + "" + v.golden.model + v.golden.name + v.suffix +
                            std::to_string(v.threads) + v.without + ".trace.jsonl";
   auto trace = TraceWriter::open(path);
   ASSERT_TRUE(trace);

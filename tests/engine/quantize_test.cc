@@ -35,7 +35,7 @@ std::vector<int32_t> answer(const EngineOptions& o) {
 }
 
 std::string packed(const std::string& model) {
-  const std::string path = testing::TempDir() + "/quantized.gguf";
+  const std::string path = testing::TempDir() + "quantized.gguf";
   QuantizeOptions o;
   o.model_path = golden::folder() + model, o.output_path = path, o.threads = 2;
   const auto done = quantize_model(o);

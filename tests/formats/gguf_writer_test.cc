@@ -10,7 +10,7 @@ namespace dgemma::formats {
 namespace {
 
 TEST(GgufWriter, what_it_writes_reads_back) {
-  const std::string path = testing::TempDir() + "/written.gguf";
+  const std::string path = testing::TempDir() + "written.gguf";
   const std::vector<float> values = {1, 2, 3, 4, 5, 6};
   const std::vector<std::byte> packed(2 * 1088, std::byte{7});
   GgufWriter writer;
@@ -42,7 +42,7 @@ TEST(GgufWriter, what_it_writes_reads_back) {
 TEST(GgufWriter, copies_keys_of_every_kind_but_the_alignment) {
   const auto source = GgufFile::open(golden::folder() + "tiny-a.gguf");
   ASSERT_TRUE(source) << source.error().message;
-  const std::string path = testing::TempDir() + "/copied.gguf";
+  const std::string path = testing::TempDir() + "copied.gguf";
   GgufWriter writer;
   for (const GgufKey& key : source->keys()) writer.copy(key);
   auto file = base::NewFile::create(path).value();

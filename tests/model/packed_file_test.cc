@@ -22,7 +22,7 @@ class PackedFile : public testing::Test {
   PackedFile() : config_(TinyModel::open("tiny-a").model.config()) {}
 
   std::string write(const std::string& model) {
-    const std::string path = testing::TempDir() + "/model.packed.gguf";
+    const std::string path = testing::TempDir() + "model.packed.gguf";
     const auto source = formats::Checkpoint::open(golden::folder() + model);
     EXPECT_TRUE(source) << source.error().message;
     const auto done = write_packed_file(*source, config_, {{"test.note", "tiny"}}, path, 2, {});
@@ -37,7 +37,7 @@ class PackedFile : public testing::Test {
 
   /// Opens and binds a file of these bytes.
   Result<void> bind(const std::string& bytes) {
-    const std::string path = testing::TempDir() + "/edited.packed.gguf";
+    const std::string path = testing::TempDir() + "edited.packed.gguf";
     std::ofstream(path, std::ios::binary) << bytes;
     DG_TRY_ASSIGN(const formats::Checkpoint file, formats::Checkpoint::open(path));
     DG_TRY_ASSIGN(const Weights weights, bind_weights(file, config_, {}));
@@ -149,7 +149,7 @@ TEST_F(PackedFile, truncated_anywhere_it_is_refused) {
 }
 
 TEST_F(PackedFile, a_source_that_cannot_be_packed_leaves_nothing) {
-  const std::string folder = testing::TempDir() + "/nothing_left";
+  const std::string folder = testing::TempDir() + "nothing_left";
   std::filesystem::remove_all(folder);
   std::filesystem::create_directory(folder);
   const auto packed = formats::Checkpoint::open(write("tiny-a"));

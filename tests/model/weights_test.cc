@@ -29,7 +29,7 @@ std::string edited(const std::string& from, const std::string& to) {
 }
 
 Result<Weights> bind_bytes(const std::string& bytes) {
-  const std::string path = testing::TempDir() + "/edited.safetensors";
+  const std::string path = testing::TempDir() + "edited.safetensors";
   std::ofstream(path, std::ios::binary) << bytes;
   static std::vector<formats::Checkpoint> open;  // weights view the mapped file
   DG_TRY_ASSIGN(formats::Checkpoint checkpoint, formats::Checkpoint::open(path));

@@ -15,7 +15,7 @@ using testing::ElementsAre;
 
 const Tokenizer& tokenizer() {
   static const Tokenizer tiny = [] {
-    const std::string path = testing::TempDir() + "/assembler_tokenizer.json";
+    const std::string path = testing::TempDir() + "assembler_tokenizer.json";
     std::ofstream(path) << testing_service::tiny_tokenizer().dump();
     return std::move(Tokenizer::open(path)).value();
   }();

@@ -295,7 +295,7 @@ TEST(Service, unknown_paths_and_methods_are_told_apart) {
 }
 
 TEST(Service, traces_are_there_once_an_answer_is_finished_and_only_then) {
-  const std::string folder = testing::TempDir() + "/traces-" + std::to_string(::getpid());
+  const std::string folder = testing::TempDir() + "traces";
   std::filesystem::create_directories(folder);
   ServerOptions options;
   options.trace_dir = folder;

@@ -70,7 +70,7 @@ inline Json tiny_tokenizer() {
 inline std::string tiny_model() {
   namespace fs = std::filesystem;
   static const std::string folder = [] {
-    const std::string path = testing::TempDir() + "/tiny-chat-" + std::to_string(::getpid());
+    const std::string path = testing::TempDir() + "tiny-chat";
     fs::create_directories(path);
     for (const char* name : {"config.json", "generation_config.json", "model.safetensors"})
       fs::copy_file(golden::folder() + "tiny-a/" + name, path + "/" + name, fs::copy_options::overwrite_existing);
