@@ -138,7 +138,8 @@ TEST_P(Elementwise, gelu_mul_is_the_tanh_approximation) {
 TEST_P(Elementwise, not_a_number_stays_in_its_lane) {
   std::vector<float> in(kLanes, 0.5f);
   in[3] = std::numeric_limits<float>::quiet_NaN();
-  const std::vector<float> one(kLanes, 1.0f);
+  PageEnd<float> one(kLanes);
+  for (float& v : one) v = 1.0f;
   const auto capped = map(in, [&](float* x, size_t d) { table().softcap(x, 30, 1, d); });
   const auto gelu = map(in, [&](float* x, size_t d) { table().gelu_mul(x, one.data(), x, d); });
   const auto norm = map(in, [&](float* x, size_t d) { table().rms_norm(x, nullptr, 1e-6f, x, d); });
