@@ -215,7 +215,10 @@ void add_elementwise(const KernelTable& t, size_t n) {
     t.gather_rows(in, offset, x, n);
   });
   add("quantise", [&t, n](const float* in, float* x, float*) { t.quantise(in, n, x); });
-  add("lanes_to_rows", [&t, n](const float* in, float* x, float*) { t.lanes_to_rows(in, n, x, n, kLanes); });
+  add("lanes_to_rows_f32", [&t, n](const float* in, float* x, float*) { t.lanes_to_rows_f32(in, n, x, n, kLanes); });
+  add("lanes_to_rows_bf16", [&t, n](const float* in, float* x, float*) {
+    t.lanes_to_rows_bf16(in, n, reinterpret_cast<uint16_t*>(x), n, kLanes);
+  });
   add("rows_to_lanes_f32", [&t, n](const float* in, float* x, float*) {
     const float* rows[kLanes];
     for (size_t r = 0; r < kLanes; ++r) rows[r] = in + r * n;

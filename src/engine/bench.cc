@@ -162,7 +162,7 @@ struct Round {
 class RoundRun {
  public:
   RoundRun(ModelRun& run, const Plan& plan, const std::function<void(std::string_view)>& progress)
-      : run_(run), plan_(plan), progress_(progress), cache_(run.config()) {}
+      : run_(run), plan_(plan), progress_(progress), cache_(run.new_cache()) {}
 
   Result<Round> measure() {
     double encoded_s = 0;
@@ -248,7 +248,7 @@ Result<void> expect_same(const Round& first, const Round& other) {
 
 /// Hidden states of a short canvas's second step behind a short prompt.
 Result<tensor::BlockMatrix> reference_rows(ModelRun& run, const Plan& plan, int rows) {
-  model::KvCache cache(run.config());
+  model::KvCache cache = run.new_cache();
   const int prompt = std::min(kReferenceRows, plan.contexts.front());
   DG_TRY(run.encode(cache, std::span(plan.tokens).first(static_cast<size_t>(prompt))));
   Canvas canvas(run.config(), plan.sampler, rows);

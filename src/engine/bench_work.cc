@@ -24,10 +24,10 @@ double seen_keys(const SweepShape& s, bool sliding, int window) {
 }
 
 /// Bytes of one cached number, from the cache's own plan.
-double cached_value_bytes(const model::Config& config) {
+double cached_value_bytes(const model::Model& model) {
   double values = 0;
-  for (const model::LayerConfig& layer : config.layer) values += 2.0 * layer.kv_heads * layer.head_dim;
-  return static_cast<double>(model::KvCache::planned_bytes(config, 1)) / values;
+  for (const model::LayerConfig& layer : model.config().layer) values += 2.0 * layer.kv_heads * layer.head_dim;
+  return static_cast<double>(model.cache_bytes(1)) / values;
 }
 
 void add_product(const tensor::Weight& w, double rows, double PartValues::*part, SweepWork& work) {
@@ -52,7 +52,7 @@ void add_experts(const ops::ExpertWeights& e, double rows, SweepWork& work) {
 SweepWork sweep_work(const model::Model& model, const SweepShape& shape) {
   const model::Config& c = model.config();
   const model::Weights& weights = model.weights();
-  const double rows = shape.rows, value_bytes = cached_value_bytes(c);
+  const double rows = shape.rows, value_bytes = cached_value_bytes(model);
   SweepWork work;
   for (size_t i = 0; i < weights.layer.size(); ++i) {
     const model::LayerWeights& w = weights.layer[i];

@@ -12,6 +12,8 @@
 namespace dgemma::engine {
 namespace {
 
+using tensor::DType;
+
 constexpr int kMostThreads = 1024;
 constexpr const char* kComputeModes[] = {"f32", "int8"};
 
@@ -59,7 +61,8 @@ Result<model::Model> bind_model(const formats::Checkpoint& checkpoint, model::Co
       checkpoint.release_pages();  // what has been packed need not stay in memory beside its packed form
       if (progress) progress(done);
     }));
-  return model::Model(std::move(config), std::move(weights));
+  const DType cache_type = settings.compute == "f32" ? DType::kF32 : DType::kBF16;
+  return model::Model(std::move(config), std::move(weights), cache_type);
 }
 
 Result<LoadedModel> load_model(const EngineOptions& options) {

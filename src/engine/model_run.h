@@ -22,6 +22,7 @@ class ModelRun {
   const model::Config& config() const { return model_.config(); }
   const ops::VocabularyWeights& vocabulary() const { return model_.weights().vocabulary; }
   ops::Exec& exec() { return exec_; }
+  model::KvCache new_cache() const { return model_.new_cache(); }
   /// Errors: kOutOfMemory where a cache of so many positions and what sweeps work in do not fit.
   Result<void> plan_memory(int64_t positions) const;
 

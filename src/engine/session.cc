@@ -156,7 +156,7 @@ Result<Answer> AnswerRun::run() {
 }  // namespace
 
 Result<void> SessionState::plan_memory(int64_t positions) {
-  const uint64_t needed = std::max(planned_context, model::KvCache::planned_bytes(engine->model.config(), positions));
+  const uint64_t needed = std::max(planned_context, engine->model.cache_bytes(positions));
   const uint64_t rest = needed - std::min(needed, cache.bytes());
   const uint64_t available = promise.ask(rest, base::available_memory_bytes());
   if (rest <= available) {

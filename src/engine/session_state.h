@@ -14,7 +14,7 @@ namespace dgemma {
 
 struct SessionState {
   SessionState(std::shared_ptr<const EngineState> e, int context_tokens)
-      : engine(std::move(e)), context(context_tokens), cache(engine->model.config()), promise(engine->ledger) {}
+      : engine(std::move(e)), context(context_tokens), cache(engine->model.new_cache()), promise(engine->ledger) {}
 
   /// Has the memory of a cache of so many positions promised. Errors: kOutOfMemory where it does not fit into what is
   /// available beside what other sessions were promised.

@@ -23,6 +23,8 @@ float widen(uint16_t bf16) {
   std::memcpy(&v, &bits, sizeof v);
   return v;
 }
+void narrow(float v, float& out) { out = v; }
+void narrow(float v, uint16_t& out) { out = tensor::float_to_bf16(v); }
 
 template <class W>
 void product(const W* w, size_t ldw, const float* x, size_t x_stride, float* c, size_t c_stride, size_t blocks,
@@ -141,9 +143,10 @@ void gather_rows(const float* src, const int32_t* offset, float* out, size_t fea
       out[d * kLanes + lane] = src[static_cast<size_t>(offset[lane]) + d * kLanes];
 }
 
-void lanes_to_rows(const float* x, size_t features, float* out, size_t out_stride, size_t rows) {
+template <class W>
+void lanes_to_rows(const float* x, size_t features, W* out, size_t out_stride, size_t rows) {
   for (size_t r = 0; r < rows; ++r)
-    for (size_t d = 0; d < features; ++d) out[r * out_stride + d] = x[d * kLanes + r];
+    for (size_t d = 0; d < features; ++d) narrow(x[d * kLanes + r], out[r * out_stride + d]);
 }
 
 template <class W>
@@ -198,7 +201,8 @@ constexpr KernelTable kTable = {
     .softcap = softcap,
     .softmax_tile = softmax_tile,
     .gather_rows = gather_rows,
-    .lanes_to_rows = lanes_to_rows,
+    .lanes_to_rows_f32 = lanes_to_rows<float>,
+    .lanes_to_rows_bf16 = lanes_to_rows<uint16_t>,
     .rows_to_lanes_f32 = rows_to_lanes<float>,
     .rows_to_lanes_bf16 = rows_to_lanes<uint16_t>,
 };

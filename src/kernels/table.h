@@ -114,8 +114,10 @@ struct KernelTable {
   void (*softmax_tile)(float* z, size_t count, int32_t first, SoftmaxLanes* stats, float* rescale, double* tile_sum);
   /// out[d][lane] = src[offset[lane] + 16 d]: gathers 16 rows out of lane blocks (offset in floats, < 2^31).
   void (*gather_rows)(const float* src, const int32_t* offset, float* out, size_t features);
-  /// out[r][d] = x[d][r] for r < rows: lanes to rows of `out_stride` floats, for the KV cache.
-  void (*lanes_to_rows)(const float* x, size_t features, float* out, size_t out_stride, size_t rows);
+  /// out[r][d] = x[d][r] for r < rows: lanes to rows of `out_stride` values, for the KV cache.
+  void (*lanes_to_rows_f32)(const float* x, size_t features, float* out, size_t out_stride, size_t rows);
+  /// The same, rounded to the nearest bf16, ties to even; a NaN stays one (with other payload bits).
+  void (*lanes_to_rows_bf16)(const float* x, size_t features, uint16_t* out, size_t out_stride, size_t rows);
   /// x[d][r] = row r's value d, widened and times scale; rows[r] null = zeros. For embeddings.
   void (*rows_to_lanes_f32)(const float* const* rows, float scale, float* x, size_t features);
   void (*rows_to_lanes_bf16)(const uint16_t* const* rows, float scale, float* x, size_t features);

@@ -97,20 +97,29 @@ void Model::Pass::keys_and_values(size_t index, size_t block) {
   }
 }
 
-/// Writes the block's keys and values as rows: encode groups into the cache, denoise groups beside it.
+/// Writes the block's keys and values as rows: encode groups into the cache, in its type, denoise groups beside it, in
+/// f32: a canvas's own keys and values live for one step.
 void Model::Pass::store_rows(size_t index, size_t block) {
   const size_t width = weights_.layer[index].k.rows;
   const PlacedGroup& p = group_of(block);
   const size_t first_row = (block - p.first_block) * kLanes;
   const size_t rows = std::min(kLanes, p.group->tokens.size() - first_row);
-  float* keys = space_.canvas_keys.data() + block * kLanes * width;
-  float* values = space_.canvas_values.data() + block * kLanes * width;
+  const float* k = view(space_.k, width).block(block);
+  const float* v = view(space_.v, width).block(block);
+  void* keys = space_.canvas_keys.data() + block * kLanes * width;
+  void* values = space_.canvas_values.data() + block * kLanes * width;
   if (!p.group->denoise) {
     keys = p.group->cache->key_row(index, p.position + static_cast<int64_t>(first_row));
     values = p.group->cache->value_row(index, p.position + static_cast<int64_t>(first_row));
   }
-  exec_.kernels().lanes_to_rows(view(space_.k, width).block(block), width, keys, width, rows);
-  exec_.kernels().lanes_to_rows(view(space_.v, width).block(block), width, values, width, rows);
+  const kernels::KernelTable& kernel = exec_.kernels();
+  if (!p.group->denoise && p.group->cache->type() == tensor::DType::kBF16) {
+    kernel.lanes_to_rows_bf16(k, width, static_cast<uint16_t*>(keys), width, rows);
+    kernel.lanes_to_rows_bf16(v, width, static_cast<uint16_t*>(values), width, rows);
+  } else {
+    kernel.lanes_to_rows_f32(k, width, static_cast<float*>(keys), width, rows);
+    kernel.lanes_to_rows_f32(v, width, static_cast<float*>(values), width, rows);
+  }
 }
 
 ops::BlockKeys Model::Pass::visible_keys(size_t index, size_t block) const {

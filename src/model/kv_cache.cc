@@ -6,6 +6,9 @@
 #include "base/check.h"
 
 namespace dgemma::model {
+
+using tensor::DType;
+
 namespace {
 
 // How far a conversation can go back on sliding layers without encoding its prompt again: four canvases, so that an
@@ -14,15 +17,20 @@ int64_t margin(const Config& config) { return int64_t{4} * config.canvas_length;
 
 int64_t kept_rows(const Config& config) { return std::max(0, config.window - 1) + margin(config); }
 
+uint64_t row_bytes(const LayerConfig& layer, DType type) {
+  return static_cast<uint64_t>(layer.kv_heads) * static_cast<uint64_t>(layer.head_dim) * tensor::info(type).block_bytes;
+}
+
 // Rows that a layer takes at first and by which it grows at least.
 constexpr int64_t kGrain = 64;
 
 }  // namespace
 
-KvCache::KvCache(const Config& config) : window_(config.window) {
+KvCache::KvCache(const Config& config, DType type) : type_(type), window_(config.window) {
+  DG_CHECK(type == DType::kF32 || type == DType::kBF16, tensor::info(type).name);
   for (const LayerConfig& layer : config.layer) {
     Layer l;
-    l.row = static_cast<size_t>(layer.kv_heads) * static_cast<size_t>(layer.head_dim);
+    l.row_bytes = static_cast<size_t>(row_bytes(layer, type));
     l.keep = layer.sliding ? kept_rows(config) : 0;
     layers_.push_back(std::move(l));
   }
@@ -40,41 +48,46 @@ void KvCache::make_room(Layer& layer, int64_t count) {
   const int64_t spare = layer.keep > 0 ? std::max<int64_t>(0, used - layer.keep) : 0;
   const int64_t kept = used - spare / ops::kKeyTile * ops::kKeyTile;
   const int64_t needed = kept + count;
-  const size_t skip = static_cast<size_t>(used - kept) * layer.row;
-  const size_t values = static_cast<size_t>(kept) * layer.row;
+  const size_t skip = static_cast<size_t>(used - kept) * layer.row_bytes;
+  const size_t bytes = static_cast<size_t>(kept) * layer.row_bytes;
   if (needed > layer.capacity) {
     const int64_t grown = layer.capacity + layer.capacity / 2 + kGrain;
     const int64_t limit = layer.keep > 0 ? layer.keep + layer.keep / 2 + ops::kKeyTile + count : grown;
     layer.capacity = std::max(needed, std::min(grown, limit));
-    tensor::AlignedBuffer<float> keys(static_cast<size_t>(layer.capacity) * layer.row);
-    tensor::AlignedBuffer<float> new_values(static_cast<size_t>(layer.capacity) * layer.row);
-    if (values > 0) {
-      std::copy_n(layer.keys.data() + skip, values, keys.data());
-      std::copy_n(layer.values.data() + skip, values, new_values.data());
+    tensor::AlignedBuffer<std::byte> keys(static_cast<size_t>(layer.capacity) * layer.row_bytes);
+    tensor::AlignedBuffer<std::byte> values(static_cast<size_t>(layer.capacity) * layer.row_bytes);
+    if (bytes > 0) {
+      std::copy_n(layer.keys.data() + skip, bytes, keys.data());
+      std::copy_n(layer.values.data() + skip, bytes, values.data());
     }
     layer.keys = std::move(keys);
-    layer.values = std::move(new_values);
+    layer.values = std::move(values);
   } else if (skip > 0) {
-    std::copy_n(layer.keys.data() + skip, values, layer.keys.data());
-    std::copy_n(layer.values.data() + skip, values, layer.values.data());
+    std::copy_n(layer.keys.data() + skip, bytes, layer.keys.data());
+    std::copy_n(layer.values.data() + skip, bytes, layer.values.data());
   }
   layer.first = length_ - kept;
 }
 
-float* KvCache::key_row(size_t layer, int64_t position) {
-  Layer& l = layers_[layer];
+size_t KvCache::row_offset(size_t layer, int64_t position) const {
+  const Layer& l = layers_[layer];
   DG_CHECK(position >= l.first && position < l.first + l.capacity, "position ", position, " from ", l.first);
-  return l.keys.data() + static_cast<size_t>(position - l.first) * l.row;
+  return static_cast<size_t>(position - l.first) * l.row_bytes;
 }
 
-float* KvCache::value_row(size_t layer, int64_t position) {
-  return layers_[layer].values.data() + (key_row(layer, position) - layers_[layer].keys.data());
+void* KvCache::key_row(size_t layer, int64_t position) {
+  return layers_[layer].keys.data() + row_offset(layer, position);
+}
+
+void* KvCache::value_row(size_t layer, int64_t position) {
+  return layers_[layer].values.data() + row_offset(layer, position);
 }
 
 ops::KeyRun KvCache::run(size_t layer) const {
   const Layer& l = layers_[layer];
   ops::KeyRun run;
-  run.keys = l.keys.data(), run.values = l.values.data(), run.row_stride = l.row;
+  run.dtype = type_, run.row_stride = l.row_bytes / tensor::info(type_).block_bytes;
+  run.keys = l.keys.data(), run.values = l.values.data();
   return run;
 }
 
@@ -90,20 +103,18 @@ int64_t KvCache::truncate(int64_t length) {
   return length;
 }
 
-uint64_t KvCache::planned_bytes(const Config& config, int64_t positions) {
+uint64_t KvCache::planned_bytes(const Config& config, DType type, int64_t positions) {
   uint64_t total = 0;
   for (const LayerConfig& layer : config.layer) {
-    const uint64_t row =
-        uint64_t{sizeof(float)} * 2 * static_cast<uint64_t>(layer.kv_heads) * static_cast<uint64_t>(layer.head_dim);
     const int64_t most = layer.sliding ? kept_rows(config) + kept_rows(config) / 2 + ops::kKeyTile : positions;
-    total += row * static_cast<uint64_t>(std::min(positions, most));
+    total += 2 * row_bytes(layer, type) * static_cast<uint64_t>(std::min(positions, most));
   }
   return total;
 }
 
 uint64_t KvCache::bytes() const {
   uint64_t total = 0;
-  for (const Layer& layer : layers_) total += (layer.keys.size() + layer.values.size()) * sizeof(float);
+  for (const Layer& layer : layers_) total += layer.keys.size() + layer.values.size();
   return total;
 }
 

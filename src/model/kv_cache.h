@@ -1,7 +1,9 @@
 // KvCache: keys and values of the tokens that a session has encoded, one run of rows per layer.
 //
-//     keys of layer n:  [capacity, K * Dh] f32, row i = position first + i
+//     keys of layer n:  [capacity, K * Dh] f32 or bf16, row i = position first + i
 //
+// Every key and value is stored in one type and read from here by every pass, the one that encodes it included, so
+// where a prompt is cut into chunks cannot matter in bf16 either.
 // Full layers keep every position. Sliding layers need the last W - 1 only, plus a margin behind them so that a
 // conversation can go back a little (the answer that is rendered anew, a retry) without encoding its prompt again;
 // older rows are dropped by moving the rest to the front now and then, so rows stay consecutive for the kernels. Tests:
@@ -20,16 +22,17 @@ namespace dgemma::model {
 
 class KvCache {
  public:
-  /// An empty cache; memory is taken as it grows.
-  explicit KvCache(const Config& config);
+  /// An empty cache of f32 or bf16; memory is taken as it grows. Model::new_cache knows which.
+  KvCache(const Config& config, tensor::DType type);
 
   int64_t length() const { return length_; }
+  tensor::DType type() const { return type_; }
 
   /// Makes room for `count` more positions in every layer. Called before a pass appends; may move rows.
   void reserve(int64_t count);
-  /// Where layer n's row for `position` is, K * Dh floats each. Valid until the next reserve or truncate.
-  float* key_row(size_t layer, int64_t position);
-  float* value_row(size_t layer, int64_t position);
+  /// Where layer n's row for `position` is, K * Dh values of type() each. Valid until the next reserve or truncate.
+  void* key_row(size_t layer, int64_t position);
+  void* value_row(size_t layer, int64_t position);
   /// Declares `count` positions, written in every layer, as part of the cache.
   void advance(int64_t count) { length_ += count; }
 
@@ -42,19 +45,21 @@ class KvCache {
   int64_t truncate(int64_t length);
 
   /// Bytes in use for `positions` positions at most, for planning.
-  static uint64_t planned_bytes(const Config& config, int64_t positions);
+  static uint64_t planned_bytes(const Config& config, tensor::DType type, int64_t positions);
   uint64_t bytes() const;
 
  private:
   struct Layer {
-    size_t row = 0;        // K * Dh
+    size_t row_bytes = 0;  // of K * Dh values
     int64_t keep = 0;      // rows to keep at least; 0: all
     int64_t first = 0;     // position of row 0
     int64_t capacity = 0;  // rows
-    tensor::AlignedBuffer<float> keys, values;
+    tensor::AlignedBuffer<std::byte> keys, values;
   };
+  size_t row_offset(size_t layer, int64_t position) const;
   void make_room(Layer& layer, int64_t count);
 
+  tensor::DType type_;
   std::vector<Layer> layers_;
   int64_t length_ = 0;
   int64_t window_ = 0;

@@ -76,7 +76,8 @@ std::unique_ptr<Workspace, void (*)(Workspace*)> make_workspace() {
   return {new Workspace, [](Workspace* w) { delete w; }};
 }
 
-Model::Model(Config config, Weights weights) : config_(std::move(config)), weights_(std::move(weights)) {
+Model::Model(Config config, Weights weights, tensor::DType cache_type)
+    : config_(std::move(config)), weights_(std::move(weights)), cache_type_(cache_type) {
   sliding_frequency_ = inverse_frequencies(config_.sliding_rope, head_dim_of(config_, true), {});
   full_frequency_ = inverse_frequencies(config_.full_rope, head_dim_of(config_, false), weights_.rope_divisors);
 }

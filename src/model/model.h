@@ -78,11 +78,15 @@ std::unique_ptr<Workspace, void (*)(Workspace*)> make_workspace();
 
 class Model {
  public:
-  /// `weights` were bound for `config`; rope_divisors: see Weights.
-  Model(Config config, Weights weights);
+  /// `weights` were bound for `config`; rope_divisors: see Weights. Its caches hold `cache_type`: f32 or bf16.
+  Model(Config config, Weights weights, tensor::DType cache_type);
 
   const Config& config() const { return config_; }
   const Weights& weights() const { return weights_; }
+  /// An empty cache for sweeps of this model.
+  KvCache new_cache() const { return {config_, cache_type_}; }
+  /// Bytes that such a cache takes for `positions` positions at most.
+  uint64_t cache_bytes(int64_t positions) const { return KvCache::planned_bytes(config_, cache_type_, positions); }
 
   /// Runs one sweep. Encode groups of a cache stand before its denoise group, which then sees them. On success the
   /// caches of encode groups have grown; otherwise no cache has changed. `times` (or null) is told where the time went.
@@ -97,6 +101,7 @@ class Model {
   struct Pass;
   Config config_;
   Weights weights_;
+  tensor::DType cache_type_;
   std::vector<float> sliding_frequency_;  ///< [Dh / 2] of sliding layers
   std::vector<float> full_frequency_;     ///< [Dh / 2] of full layers; 0 where a pair keeps still
 };

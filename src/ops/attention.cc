@@ -12,6 +12,7 @@ namespace {
 using kernels::SoftmaxLanes;
 using tensor::Blocks;
 using tensor::ConstBlocks;
+using tensor::DType;
 using tensor::kLanes;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -48,15 +49,23 @@ struct HeadGroup {
 
   /// Adds the keys first .. first + count - 1 of a run.
   void add_tile(const KeyRun& run, size_t kv_offset, size_t first, size_t count, bool masked) {
-    const float* keys = run.keys + first * run.row_stride + kv_offset;
-    const float* values = run.values + first * run.row_stride + kv_offset;
-    const size_t stride = count * kLanes;
-    table.product_f32(keys, run.row_stride, q, head_floats(), scores, stride, heads, count, head_dim);
+    const size_t at = first * run.row_stride + kv_offset, stride = count * kLanes;
+    if (run.dtype == DType::kBF16)
+      table.product_bf16(static_cast<const uint16_t*>(run.keys) + at, run.row_stride, q, head_floats(), scores, stride,
+                         heads, count, head_dim);
+    else
+      table.product_f32(static_cast<const float*>(run.keys) + at, run.row_stride, q, head_floats(), scores, stride,
+                        heads, count, head_dim);
     for (size_t h = 0; h < heads; ++h) {
       if (masked) mask(run, scores + h * stride, first, count);
       table.softmax_tile(scores + h * stride, count, 0, &stats[h], rescale + h * kLanes, nullptr);
     }
-    table.weighted_sum_f32(values, run.row_stride, scores, stride, out, head_floats(), rescale, heads, head_dim, count);
+    if (run.dtype == DType::kBF16)
+      table.weighted_sum_bf16(static_cast<const uint16_t*>(run.values) + at, run.row_stride, scores, stride, out,
+                              head_floats(), rescale, heads, head_dim, count);
+    else
+      table.weighted_sum_f32(static_cast<const float*>(run.values) + at, run.row_stride, scores, stride, out,
+                             head_floats(), rescale, heads, head_dim, count);
   }
 
   static void mask(const KeyRun& run, float* z, size_t first, size_t count) {

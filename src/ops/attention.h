@@ -12,6 +12,7 @@
 #include <span>
 
 #include "ops/exec.h"
+#include "tensor/dtype.h"
 
 namespace dgemma::ops {
 
@@ -21,11 +22,13 @@ namespace dgemma::ops {
 inline constexpr int32_t kKeyTile = 64;
 
 /// Consecutive keys and values, and which of them each row of a lane block sees: low[lane] <= i < high[lane].
-/// Row i of the run is at keys + i * row_stride, kv head h at offset h * head_dim in it.
+/// Row i of the run is at keys + i * row_stride, kv head h at offset h * head_dim in it. bf16 is widened exactly where
+/// it is read: queries, scores and sums are f32 for both.
 struct KeyRun {
-  const float* keys = nullptr;    ///< [count, row_stride] f32
-  const float* values = nullptr;  ///< the same
-  size_t row_stride = 0;          ///< floats from one key to the next: kv_heads * head_dim
+  tensor::DType dtype = tensor::DType::kF32;  ///< or kBF16
+  const void* keys = nullptr;                 ///< [count, row_stride]
+  const void* values = nullptr;               ///< the same
+  size_t row_stride = 0;                      ///< values from one key to the next: kv_heads * head_dim
   std::array<int32_t, 16> low{};
   std::array<int32_t, 16> high{};  ///< at most the number of keys
 };

@@ -37,7 +37,15 @@ TEST_F(BenchWork, a_canvas_sees_the_window_or_everything_and_itself) {
   EXPECT_EQ(near.operations.attention, sliding + 4 * (100 + 16) * 16 * 4 * 32);
   EXPECT_EQ(far.operations.attention, sliding + 4 * (200 + 16) * 16 * 4 * 32);
   const double more = far.bytes.attention - near.bytes.attention;  // keys and values of the full layer
-  EXPECT_TRUE(more == 100 * 2 * 32 * 4 || more == 100 * 2 * 32 * 2) << more;
+  EXPECT_EQ(more, 100 * 2 * 32 * 4);
+}
+
+TEST(BenchWorkOfBF16Caches, reads_half_of_the_bytes) {
+  const SweepShape shape{16, 100, true, true};
+  const auto bytes = [&](tensor::DType type) {
+    return sweep_work(model::TinyModel::open("tiny-a", type).model, shape).bytes.attention;
+  };
+  EXPECT_EQ(bytes(tensor::DType::kF32), 2 * bytes(tensor::DType::kBF16));
 }
 
 TEST_F(BenchWork, an_encoded_row_sees_what_is_before_it_and_itself) {

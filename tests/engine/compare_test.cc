@@ -160,7 +160,7 @@ TEST(Compare, rows_of_a_first_step_are_what_both_models_compute) {
     const model::Config& config = loaded.model.config();
     ops::Exec exec(*loaded.settings.table, 1);
     const auto workspace = model::make_workspace();
-    model::KvCache cache(config);
+    model::KvCache cache = loaded.model.new_cache();
     const std::vector<int32_t> prompt = {2, 5, 9}, canvas = diffusion::initial_canvas(3, 0, 16, config.vocab);
     model::RowGroup group;
     group.cache = &cache, group.tokens = prompt;

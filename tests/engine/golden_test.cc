@@ -3,11 +3,10 @@
 // and row that differ.
 #include <gtest/gtest.h>
 
-#include <map>
-
 #include "dgemma/engine.h"
 #include "dgemma/session.h"
 #include "dgemma/trace.h"
+#include "engine/savings.h"
 #include "golden.h"
 
 namespace dgemma {
@@ -24,21 +23,6 @@ struct Variant {
     *out << v.golden.model << "/" << v.golden.name << v.suffix << " threads " << v.threads << " without " << v.without;
   }
 };
-
-const std::map<std::string, bool SweepOptions::*> kSavings = {{"join_commit", &SweepOptions::join_commit},
-                                                              {"join_prompt", &SweepOptions::join_prompt},
-                                                              {"skip_conditioning", &SweepOptions::skip_conditioning},
-                                                              {"skip_soft", &SweepOptions::skip_soft},
-                                                              {"defer_soft", &SweepOptions::defer_soft},
-                                                              {"skip_encoded_tail", &SweepOptions::skip_encoded_tail}};
-
-/// Every saving but the one named; none for "all".
-SweepOptions savings_without(const std::string& name) {
-  SweepOptions options;
-  for (const auto& [saving, field] : kSavings)
-    if (name == saving || name == "all") options.*field = false;
-  return options;
-}
 
 std::vector<Variant> variants() {
   std::vector<Variant> all;

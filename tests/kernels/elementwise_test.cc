@@ -164,19 +164,40 @@ TEST_P(Elementwise, gather_rows_takes_any_row_of_any_block) {
   }
 }
 
-TEST_P(Elementwise, lanes_to_rows_writes_only_the_rows_asked_for) {
+/// `store(x, features, out, stride, rows)`; `stored(v)`: what it makes of a value.
+template <class W, class Store, class Stored>
+void check_lanes_to_rows(Store store, Stored stored) {
   for (const size_t d : kFeatures)
     for (const size_t rows : {0, 1, 5, 15, 16}) {
       const PageEnd<float> x = random_lanes(d, 9);
       const size_t stride = d + 3;
-      PageEnd<float> out(rows == 0 ? 0 : (rows - 1) * stride + d);
-      for (float& v : out) v = 77;
-      table().lanes_to_rows(x.data(), d, out.data(), stride, rows);
+      PageEnd<W> out(rows == 0 ? 0 : (rows - 1) * stride + d);
+      for (W& v : out) v = 77;
+      store(x.data(), d, out.data(), stride, rows);
       for (size_t i = 0; i < out.size(); ++i) {
         const size_t r = i / stride, f = i % stride;
-        ASSERT_EQ(out[i], f < d ? x[f * kLanes + r] : 77.0f);
+        ASSERT_EQ(out[i], f < d ? stored(x[f * kLanes + r]) : W{77});
       }
     }
+}
+
+TEST_P(Elementwise, lanes_to_rows_writes_only_the_rows_asked_for) {
+  check_lanes_to_rows<float>(table().lanes_to_rows_f32, [](float v) { return v; });
+  check_lanes_to_rows<uint16_t>(table().lanes_to_rows_bf16, tensor::float_to_bf16);
+}
+
+TEST_P(Elementwise, bf16_is_the_nearest_and_the_even_one_of_two) {
+  const uint32_t bits[kLanes] = {0x3f800000, 0x3f808000, 0x3f818000, 0x3f808001, 0x3f807fff, 0xbf818000,
+                                 0x7f7fffff, 0x7f800000, 0xff800000, 0x00000001, 0x00008001, 0x80000000,
+                                 0x7fc00000, 0x7f800001, 0xffffffff, 0x00018000};
+  const uint16_t want[kLanes] = {0x3f80, 0x3f80, 0x3f82, 0x3f81, 0x3f80, 0xbf82, 0x7f80, 0x7f80,
+                                 0xff80, 0x0000, 0x0001, 0x8000, 0x7fc0, 0x7fc0, 0xffff, 0x0002};
+  PageEnd<float> x(kLanes);
+  PageEnd<uint16_t> out(kLanes);
+  std::memcpy(x.data(), bits, sizeof bits);
+  table().lanes_to_rows_bf16(x.data(), 1, out.data(), 1, kLanes);
+  for (size_t r = 0; r < kLanes; ++r)
+    EXPECT_TRUE(std::isnan(x[r]) ? std::isnan(widened(out[r])) : out[r] == want[r]) << r << ": " << out[r];
 }
 
 template <class W>

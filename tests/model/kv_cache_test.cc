@@ -13,56 +13,85 @@ Config two_layers() {
   return c;
 }
 
-void append(KvCache& cache, int count) {
-  cache.reserve(count);
-  for (int64_t p = cache.length(); p < cache.length() + count; ++p)
-    for (size_t layer = 0; layer < 2; ++layer) {
-      cache.key_row(layer, p)[0] = static_cast<float>(p);
-      cache.value_row(layer, p)[1] = static_cast<float>(-p);
-    }
-  cache.advance(count);
-}
+class Cache : public testing::TestWithParam<tensor::DType> {
+ protected:
+  static KvCache make() { return {two_layers(), GetParam()}; }
+  static void append(KvCache& cache, int count) {
+    cache.reserve(count);
+    for (int64_t p = cache.length(); p < cache.length() + count; ++p)
+      for (size_t layer = 0; layer < 2; ++layer) {
+        put(cache.key_row(layer, p), 0, static_cast<float>(p % 128));  // small: exact in bf16
+        put(cache.value_row(layer, p), 1, static_cast<float>(-p % 128));
+      }
+    cache.advance(count);
+  }
+  static void put(void* row, size_t i, float value) {
+    if (GetParam() == tensor::DType::kF32)
+      static_cast<float*>(row)[i] = value;
+    else
+      static_cast<uint16_t*>(row)[i] = tensor::float_to_bf16(value);
+  }
+  static float get(const void* row, size_t i) {
+    return GetParam() == tensor::DType::kF32 ? static_cast<const float*>(row)[i]
+                                             : tensor::bf16_to_float(static_cast<const uint16_t*>(row)[i]);
+  }
+};
 
-TEST(KvCache, keeps_every_row_of_full_layers_and_the_last_ones_of_sliding_layers) {
-  KvCache cache(two_layers());
+TEST_P(Cache, keeps_every_row_of_full_layers_and_the_last_ones_of_sliding_layers) {
+  KvCache cache = make();
   for (int i = 0; i < 500; ++i) append(cache, 1 + i % 7);
   EXPECT_EQ(cache.first_kept(1), 0);
   EXPECT_LE(cache.first_kept(0), cache.length() - 4);
-  for (int64_t p = 0; p < cache.length(); ++p) ASSERT_EQ(cache.key_row(1, p)[0], static_cast<float>(p));
+  for (int64_t p = 0; p < cache.length(); ++p) ASSERT_EQ(get(cache.key_row(1, p), 0), static_cast<float>(p % 128));
   for (int64_t p = cache.first_kept(0); p < cache.length(); ++p) {
-    ASSERT_EQ(cache.key_row(0, p)[0], static_cast<float>(p));
-    ASSERT_EQ(cache.value_row(0, p)[1], static_cast<float>(-p));
+    ASSERT_EQ(get(cache.key_row(0, p), 0), static_cast<float>(p % 128));
+    ASSERT_EQ(get(cache.value_row(0, p), 1), static_cast<float>(-p % 128));
   }
+  EXPECT_EQ(cache.run(0).dtype, GetParam());
+  EXPECT_EQ(cache.run(0).row_stride, 2u);
+  EXPECT_EQ(cache.run(1).keys, cache.key_row(1, 0));
 }
 
-TEST(KvCache, memory_of_sliding_layers_stops_growing) {
-  KvCache cache(two_layers());
+TEST_P(Cache, memory_of_sliding_layers_stops_growing) {
+  KvCache cache = make();
   append(cache, 400);
-  const uint64_t full_row = 2 * 2 * sizeof(float);
-  EXPECT_LT(cache.bytes(), KvCache::planned_bytes(two_layers(), 400) * 2);
+  const uint64_t full_row = 2 * 2 * tensor::info(GetParam()).block_bytes;
+  EXPECT_LT(cache.bytes(), KvCache::planned_bytes(two_layers(), GetParam(), 400) * 2);
   append(cache, 1);
   const int64_t before = static_cast<int64_t>(cache.bytes());
   for (int i = 0; i < 300; ++i) append(cache, 1);
   EXPECT_LT(static_cast<int64_t>(cache.bytes()) - before, static_cast<int64_t>(700 * full_row));
 }
 
-TEST(KvCache, goes_back_within_the_margin_and_starts_anew_beyond_it) {
-  KvCache cache(two_layers());
+TEST_P(Cache, goes_back_within_the_margin_and_starts_anew_beyond_it) {
+  KvCache cache = make();
   for (int i = 0; i < 200; ++i) append(cache, 1);
   EXPECT_EQ(cache.truncate(190), 190);
   append(cache, 3);
-  EXPECT_EQ(cache.key_row(0, 192)[0], 192.0f);
+  EXPECT_EQ(get(cache.key_row(0, 192), 0), 192.0f - 128.0f);
   EXPECT_EQ(cache.truncate(20), 0) << "the sliding layer no longer has rows 16..19";
   EXPECT_EQ(cache.length(), 0);
   append(cache, 2);
-  EXPECT_EQ(cache.key_row(0, 1)[0], 1.0f);
+  EXPECT_EQ(get(cache.key_row(0, 1), 0), 1.0f);
 }
 
-TEST(KvCache, goes_back_anywhere_while_nothing_was_dropped) {
-  KvCache cache(two_layers());
+TEST_P(Cache, goes_back_anywhere_while_nothing_was_dropped) {
+  KvCache cache = make();
   append(cache, 10);
   EXPECT_EQ(cache.truncate(1), 1);
   EXPECT_EQ(cache.truncate(1), 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, Cache, testing::Values(tensor::DType::kF32, tensor::DType::kBF16),
+                         [](const auto& test) { return std::string(tensor::info(test.param).name); });
+
+TEST(KvCache, takes_half_of_the_memory_in_bf16) {
+  for (const int positions : {1, 30, 5000})
+    EXPECT_EQ(KvCache::planned_bytes(two_layers(), tensor::DType::kF32, positions),
+              2 * KvCache::planned_bytes(two_layers(), tensor::DType::kBF16, positions));
+  KvCache wide(two_layers(), tensor::DType::kF32), half(two_layers(), tensor::DType::kBF16);
+  wide.reserve(300), half.reserve(300);
+  EXPECT_EQ(wide.bytes(), 2 * half.bytes());
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ struct PackedModel {
     Config config = TinyModel::open(file.substr(0, 6)).model.config();
     Weights weights = bind_weights(*checkpoint, config, {}).value();
     EXPECT_TRUE(pack_weights(weights, 2, {}));
-    return {std::move(*checkpoint), Model(std::move(config), std::move(weights))};
+    return {std::move(*checkpoint), Model(std::move(config), std::move(weights), tensor::DType::kF32)};
   }
 };
 
@@ -40,7 +40,7 @@ Outcome run(const Model& model, int threads) {
   const Config& config = model.config();
   ops::Exec exec(*kernels::available().back(), threads);
   auto workspace = make_workspace();
-  KvCache cache(config);
+  KvCache cache = model.new_cache();
   std::vector<int32_t> prompt(kRows), canvas(kRows);
   for (size_t i = 0; i < kRows; ++i) {
     prompt[i] = static_cast<int32_t>((i * 29 + 3) % static_cast<size_t>(config.vocab));

@@ -41,7 +41,7 @@ TEST_P(ReferenceActivations, agree_layer_by_layer) {
   const Config& config = tiny.model.config();
   ops::Exec exec(*kernels::available().back(), 2);
   const auto workspace = make_workspace();
-  KvCache cache(config);
+  KvCache cache = tiny.model.new_cache();
 
   const auto check = [&](const std::string& prefix) {
     return [&, prefix](size_t layer, tensor::ConstBlocks x) {

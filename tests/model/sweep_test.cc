@@ -17,12 +17,15 @@ std::vector<int32_t> some_tokens(size_t count, int32_t start) {
 }
 
 /// A model with everything that runs it, and one canvas step on top of a cache.
-class Sweep : public testing::Test {
+class Sweep : public testing::TestWithParam<tensor::DType> {  // what the caches hold
  protected:
-  Sweep() : tiny_(TinyModel::open("tiny-a")), exec_(*kernels::available().back(), 2), workspace_(make_workspace()) {}
+  Sweep()
+      : tiny_(TinyModel::open("tiny-a", GetParam())),
+        exec_(*kernels::available().back(), 2),
+        workspace_(make_workspace()) {}
 
   KvCache encoded(const std::vector<int32_t>& ids, size_t chunk) {
-    KvCache cache(tiny_.model.config());
+    KvCache cache = tiny_.model.new_cache();
     for (size_t first = 0; first < ids.size(); first += chunk) {
       RowGroup g;
       g.cache = &cache, g.tokens = std::span(ids).subspan(first, std::min(chunk, ids.size() - first));
@@ -69,7 +72,7 @@ class Sweep : public testing::Test {
   std::unique_ptr<Workspace, void (*)(Workspace*)> workspace_;
 };
 
-TEST_F(Sweep, chunks_of_a_prompt_do_not_change_what_follows) {
+TEST_P(Sweep, chunks_of_a_prompt_do_not_change_what_follows) {
   const auto ids = some_tokens(150, 11);  // nine windows of 16
   KvCache whole = encoded(ids, 1000), small = encoded(ids, 1), odd = encoded(ids, 17);
   const Canvas a = step(whole), b = step(small), c = step(odd);
@@ -77,7 +80,7 @@ TEST_F(Sweep, chunks_of_a_prompt_do_not_change_what_follows) {
   a.expect_same(c);
 }
 
-TEST_F(Sweep, two_sessions_in_one_sweep_get_what_each_gets_alone) {
+TEST_P(Sweep, two_sessions_in_one_sweep_get_what_each_gets_alone) {
   KvCache one = encoded(some_tokens(40, 3), 64), two = encoded(some_tokens(23, 8), 64);
   const Canvas alone_one = step(one, 5), alone_two = step(two, 9);
   Canvas first{some_tokens(16, 5)}, second{some_tokens(16, 9)};
@@ -87,7 +90,7 @@ TEST_F(Sweep, two_sessions_in_one_sweep_get_what_each_gets_alone) {
   second.expect_same(alone_two);
 }
 
-TEST_F(Sweep, a_commit_and_the_next_canvas_may_share_a_sweep) {
+TEST_P(Sweep, a_commit_and_the_next_canvas_may_share_a_sweep) {
   const auto prompt = some_tokens(30, 3), answer = some_tokens(16, 77);
   KvCache apart = encoded(prompt, 64), together = encoded(prompt, 64);
   RowGroup commit;
@@ -103,7 +106,7 @@ TEST_F(Sweep, a_commit_and_the_next_canvas_may_share_a_sweep) {
   EXPECT_EQ(together.length(), 46);
 }
 
-TEST_F(Sweep, a_soft_embedding_that_was_put_off_is_the_same_in_the_next_step) {
+TEST_P(Sweep, a_soft_embedding_that_was_put_off_is_the_same_in_the_next_step) {
   KvCache cache = encoded(some_tokens(30, 3), 64);
   Canvas at_once{some_tokens(16, 5)}, put_off{some_tokens(16, 5)};
   for (int step = 0; step < 3; ++step) {
@@ -118,14 +121,14 @@ TEST_F(Sweep, a_soft_embedding_that_was_put_off_is_the_same_in_the_next_step) {
   }
 }
 
-TEST_F(Sweep, encoding_for_the_cache_only_leaves_the_same_cache) {
+TEST_P(Sweep, encoding_for_the_cache_only_leaves_the_same_cache) {
   const auto prompt = some_tokens(70, 3), answer = some_tokens(16, 77);
   const auto encode = [&](KvCache& cache, const std::vector<int32_t>& ids, bool only_cache) {
     RowGroup g;
     g.cache = &cache, g.tokens = ids, g.only_cache = only_cache;
     return g;
   };
-  KvCache whole(tiny_.model.config()), shortened(tiny_.model.config());
+  KvCache whole = tiny_.model.new_cache(), shortened = tiny_.model.new_cache();
   const RowGroup a = encode(whole, prompt, false), b = encode(shortened, prompt, true);
   ASSERT_TRUE(tiny_.model.sweep(exec_, *workspace_, {&a, 1}));
   ASSERT_TRUE(tiny_.model.sweep(exec_, *workspace_, {&b, 1}));
@@ -140,7 +143,7 @@ TEST_F(Sweep, encoding_for_the_cache_only_leaves_the_same_cache) {
   step(shortened).expect_same(step(whole));
 }
 
-TEST_F(Sweep, five_sessions_of_all_kinds_get_what_each_gets_alone) {
+TEST_P(Sweep, five_sessions_of_all_kinds_get_what_each_gets_alone) {
   for (const kernels::KernelTable* table : kernels::available()) {
     ops::Exec exec(*table, 2);
     const auto run = [&](std::span<const RowGroup> groups) {
@@ -177,7 +180,7 @@ TEST_F(Sweep, five_sessions_of_all_kinds_get_what_each_gets_alone) {
   }
 }
 
-TEST_F(Sweep, threads_do_not_change_a_prediction) {
+TEST_P(Sweep, threads_do_not_change_a_prediction) {
   KvCache cache = encoded(some_tokens(40, 3), 64);
   const Canvas two = step(cache);
   ops::Exec single(*kernels::available().back(), 1);
@@ -187,7 +190,7 @@ TEST_F(Sweep, threads_do_not_change_a_prediction) {
   one.expect_same(two);
 }
 
-TEST_F(Sweep, every_part_of_a_step_is_timed_and_nothing_twice) {
+TEST_P(Sweep, every_part_of_a_step_is_timed_and_nothing_twice) {
   KvCache cache = encoded(some_tokens(40, 3), 64);
   Canvas first{some_tokens(16, 5)}, second{some_tokens(16, 5)};
   second.conditioning = {tensor::BlockMatrix(16, size_t(tiny_.model.config().width)), true};
@@ -204,7 +207,7 @@ TEST_F(Sweep, every_part_of_a_step_is_timed_and_nothing_twice) {
   step(cache).expect_same(first);
 }
 
-TEST_F(Sweep, cancelled_encoding_leaves_the_cache_as_it_was) {
+TEST_P(Sweep, cancelled_encoding_leaves_the_cache_as_it_was) {
   KvCache cache = encoded(some_tokens(40, 3), 64);
   const Canvas before = step(cache);
   std::atomic<bool> cancel{true};
@@ -218,7 +221,7 @@ TEST_F(Sweep, cancelled_encoding_leaves_the_cache_as_it_was) {
   step(cache).expect_same(before);
 }
 
-TEST_F(Sweep, going_back_and_encoding_again_gives_the_same_as_a_fresh_cache) {
+TEST_P(Sweep, going_back_and_encoding_again_gives_the_same_as_a_fresh_cache) {
   const auto ids = some_tokens(60, 3);
   KvCache fresh = encoded(ids, 64);
   auto other = ids;
@@ -231,7 +234,7 @@ TEST_F(Sweep, going_back_and_encoding_again_gives_the_same_as_a_fresh_cache) {
   step(back).expect_same(step(fresh));
 }
 
-TEST_F(Sweep, every_kernel_table_decides_alike) {
+TEST_P(Sweep, every_kernel_table_decides_alike) {
   KvCache cache = encoded(some_tokens(40, 3), 64);
   const Canvas best = step(cache);
   for (const kernels::KernelTable* table : kernels::available()) {
@@ -245,6 +248,9 @@ TEST_F(Sweep, every_kernel_table_decides_alike) {
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Caches, Sweep, testing::Values(tensor::DType::kF32, tensor::DType::kBF16),
+                         [](const auto& test) { return std::string(tensor::info(test.param).name); });
 
 }  // namespace
 }  // namespace dgemma::model

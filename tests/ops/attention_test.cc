@@ -18,12 +18,13 @@ std::vector<double> direct(const float* q, const BlockKeys& runs, std::span<cons
   for (size_t run = 0; run < runs.size(); ++run)
     for (size_t i = 0; i < counts[run]; ++i) {
       if (!see(run, i)) continue;
-      const float* key = runs[run].keys + i * runs[run].row_stride + offset;
+      const float* key = static_cast<const float*>(runs[run].keys) + i * runs[run].row_stride + offset;
       double score = 0;
       for (size_t d = 0; d < dim; ++d) score += double{q[d]} * key[d];
       const double p = std::exp(score);
       sum += p;
-      for (size_t d = 0; d < dim; ++d) out[d] += p * runs[run].values[i * runs[run].row_stride + offset + d];
+      for (size_t d = 0; d < dim; ++d)
+        out[d] += p * static_cast<const float*>(runs[run].values)[i * runs[run].row_stride + offset + d];
     }
   for (double& v : out) v /= sum > 0 ? sum : 1;
   return out;
@@ -72,6 +73,30 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Attention,
                          testing::Values(Case{4, 2, 16, 20, 150, 20}, Case{2, 2, 8, 1, 3, 1},
                                          Case{8, 1, 12, 33, 64, 33}, Case{6, 3, 5, 16, 200, 16},
                                          Case{1, 1, 64, 17, 65, 130}));
+
+TEST(AttentionOverBF16, has_the_bits_of_attention_over_the_same_numbers_in_f32) {
+  const size_t heads = 4, kv_heads = 2, dim = 12, stride = kv_heads * dim, width = heads * dim;
+  for (const size_t count : {1, 63, 130}) {
+    auto keys = random_values(count * stride, 2, 0.5f), values = random_values(count * stride, 3);
+    std::vector<uint16_t> half_keys, half_values;
+    for (float& v : keys) v = tensor::bf16_to_float(half_keys.emplace_back(tensor::float_to_bf16(v)));
+    for (float& v : values) v = tensor::bf16_to_float(half_values.emplace_back(tensor::float_to_bf16(v)));
+    const auto in = to_blocks(random_values(16 * width, 1, 0.5f), 16, width);
+    std::vector<BlockKeys> wide(1), half(1);
+    wide[0][0].keys = keys.data(), wide[0][0].values = values.data(), wide[0][0].row_stride = stride;
+    wide[0][0].high.fill(static_cast<int32_t>(count));
+    wide[0][1] = wide[0][0], half = wide;  // the second run stays f32, as a canvas's own keys do
+    half[0][0].dtype = tensor::DType::kBF16, half[0][0].keys = half_keys.data(), half[0][0].values = half_values.data();
+    for (const kernels::KernelTable* table : kernels::available()) {
+      const tensor::BlockMatrix want(16, width), got(16, width);
+      Exec exec(*table, 2);
+      attention(exec, {heads, kv_heads, dim}, in.view(), wide, want.view());
+      attention(exec, {heads, kv_heads, dim}, in.view(), half, got.view());
+      for (size_t r = 0; r < 16; ++r)
+        for (size_t d = 0; d < width; ++d) ASSERT_EQ(got.view().at(r, d), want.view().at(r, d)) << table->name;
+    }
+  }
+}
 
 TEST(AttentionOfNothing, gives_zeros) {
   const auto in = to_blocks(random_values(16 * 8, 1), 16, 8);
