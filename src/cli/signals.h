@@ -1,12 +1,14 @@
 // Signals turned into calls on an ordinary thread, where locks and writes are allowed.
 //
-// The handler runs on a thread of its own, the only one that does not block these signals; it writes one byte into a
-// pipe, which the thread reads, and acts. Interrupt (Ctrl-C) calls whatever is set at that time: cancel the answer,
-// wake the line editor; with nothing set the program ends with status 130. The drawing on the terminal, if there is
-// one, is put away before the process stops (Ctrl-Z) or ends, and redrawn after a resize. Test:
-// tests/cli/terminal_test.cc (in a pseudo-terminal), tests/cli/serve_test.sh (under the thread sanitizer too).
+// A thread waits for them (sigwait), all others block them: no handler, no interrupted system call. Interrupt (Ctrl-C)
+// calls whatever is set at that time: cancel the answer, wake the line editor; with nothing set the program ends with
+// status 130. The drawing on the terminal, if there is one, is put away before the process stops (Ctrl-Z) or ends, and
+// redrawn after a resize. Test: tests/cli/terminal_test.cc (in a pseudo-terminal), tests/cli/serve_test.sh.
 #pragma once
 
+#include <signal.h>
+
+#include <atomic>
 #include <functional>
 #include <mutex>
 #include <thread>
@@ -25,7 +27,7 @@ class Drawing {
 
 class Signals {
  public:
-  /// Installs the handlers for INT, TERM, HUP, TSTP and WINCH, and ignores PIPE. One object at a time.
+  /// Takes INT, TERM, HUP, TSTP and WINCH, and ignores PIPE. Made before any other thread; one object at a time.
   Signals();
   ~Signals();
   Signals(const Signals&) = delete;
@@ -41,11 +43,12 @@ class Signals {
 
  private:
   void handle(int signal);
-  void stop_process();
 
   std::recursive_mutex mutex_;  // recursive: an action may set another
   std::function<void()> interrupt_, terminate_;
   Drawing* drawing_ = nullptr;
+  sigset_t taken_;
+  std::atomic<bool> leaving_{false};
   std::thread thread_;
 };
 
