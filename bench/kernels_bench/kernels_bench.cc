@@ -152,6 +152,20 @@ __attribute__((target("avx2"))) void peak_avx2_int8(State& state) {
   }
   set_flops(state, 2.0 * 32 * 6 * kPeakRepeats);
 }
+// Four products of tiles in turn; a table that is there has leave to use tiles (kernels/amx_machine.h).
+void peak_amx_int8(State& state) {
+  alignas(64) const struct {
+    uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64};
+    uint8_t rows[16] = {16, 16, 16, 16, 16, 16};
+  } shapes;
+  __asm__ volatile("ldtilecfg %0" ::"m"(shapes));
+  for (auto _ : state)
+    for (int i = 0; i < kPeakRepeats; ++i)
+      __asm__ volatile(".irp sum,0,1,2,3\n tdpbssd %%tmm5, %%tmm4, %%tmm\\sum\n .endr" ::);
+  __asm__ volatile("tilerelease" ::);
+  set_flops(state, 2.0 * 16 * 16 * 64 * 4 * kPeakRepeats);
+}
 #endif
 
 void add_peak(const KernelTable& t) {
@@ -159,6 +173,7 @@ void add_peak(const KernelTable& t) {
   const std::string name = t.name;
   if (name == "avx2") benchmark::RegisterBenchmark("peak/avx2/int8", peak_avx2_int8);
   if (name == "avx512vnni") benchmark::RegisterBenchmark("peak/avx512vnni/int8", peak_avx512vnni);
+  if (name == "amx") benchmark::RegisterBenchmark("peak/amx/int8", peak_amx_int8);
   if (name == "avx2") benchmark::RegisterBenchmark("peak/avx2", peak_avx2);
   if (name == "avx512") benchmark::RegisterBenchmark("peak/avx512", peak_avx512);
 #else

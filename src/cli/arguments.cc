@@ -37,7 +37,7 @@ bool is_compute(const std::string& name) { return name == "f32" || name == "bf16
 
 void add_machine(OptionTable& table, EngineOptions& engine) {
   add_threads(table, engine.threads);
-  table.text("--kernels", "NAME", "scalar, avx2, avx512, ...; default: the best of this machine (dgemma info)",
+  table.text("--kernels", "NAME", "scalar, avx2, avx512, amx, ...; default: the best of this machine (dgemma info)",
              engine.kernels);
   table.value("--compute", "NAME",
               "Precision of activations in products: f32 (the reference's arithmetic), bf16, int8, auto",
@@ -62,7 +62,7 @@ bool read_names(const std::string& text, std::vector<std::string>& names) {
 
 /// --kernels and --compute as lists of at most `most` names.
 void add_settings(OptionTable& table, SettingLists& settings, const std::string& how_many, size_t most) {
-  table.value("--kernels", "NAMES", how_many + " of scalar, avx2, avx512, ...; default: the best of this machine",
+  table.value("--kernels", "NAMES", how_many + " of scalar, avx2, avx512, amx, ...; default: the best of this machine",
               "different names separated by commas", [&settings, most](const std::string& text) {
                 return read_names(text, settings.kernels) && settings.kernels.size() <= most;
               });

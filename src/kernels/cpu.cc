@@ -27,6 +27,14 @@ uint64_t enabled_state() {
   return uint64_t{high} << 32 | low;
 }
 
+/// Has palette 1 of the tiles the shape that the kernels configure? Another one would fault.
+bool eight_tiles_of_1024_bytes() {
+  uint32_t palettes = 0, bytes = 0, names_and_row = 0, rows = 0, d = 0;
+  return __get_cpuid_count(0x1d, 0, &palettes, &bytes, &rows, &d) && palettes >= 1 &&
+         __get_cpuid_count(0x1d, 1, &bytes, &names_and_row, &rows, &d) && bytes >> 16 >= 1024 &&
+         names_and_row >> 16 >= 8 && (names_and_row & 0xffff) == 64 && (rows & 0xffff) >= 16;
+}
+
 Cpu detect() {
   constexpr uint64_t kYmm = 0x6;        // XCR0: xmm and upper halves of ymm
   constexpr uint64_t kZmm = 0xe6;       // and mask registers, zmm
@@ -38,7 +46,7 @@ Cpu detect() {
   const uint64_t state = bit(cx, 27) ? enabled_state() : 0;  // OSXSAVE
   const bool ymm = (state & kYmm) == kYmm && bit(cx, 28);
   const bool zmm = ymm && (state & kZmm) == kZmm;
-  const bool tiles = (state & kTiles) == kTiles;
+  const bool tiles = (state & kTiles) == kTiles && eight_tiles_of_1024_bytes();
   c.fma = ymm && bit(cx, 12);
   c.f16c = ymm && bit(cx, 29);
   if (!__get_cpuid_count(7, 0, &a, &b, &cx, &d)) return c;
@@ -48,6 +56,7 @@ Cpu detect() {
   c.avx512dq = zmm && bit(b, 17);
   c.avx512bw = zmm && bit(b, 30);
   c.avx512vl = zmm && bit(b, 31);
+  c.avx512_vbmi = zmm && bit(cx, 1);
   c.avx512_vnni = zmm && bit(cx, 11);
   c.amx_bf16 = tiles && bit(d, 22);
   c.amx_tile = tiles && bit(d, 24);
@@ -97,6 +106,7 @@ constexpr Name kNames[] = {
     {&Cpu::avx512dq, "avx512dq"},
     {&Cpu::avx512vl, "avx512vl"},
     {&Cpu::avx512_vnni, "avx512_vnni"},
+    {&Cpu::avx512_vbmi, "avx512_vbmi"},
     {&Cpu::avx512_bf16, "avx512_bf16"},
     {&Cpu::amx_tile, "amx_tile"},
     {&Cpu::amx_int8, "amx_int8"},

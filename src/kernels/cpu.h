@@ -11,7 +11,7 @@ namespace dgemma::kernels {
 struct Cpu {
   bool sse2 = false, avx2 = false, fma = false, f16c = false, avx_vnni = false;
   bool avx512f = false, avx512bw = false, avx512dq = false, avx512vl = false;
-  bool avx512_vnni = false, avx512_bf16 = false;
+  bool avx512_vnni = false, avx512_vbmi = false, avx512_bf16 = false;
   bool amx_tile = false, amx_int8 = false, amx_bf16 = false;
   bool neon = false, dotprod = false, i8mm = false, arm_bf16 = false, sve = false;
 };

@@ -6,6 +6,7 @@
 #include <cstddef>
 
 #include "base/format.h"
+#include "kernels/amx_machine.h"
 #include "kernels/cpu.h"
 #include "kernels/kernels.h"
 #include "kernels/tables.h"
@@ -31,6 +32,7 @@ constexpr Candidate kCandidates[] = {
     {"avxvnni", avxvnni_table, [](const Cpu& c) { return c.avx2 && c.fma && c.avx_vnni; }},
     {"avx512", avx512_table, runs_avx512},
     {"avx512vnni", avx512vnni_table, [](const Cpu& c) { return runs_avx512(c) && c.avx512_vnni; }},
+    {"amx", amx_table, [](const Cpu& c) { return amx_obstacle(c) == nullptr; }},
 #elif defined(__aarch64__)
     {"neon", neon_table, [](const Cpu& c) { return c.neon; }},
     {"neondot", neondot_table, [](const Cpu& c) { return c.neon && c.dotprod; }},
@@ -62,6 +64,14 @@ std::string runnable_names() {
   return out;
 }
 
+/// " (reason)" why this machine cannot run a table of this build, where there is more to say than "other instructions".
+std::string obstacle([[maybe_unused]] std::string_view name) {
+#if defined(__x86_64__)
+  if (const char* why = name == "amx" ? amx_obstacle(cpu()) : nullptr) return base::concat(" (", why, ")");
+#endif
+  return "";
+}
+
 }  // namespace
 
 std::span<const KernelTable* const> available() { return {lists().runnable.data(), lists().runnable_count}; }
@@ -75,9 +85,10 @@ Result<const KernelTable*> choose(std::string_view name) {
     if (name == t->name) return t;
   bool built = false;
   for (const char* k : known()) built = built || name == k;
-  const char* why = built ? "this machine cannot run" : "this program has no";
-  return Unexpected(ErrorCode::kUnsupported, base::concat("kernels: ", why, " kernels named \"", name,
-                                                          "\". Choose one of: auto, ", runnable_names(), "."));
+  const char* what = built ? "this machine cannot run" : "this program has no";
+  return Unexpected(ErrorCode::kUnsupported,
+                    base::concat("kernels: ", what, " kernels named \"", name, "\"", built ? obstacle(name) : "",
+                                 ". Choose one of: auto, ", runnable_names(), "."));
 }
 
 std::string cpu_features() { return feature_names(cpu()); }

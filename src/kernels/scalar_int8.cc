@@ -1,7 +1,8 @@
 // The reference integer kernels: plain loops over the layouts of tensor/packed_layout.h, in the order that table.h
-// promises, nothing clever.
+// promises, nothing clever. The folded ones define what tables with tiles compute (scalar_int8.h).
 //
-// Slow on purpose and kept for good; sse2 has no others for the products. Test: tests/kernels/packed_test.cc.
+// Slow on purpose and kept for good; sse2 has no others for the products.
+// Tests: tests/kernels/packed_test.cc, tests/kernels/folded_test.cc.
 #include "kernels/scalar_int8.h"
 
 #include <algorithm>
@@ -52,12 +53,16 @@ int value_of(const float* quantised, size_t feature, size_t lane) {
   return values[feature / 4 * kLineBytes + lane * 4 + feature % 4];
 }
 
-/// The features 32 g .. of x that there are, to group g of a superblock.
-void quantise_group(const float* x, size_t features, size_t group, size_t lane, float* superblock) {
+/// The largest magnitude of `features` features; infinite or NaN where one of them is.
+float largest_magnitude(const float* x, size_t features, size_t lane) {
   uint32_t bits = 0;  // magnitudes are ordered like their bits, and a NaN is above them all
   for (size_t i = 0; i < features; ++i)
     bits = std::max(bits, std::bit_cast<uint32_t>(x[i * kLanes + lane]) & 0x7FFFFFFFu);
-  const auto largest = std::bit_cast<float>(bits);
+  return std::bit_cast<float>(bits);
+}
+
+/// The features 32 g .. of x that there are, to group g of a superblock, in steps of largest / 127.
+void quantise_group(const float* x, size_t features, float largest, size_t group, size_t lane, float* superblock) {
   const float inverse = largest > kLeastMagnitude ? 127.0f / largest : 0.0f;
   superblock[group * kLanes + lane] = largest / 127.0f;
   auto* values = reinterpret_cast<int8_t*>(superblock + 2 * kGroups * kLanes);
@@ -73,15 +78,25 @@ void quantise_group(const float* x, size_t features, size_t group, size_t lane, 
   std::memcpy(superblock + (kGroups + group) * kLanes + lane, &start, sizeof start);
 }
 
+/// kShared: the features that share a scale, one or more groups of a superblock.
+template <size_t kShared>
+void quantise(const float* x, size_t features, float* out) {
+  for (size_t first = 0; first < features; first += kSuperblock, out += kQuantisedRows * kLanes)
+    for (size_t group = 0; group < kGroups; ++group)
+      for (size_t lane = 0; lane < kLanes; ++lane) {
+        const size_t shared = std::min(features, first + group * kScaleGroup / kShared * kShared);
+        const float largest = largest_magnitude(x + shared * kLanes, std::min(kShared, features - shared), lane);
+        const size_t begin = std::min(features, first + group * kScaleGroup);
+        quantise_group(x + begin * kLanes, std::min(kScaleGroup, features - begin), largest, group, lane, out);
+      }
+}
+
 }  // namespace
 
-void quantise_exactly(const float* x, size_t features, float* out) {
-  for (size_t first = 0; first < features; first += kSuperblock, out += kQuantisedRows * kLanes)
-    for (size_t group = 0; group < kGroups; ++group) {
-      const size_t begin = std::min(features, first + group * kScaleGroup);
-      for (size_t lane = 0; lane < kLanes; ++lane)
-        quantise_group(x + begin * kLanes, std::min(kScaleGroup, features - begin), group, lane, out);
-    }
+void quantise_exactly(const float* x, size_t features, float* out) { quantise<kScaleGroup>(x, features, out); }
+
+void quantise_by_superblock_exactly(const float* x, size_t features, float* out) {
+  quantise<kSuperblock>(x, features, out);
 }
 
 template <int kBits>
@@ -103,6 +118,50 @@ void product_packed_exactly(const uint8_t* w, size_t panel_stride, const float* 
         }
         out = total;
       }
+}
+
+namespace {
+
+/// The folded codes of one row of a superblock, and their scale.
+template <int kBits>
+struct FoldedRow {
+  int code[kSuperblock];
+  float scale;
+
+  FoldedRow(const uint8_t* superblock, size_t row) {
+    constexpr float kUnits = kBits == 4 ? 120.0f : 128.0f;  // the ratio of the group with the larger scale
+    constexpr int kShift = kBits == 4 ? 3 : 7;
+    const float largest = std::max(std::fabs(scale_of(superblock, 0, row)), std::fabs(scale_of(superblock, 1, row)));
+    const float inverse = largest > 0 ? kUnits / largest : 0.0f;
+    scale = largest * (kBits == 4 ? 1.0f / 15.0f : 1.0f);
+    for (size_t column = 0; column < kSuperblock; ++column) {
+      const auto ratio = static_cast<int>(std::nearbyint(scale_of(superblock, column / kScaleGroup, row) * inverse));
+      const int product = code_of<kBits>(superblock, row, column) * ratio;
+      code[column] = std::min(127, (product + (1 << (kShift - 1))) >> kShift);
+    }
+  }
+};
+
+}  // namespace
+
+template <int kBits>
+void product_folded_exactly(const uint8_t* w, size_t panel_stride, const float* x, size_t x_stride, float* c,
+                            size_t c_stride, const float* scale, size_t tokens, size_t n, size_t k) {
+  for (size_t row = 0; row < n; ++row)
+    for (size_t s = 0; s < tensor::superblocks_for(k); ++s) {
+      const uint8_t* superblock = w + row / kPanelRows * panel_stride + s * superblock_bytes<kBits>();
+      const FoldedRow<kBits> weights(superblock, row % kPanelRows);
+      for (size_t token = 0; token < tokens; ++token) {
+        const size_t block = token / kLanes, lane = token % kLanes;
+        const float* values = x + block * x_stride + s * kQuantisedRows * kLanes;
+        float& total = c[block * c_stride + row * kLanes + lane];
+        if (s == 0) total = scale != nullptr ? total * scale[token] : 0.0f;
+        int32_t sum = 0;
+        for (size_t column = 0; column < kSuperblock; ++column)
+          sum += weights.code[column] * value_of(values, column, lane);
+        total = std::fma(static_cast<float>(sum) * values[lane], weights.scale, total);
+      }
+    }
 }
 
 // A row's codes are brought to one scale: ratio = 254 scale / largest scale, code = (unit code * ratio + 128) / 256
@@ -141,6 +200,10 @@ void transpose_packed_exactly(const uint8_t* w, size_t panel_stride, size_t pane
 template void product_packed_exactly<4>(const uint8_t*, size_t, const float*, size_t, float*, size_t, const float*,
                                         size_t, size_t, size_t);
 template void product_packed_exactly<8>(const uint8_t*, size_t, const float*, size_t, float*, size_t, const float*,
+                                        size_t, size_t, size_t);
+template void product_folded_exactly<4>(const uint8_t*, size_t, const float*, size_t, float*, size_t, const float*,
+                                        size_t, size_t, size_t);
+template void product_folded_exactly<8>(const uint8_t*, size_t, const float*, size_t, float*, size_t, const float*,
                                         size_t, size_t, size_t);
 template void transpose_packed_exactly<4>(const uint8_t*, size_t, size_t, size_t, uint8_t*, float*);
 template void transpose_packed_exactly<8>(const uint8_t*, size_t, size_t, size_t, uint8_t*, float*);

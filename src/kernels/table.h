@@ -6,10 +6,10 @@
 // scale, rescale, tile_sum, cos and sin.
 // The value for one row depends on that row only, and a sum over features runs in ascending order in one accumulator
 // per row: tables that fuse multiply and add (avx2, avx512, neon) agree bit for bit, scalar and sse2 round twice and
-// may differ in the last bits. A table takes what it lacks from the one below (a partial port is right). Nothing but
-// <cstddef> and <cstdint> is included here: files built for one instruction set see this header and no other. Sources:
-// gemma.cpp and simdjson for the dispatch, docs/ARCHITECTURE.md "Tokens are lanes" for the layout. Tests:
-// tests/kernels/*: every table against scalar, odd sizes, buffers that end at a page end.
+// may differ in the last bits, and amx has integer products of its own. A table takes what it lacks from the one below
+// (a partial port is right). Nothing but <cstddef> and <cstdint> is included here: files built for one instruction set
+// see this header and no other. Sources: gemma.cpp and simdjson for the dispatch, docs/ARCHITECTURE.md "Tokens are
+// lanes" for the layout. Tests: tests/kernels/*: every table against scalar, odd sizes, buffers that end at a page end.
 #pragma once
 
 #include <cstddef>
@@ -69,16 +69,19 @@ struct KernelTable {
   // Integer products. Packed weights and quantised activations are drawn in tensor/packed_layout.h. The sum over 32
   // columns is an exact int32; sums are then added in f32 in ascending order of columns:
   //     c = fma(float(sum) * activations' scale, weight's scale, c)
-  // so tables that fuse agree bit for bit here too.
+  // so tables that fuse agree bit for bit here too. The amx table folds weights and has one scale for 64 columns: its
+  // results are its own, exactly those of the folded reference (scalar_int8.h), and a product takes activations of the
+  // same table's quantise only.
 
-  /// Quantises one block: x [features, 16] to out [quantised_features(features), 16]. By token and 32 features:
-  /// scale = largest / 127, value = x * (127 / largest) to the nearest, ties to even. A group with a NaN or an infinity
-  /// gets a scale that is not finite, so what is computed from it is not finite either. out must not overlap x.
+  /// Quantises one block: x [features, 16] to out [quantised_features(features), 16]. By token and 32 features (amx:
+  /// 64): scale = largest / 127, value = x * (127 / largest) to the nearest, ties to even. A group with a NaN or an
+  /// infinity gets a scale that is not finite, so what is computed from it is not finite either. out must not overlap
+  /// x.
   void (*quantise)(const float* x, size_t features, float* out);
   /// c[b][n][lane] = (scale null: 0, else c[b][n][lane] * scale[b][lane]) + sum_k w[n][k] * x[b][k][lane].
-  /// w: panels of 16 rows, panel_stride bytes apart, each with superblocks for k columns; x: quantised blocks of k
-  /// features, of which `tokens` tokens count: the lanes of c past them get any finite value. Rows of the last panel
-  /// past n are read, not written.
+  /// w: panels of 16 rows, panel_stride bytes apart, each with superblocks for k columns; x: this table's blocks of k
+  /// quantised features, of which `tokens` tokens count: the lanes of c past them get any finite value. Rows of the
+  /// last panel past n are read, not written.
   void (*product_packed4)(const uint8_t* w, size_t panel_stride, const float* x, size_t x_stride, float* c,
                           size_t c_stride, const float* scale, size_t tokens, size_t n, size_t k);
   void (*product_packed8)(const uint8_t* w, size_t panel_stride, const float* x, size_t x_stride, float* c,

@@ -12,7 +12,7 @@
 // the matrix have scale 0.
 // Activations: a block of 16 tokens has 20 rows of 16 four-byte lanes (one per token) for 64 features:
 //
-//     f32 scale[2][16]        of features 32 g .. 32 g + 31
+//     f32 scale[2][16]        of features 32 g .. 32 g + 31 (amx: both are the superblock's)
 //     i32 start[2][16]        -8 * (sum of the values of the group): the share of the 4-bit codes' offset in a sum
 //     i8  value[16][16][4]    line i, token t, byte j: feature 4 i + j, in -127 .. 127
 //

@@ -53,6 +53,17 @@ TEST(Dispatch, an_unknown_name_is_refused_with_the_list_of_names) {
   for (const KernelTable* t : available()) EXPECT_THAT(table.error().message, HasSubstr(t->name));
 }
 
+#if defined(__x86_64__)
+TEST(Dispatch, amx_runs_or_says_what_it_lacks) {
+  const auto table = choose("amx");
+  if (table.has_value()) {
+    EXPECT_STREQ((*table)->name, "amx");
+  } else {
+    EXPECT_THAT(table.error().message, HasSubstr("cannot run kernels named \"amx\" ("));
+  }
+}
+#endif
+
 TEST(Dispatch, every_entry_of_every_available_table_is_filled) {
   for (const KernelTable* t : available()) {
     EXPECT_NE(t->name, nullptr);

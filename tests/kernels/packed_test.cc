@@ -1,83 +1,17 @@
-// quantise, product_packed*, transpose_packed*: every table against sums written out here, on odd sizes, at page ends.
+// quantise, product_packed*, transpose_packed*: every table but amx (folded_test.cc) against sums written out here, on
+// odd sizes, at page ends.
 //
 // The integer parts are exact and the order of the float parts is promised, so no tolerance is needed: tables that fuse
 // equal a chain of std::fma bit for bit, scalar and sse2 one of separate roundings.
 #include <algorithm>
 
-#include "kernels/kernel_testing.h"
-#include "kernels/kernels.h"
-#include "tensor/blocks.h"
-#include "tensor/packed.h"
-#include "tensor/quant/quant.h"
+#include "kernels/packed_testing.h"
 
 namespace dgemma::kernels::testing {
 namespace {
 
-using tensor::DType;
-using tensor::kPanelRows;
-using tensor::kQuantisedRows;
-using tensor::kSuperblock;
-
-struct Shape {
-  size_t tokens, n, k;
-  size_t stride_extra = 0;  // rows of 16 between blocks; a third of the bytes between panels
-};
-
-uint16_t half_at(const uint8_t* at) {
-  uint16_t bits;
-  std::memcpy(&bits, at, sizeof bits);
-  return bits;
-}
-
-/// Panels of random codes with scales of both signs, some zero, some subnormal.
-PageEnd<uint8_t> random_panels(DType type, size_t n, size_t k, size_t stride, uint32_t seed) {
-  PageEnd<uint8_t> w((tensor::panels_for(n) - 1) * stride + tensor::panel_bytes(type, k));
-  Values values(seed);
-  for (uint8_t& byte : w) byte = static_cast<uint8_t>(values.bits() >> 11);
-  for (size_t panel = 0; panel < tensor::panels_for(n); ++panel)
-    for (size_t s = 0; s < tensor::superblocks_for(k); ++s)
-      for (size_t i = 0; i < tensor::kScaleBytes; i += 2) {
-        const uint32_t kind = values.bits() % 16;
-        const float scale = kind == 0 ? 0.0f : kind == 1 ? values.next(5e-5f) : values.next(0.1f);
-        const uint16_t half = tensor::quant::float_to_f16(scale);
-        std::memcpy(&w[panel * stride + s * tensor::info(type).block_bytes + i], &half, sizeof half);
-      }
-  return w;
-}
-
-PageEnd<float> quantised(size_t blocks, size_t k, size_t stride, uint32_t seed) {
-  PageEnd<float> x((blocks - 1) * stride + tensor::quantised_features(k) * kLanes), values(k * kLanes);
-  Values generator(seed);
-  for (size_t b = 0; b < blocks; ++b) {
-    generator.fill(values, 3.0f);
-    choose("scalar").value()->quantise(values.data(), k, x.data() + b * stride);
-  }
-  return x;
-}
-
-struct Case {
-  DType type;
-  Shape s;
-  size_t panel_stride, x_stride, c_stride;
-  PageEnd<uint8_t> w;
-  PageEnd<float> x, c, scale;
-
-  Case(DType t, Shape shape)
-      : type(t),
-        s(shape),
-        panel_stride(tensor::panel_bytes(t, s.k) + 3 * s.stride_extra),
-        x_stride((tensor::quantised_features(s.k) + s.stride_extra) * kLanes),
-        c_stride((s.n + s.stride_extra) * kLanes),
-        w(random_panels(t, s.n, s.k, panel_stride, 1)),
-        x(quantised(blocks(), s.k, x_stride, 2)),
-        c((blocks() - 1) * c_stride + s.n * kLanes),
-        scale(blocks() * kLanes) {
-    Values values(3);
-    values.fill(c);
-    values.fill(scale);
-  }
-
-  size_t blocks() const { return tensor::blocks_for(s.tokens); }
+struct Case : PackedCase {
+  Case(DType t, Shape shape) : PackedCase(t, shape, choose("scalar").value()->quantise) {}
 
   int code(const uint8_t* superblock, size_t row, size_t column) const {
     const bool four = type == DType::kPacked4;
@@ -125,8 +59,14 @@ struct Case {
   }
 };
 
+std::vector<std::string> exact_table_names() {
+  std::vector<std::string> names;
+  for (const KernelTable* t : exact_tables()) names.push_back(t->name);
+  return names;
+}
+
 using Packed = EachTable;
-DG_FOR_EACH_TABLE(Packed);
+INSTANTIATE_TEST_SUITE_P(Tables, Packed, ::testing::ValuesIn(exact_table_names()), table_name);
 
 TEST_P(Packed, products_are_exact_sums_of_32_in_one_chain_on_odd_sizes_at_page_ends) {
   std::vector<Shape> shapes;

@@ -1,0 +1,86 @@
+// See amx_machine.h.
+#include "kernels/amx_machine.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "kernels/scalar_int8.h"
+#include "tensor/packed_layout.h"
+
+namespace dgemma::kernels {
+namespace {
+
+/// Asks Linux for the use of tiles by this process.
+bool tiles_are_permitted() {
+  constexpr long kAskForPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;              // the state's number
+  return syscall(SYS_arch_prctl, kAskForPermission, kTileData) == 0;
+}
+
+/// A product with rest rows, rest columns and rest tokens: two strips of weights, two blocks, chunks of 4 and 1.
+struct SmallProduct {
+  static constexpr size_t kTokens = 19, kBlocks = 2, kRows = 35, kPanels = 3, kColumns = 270, kLanes = 16;
+  static constexpr size_t kSuperblocks = tensor::superblocks_for(kColumns);
+  static constexpr size_t kQuantised = tensor::quantised_features(kColumns) * kLanes;
+
+  alignas(64) float x[kBlocks][kColumns * kLanes];
+  alignas(64) uint8_t w[kPanels * kSuperblocks * tensor::kSuperblockBytes8];  // any bytes are weights
+
+  SmallProduct() {
+    uint32_t state = 1;
+    const auto next = [&state] { return (state = state * 1664525u + 1013904223u) >> 8; };
+    for (auto& block : x)
+      for (float& value : block) value = static_cast<float>(static_cast<int32_t>(next()) - (1 << 23)) * 0x1p-23f;
+    for (uint8_t& byte : w) byte = static_cast<uint8_t>(next());
+  }
+
+  struct Result {
+    alignas(64) float x[kBlocks][kQuantised];
+    alignas(64) float c[2][kBlocks][kRows * kLanes];  // of 4 and of 8 bits
+  };
+
+  using Quantise = decltype(KernelTable::quantise);
+  using Product = decltype(KernelTable::product_packed4);
+
+  void compute(Quantise quantise, Product product4, Product product8, Result& out) const {
+    for (size_t b = 0; b < kBlocks; ++b) quantise(x[b], kColumns, out.x[b]);
+    product4(w, kSuperblocks * tensor::kSuperblockBytes4, out.x[0], kQuantised, out.c[0][0], kRows * kLanes, nullptr,
+             kTokens, kRows, kColumns);
+    product8(w, kSuperblocks * tensor::kSuperblockBytes8, out.x[0], kQuantised, out.c[1][0], kRows * kLanes, nullptr,
+             kTokens, kRows, kColumns);
+  }
+};
+
+}  // namespace
+
+bool computes_folded_products(const KernelTable& table) {
+  using P = SmallProduct;
+  const P small;
+  P::Result want{}, got{};
+  small.compute(quantise_by_superblock_exactly, product_folded_exactly<4>, product_folded_exactly<8>, want);
+  small.compute(table.quantise, table.product_packed4, table.product_packed8, got);
+  if (std::memcmp(got.x, want.x, sizeof got.x) != 0) return false;
+  for (size_t bits = 0; bits < 2; ++bits)
+    for (size_t row = 0; row < P::kRows; ++row) {
+      const size_t at = row * P::kLanes;
+      constexpr size_t kRest = P::kTokens - P::kLanes;
+      if (std::memcmp(got.c[bits][0] + at, want.c[bits][0] + at, P::kLanes * sizeof(float)) != 0 ||
+          std::memcmp(got.c[bits][1] + at, want.c[bits][1] + at, kRest * sizeof(float)) != 0)
+        return false;
+    }
+  return true;
+}
+
+const char* amx_obstacle(const Cpu& cpu) {
+  if (!cpu.amx_tile || !cpu.amx_int8) return "no AMX int8 in the processor, or tiles that the system does not save";
+  const bool vectors = cpu.avx512f && cpu.avx512bw && cpu.avx512dq && cpu.avx512vl && cpu.avx512_vnni &&
+                       cpu.avx512_vbmi && cpu.avx2 && cpu.fma;
+  if (!vectors) return "AMX without AVX-512 VNNI and VBMI";
+  if (!tiles_are_permitted()) return "the system gives no leave to use tiles: arch_prctl(ARCH_REQ_XCOMP_PERM) failed";
+  if (!computes_folded_products(*amx_table())) return "a check of its results failed";
+  return nullptr;
+}
+
+}  // namespace dgemma::kernels
