@@ -3,7 +3,9 @@
 // Spans and string views are valid during the callback only. Source of the terms: docs/GLOSSARY.md.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,8 +37,16 @@ struct Started {
   SamplerValues sampler;
 };
 
+/// One of a row's most probable tokens.
+struct TopToken {
+  int32_t id = -1;
+  float logprob = -std::numeric_limits<float>::infinity();  ///< nats, after temperature
+};
+/// The most that can be asked for of each row (GenerateOptions::top_tokens).
+constexpr size_t kMostTopTokens = 20;
+
 /// One denoising step of one canvas, after acceptance and renoising. For displays and traces; may still change.
-/// All spans have canvas_length entries.
+/// All spans have canvas_length entries, but `top`.
 struct CanvasDraft {
   int canvas = 0;                       ///< from 0 within one answer
   int step = 0;                         ///< from 0 within one canvas
@@ -52,6 +62,9 @@ struct CanvasDraft {
   std::span<const uint8_t> accepted;    ///< 1 where the sample was accepted
   std::span<const float> entropy;       ///< nats
   std::span<const float> best_logprob;  ///< nats, after temperature
+  /// [canvas_length, GenerateOptions::top_tokens]: each row's most probable tokens, in descending order, equal ones by
+  /// id; the first is `best`.
+  std::span<const TopToken> top = {};
 };
 
 /// Final tokens of one canvas; never taken back. `text` is whole characters only: half of one waits for the next

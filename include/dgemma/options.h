@@ -55,7 +55,8 @@ struct GenerateOptions {
   SamplerOptions sampler;
   std::optional<std::vector<int32_t>> canvas_ids;  ///< the first canvas instead of noise, canvas_length ids
   std::optional<std::vector<int32_t>> eos_ids;     ///< end tokens instead of the checkpoint's; an empty list: none
-  SweepOptions sweeps;                             ///< for measuring only
+  int top_tokens = 0;   ///< most probable tokens of each row that drafts carry, 0 .. 20 (kMostTopTokens)
+  SweepOptions sweeps;  ///< for measuring only
 };
 
 }  // namespace dgemma

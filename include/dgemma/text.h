@@ -29,6 +29,8 @@ class Tokenizer {
   Result<std::string> decode(std::span<const int32_t> ids, bool keep_control) const;
   /// What to draw for one token alone: its text, "" for a control token, U+FFFD for half a character.
   std::string piece(int32_t id) const;
+  /// The bytes that a token stands for, half a character too; a control token's text; "" for an unknown id.
+  std::string bytes(int32_t id) const;
   int vocab_size() const;
   int32_t bos_id() const;  ///< -1: none
 

@@ -39,6 +39,7 @@ Result<void> ModelDenoiser::encode_prompt(std::span<const int32_t> rest) {
 
 Result<void> ModelDenoiser::predict(const diffusion::StepInput& input, std::span<diffusion::RowDecision> decisions) {
   predictions_.resize(decisions.size());
+  top_.resize(decisions.size() * top_tokens_);
   if (input.first) start_canvas(input.canvas.size());
   const bool prompt = !held_back_.empty();
   double& append_seconds = prompt ? timing_.prompt_s : timing_.commit_s;
@@ -69,7 +70,7 @@ model::RowGroup ModelDenoiser::canvas_group(const diffusion::StepInput& input) {
   group.cache = &cache_, group.tokens = input.canvas, group.cancel = cancel_;
   group.denoise = true;
   group.temperature = input.temperature, group.uniform = input.uniform;
-  group.conditioning = &conditioning_, group.predictions = predictions_;
+  group.conditioning = &conditioning_, group.predictions = predictions_, group.top_tokens = top_;
   group.keep_soft = input.soft != Soft::kDiscard || !options_.skip_soft;
   group.defer_soft = input.soft == Soft::kDefer && options_.defer_soft;
   return group;

@@ -18,20 +18,23 @@ class ModelDenoiser : public diffusion::Denoiser {
  public:
   /// `encoded` are the tokens in the cache; it grows with it.
   ModelDenoiser(const model::Config& config, SweepQueue::Rider& rider, model::KvCache& cache,
-                std::vector<int32_t>& encoded, const std::atomic<bool>* cancel, const SweepOptions& options,
+                std::vector<int32_t>& encoded, const std::atomic<bool>* cancel, const GenerateOptions& options,
                 Timing& timing)
       : config_(config),
         rider_(rider),
         cache_(cache),
         encoded_(encoded),
         cancel_(cancel),
-        options_(options),
+        options_(options.sweeps),
+        top_tokens_(static_cast<size_t>(options.top_tokens)),
         timing_(timing) {}
 
   /// Encodes the part of a prompt that is not in the cache yet, in chunks. The last one may wait for the first step;
   /// `rest` must live until then.
   Result<void> encode_prompt(std::span<const int32_t> rest);
   Result<void> predict(const diffusion::StepInput& input, std::span<diffusion::RowDecision> decisions) override;
+  /// Of the last prediction: [L, GenerateOptions::top_tokens]. Past the loop, which has no use for them.
+  std::span<const TopToken> top() const { return top_; }
 
  private:
   model::RowGroup encode_group(std::span<const int32_t> tokens) const;
@@ -46,10 +49,12 @@ class ModelDenoiser : public diffusion::Denoiser {
   std::vector<int32_t>& encoded_;
   const std::atomic<bool>* cancel_;
   const SweepOptions options_;
+  const size_t top_tokens_;
   Timing& timing_;
   std::span<const int32_t> held_back_;  // the prompt's last chunk, until the first step
   model::SelfConditioning conditioning_;
   std::vector<ops::RowPrediction> predictions_;
+  std::vector<TopToken> top_;
 };
 
 }  // namespace dgemma::engine

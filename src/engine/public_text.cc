@@ -34,6 +34,7 @@ Result<std::string> Tokenizer::decode(std::span<const int32_t> ids, bool keep_co
   return impl_->tokenizer.decode(ids, keep_control ? text::ControlText::kKeep : text::ControlText::kDropSpecial);
 }
 std::string Tokenizer::piece(int32_t id) const { return impl_->tokenizer.piece(id); }
+std::string Tokenizer::bytes(int32_t id) const { return impl_->tokenizer.bytes(id); }
 int Tokenizer::vocab_size() const { return impl_->tokenizer.vocab_size(); }
 int32_t Tokenizer::bos_id() const { return impl_->tokenizer.bos_id(); }
 

@@ -61,7 +61,7 @@ class AnswerRun {
   }
 
   Result<void> prepare(const GenerateOptions& options);
-  Result<Answer> run();
+  Result<Answer> run(const GenerateOptions& options);
 
  private:
   void on_canvas(const diffusion::FinishedCanvas& canvas);
@@ -73,7 +73,6 @@ class AnswerRun {
   const EventCallback& on_event_;
   std::optional<text::Detokenizer> detokenizer_;
   diffusion::LoopOptions loop_;
-  SweepOptions sweeps_;
   Answer answer_;
 };
 
@@ -96,6 +95,9 @@ Result<void> AnswerRun::prepare(const GenerateOptions& options) {
       static_cast<int>(std::min<int64_t>(options.max_new_tokens.value_or(static_cast<int>(room)), room));
   loop_.eos_ids = options.eos_ids.value_or(state_.engine->info.eos_ids);
   DG_TRY(check_ids(options.eos_ids.value_or(std::vector<int32_t>{}), config.vocab, "eos_ids"));
+  const int most_top = std::min(static_cast<int>(kMostTopTokens), config.vocab);
+  if (options.top_tokens < 0 || options.top_tokens > most_top)
+    return invalid(base::concat("top_tokens: expected 0 to ", most_top, ", got ", options.top_tokens));
   if (options.canvas_ids) {
     if (options.canvas_ids->size() != static_cast<size_t>(config.canvas_length))
       return invalid(
@@ -103,7 +105,6 @@ Result<void> AnswerRun::prepare(const GenerateOptions& options) {
     DG_TRY(check_ids(*options.canvas_ids, config.vocab, "canvas_ids"));
     loop_.first_canvas = *options.canvas_ids;
   }
-  sweeps_ = options.sweeps;
   loop_.seed = options.seed ? *options.seed : random_seed();
   loop_.cancel = &state_.cancel;
   answer_.seed = loop_.seed;
@@ -118,7 +119,7 @@ void AnswerRun::on_canvas(const diffusion::FinishedCanvas& canvas) {
   emit(Committed{canvas.canvas, canvas.steps, canvas.converged, canvas.canvas_tokens, canvas.tokens, piece});
 }
 
-Result<Answer> AnswerRun::run() {
+Result<Answer> AnswerRun::run(const GenerateOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   Finished& summary = answer_.summary;
   summary.prompt_tokens = static_cast<int>(state_.timeline.size());
@@ -127,7 +128,7 @@ Result<Answer> AnswerRun::run() {
                loop_.first_canvas, loop_.max_new_tokens, loop_.sampler});
   engine::SweepQueue::Rider rider(state_.engine->runner->queue());
   engine::ModelDenoiser denoiser(state_.engine->model.config(), rider, state_.cache, state_.encoded, &state_.cancel,
-                                 sweeps_, summary.timing);
+                                 options, summary.timing);
   diffusion::LoopResult loop;
   loop.reason = FinishReason::kCancelled;
   const std::span<const int32_t> rest = std::span<const int32_t>(state_.timeline).subspan(state_.encoded.size());
@@ -136,7 +137,11 @@ Result<Answer> AnswerRun::run() {
   if (encoded) {
     DG_TRY_ASSIGN(loop, diffusion::run_canvases(
                             loop_, denoiser,
-                            {.on_step = [this](const CanvasDraft& draft) { emit(draft); },
+                            {.on_step =
+                                 [this, &denoiser](CanvasDraft draft) {
+                                   draft.top = denoiser.top();
+                                   emit(draft);
+                                 },
                              .on_canvas = [this](const diffusion::FinishedCanvas& canvas) { on_canvas(canvas); }}));
   }
   if (detokenizer_) answer_.text += detokenizer_->finish();
@@ -214,7 +219,7 @@ Result<Answer> Session::generate(const GenerateOptions& options, const EventCall
   const RunningMark mark(*state_);
   AnswerRun run(*state_, on_event);
   DG_TRY(run.prepare(options));
-  return run.run();
+  return run.run(options);
 }
 
 void Session::cancel() {

@@ -55,6 +55,7 @@ struct RowGroup {
   /// same bits, for one more walk over the head; for a step that is probably its canvas's last.
   bool defer_soft = false;
   std::span<ops::RowPrediction> predictions;  ///< [rows]
+  std::span<TopToken> top_tokens = {};        ///< [rows, n]: each row's n most probable tokens, n <= kMostTopTokens
 
   const std::atomic<bool>* cancel = nullptr;  ///< may be null
 };

@@ -56,6 +56,8 @@ struct Workspace {
   std::vector<uint8_t> want_soft;
   std::vector<double> uniform;
   std::vector<ops::RowPrediction> predictions;
+  std::vector<uint8_t> top;          // by block: most probable tokens wanted of a row
+  std::vector<TopToken> top_tokens;  // [B * 16, kMostTopTokens] where some are wanted
 };
 
 /// Splits a sweep's time into parts; without a target it does not look at the clock.

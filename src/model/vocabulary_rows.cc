@@ -12,13 +12,18 @@ namespace dgemma::model {
 using tensor::Blocks;
 using tensor::kLanes;
 
-/// The vocabulary pass over the first `count` blocks of `normed`, as inverse_temperature, want_soft and uniform of the
-/// workspace say. Predictions and `soft` receive the results. False where logits are not finite.
+namespace {
+size_t top_tokens_a_row(const RowGroup& group) { return group.top_tokens.size() / group.tokens.size(); }
+}  // namespace
+
+/// The vocabulary pass over the first `count` blocks of `normed`, as inverse_temperature, want_soft, uniform and top of
+/// the workspace say. Predictions, top_tokens and `soft` receive the results. False where logits are not finite.
 bool Model::Pass::vocabulary_rows(size_t count) {
   space_.predictions.resize(count * kLanes);
+  if (!space_.top.empty()) space_.top_tokens.resize(count * kLanes * kMostTopTokens);
   return ops::vocabulary_pass(exec_, weights_.vocabulary,
                               {space_.normed.view(count), space_.inverse_temperature, space_.uniform, space_.want_soft,
-                               space_.predictions, space_.soft.view(count)},
+                               space_.predictions, space_.soft.view(count), space_.top, space_.top_tokens},
                               space_.vocabulary);
 }
 
@@ -38,6 +43,7 @@ void Model::Pass::settle_deferred() {
   if (count == 0) return;
   space_.want_soft.assign(count, 1);
   space_.uniform.assign(count * kLanes, 0.0);
+  space_.top.clear();
   // The logits were finite when the step's decisions were made.
   static_cast<void>(vocabulary_rows(count));
   size_t block = 0;
@@ -62,8 +68,10 @@ Result<void> Model::Pass::predict() {
 
   space_.inverse_temperature.resize(count), space_.want_soft.resize(count);
   space_.uniform.assign(count * kLanes, 0.0);
+  space_.top.assign(count, 0);
   for (size_t i = 0; i < count; ++i) {
     const PlacedGroup& p = group_of(first_denoise_ + i);
+    space_.top[i] = static_cast<uint8_t>(top_tokens_a_row(*p.group));
     space_.inverse_temperature[i] = static_cast<float>(1.0 / p.group->temperature);
     space_.want_soft[i] = p.group->keep_soft && !p.group->defer_soft ? 1 : 0;
     const size_t first = (first_denoise_ + i - p.first_block) * kLanes;
@@ -87,6 +95,10 @@ void Model::Pass::hand_out(const PlacedGroup& placed, size_t first_block) {
   const RowGroup& group = *placed.group;
   const size_t width = static_cast<size_t>(config_.width), values = placed.blocks * width * kLanes;
   std::copy_n(space_.predictions.data() + first_block * kLanes, group.tokens.size(), group.predictions.data());
+  const size_t top = top_tokens_a_row(group);
+  for (size_t row = 0; top > 0 && row < group.tokens.size(); ++row)
+    std::copy_n(space_.top_tokens.data() + (first_block * kLanes + row) * kMostTopTokens, top,
+                group.top_tokens.data() + row * top);
   SelfConditioning& next = *group.conditioning;
   next.present = group.keep_soft;
   next.deferred = group.keep_soft && group.defer_soft;

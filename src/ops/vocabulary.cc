@@ -11,6 +11,7 @@
 #include "ops/packed_product.h"
 #include "ops/packed_vocabulary.h"
 #include "ops/product.h"
+#include "ops/top_tokens.h"
 
 namespace dgemma::ops {
 namespace {
@@ -56,11 +57,18 @@ struct Pass {
     const bool soft = std::any_of(q.want_soft.begin(), q.want_soft.end(), [](uint8_t x) { return x != 0; });
     const size_t floats = soft ? kParts * blocks * features * kLanes : 0;
     if (space.soft_parts.size() < floats) space.soft_parts = tensor::AlignedBuffer<float>(floats);
+    const bool any_top = std::any_of(q.top.begin(), q.top.end(), [](uint8_t x) { return x != 0; });
+    if (any_top) space.top_lists.resize(kParts * blocks * kLanes * kMostTopTokens);
   }
 
   SoftmaxLanes& stats(size_t part, size_t block) const { return space.stats[part * blocks + block]; }
   float* soft_part(size_t part, size_t block) const {
     return space.soft_parts.data() + (part * blocks + block) * features * kLanes;
+  }
+  size_t top(size_t block) const { return query.top.empty() ? 0 : query.top[block]; }
+  /// The lists of a block's rows: [16, top(block)].
+  std::span<TopToken> top_lists(size_t part, size_t block) const {
+    return {space.top_lists.data() + (part * blocks + block) * kLanes * kMostTopTokens, kLanes * top(block)};
   }
   size_t first_tile(size_t part) const { return part * tiles / kParts; }
   size_t tile_tokens(size_t tile) const { return std::min(kTile, vocab - tile * kTile); }
@@ -79,6 +87,7 @@ struct Pass {
   void walk(size_t part, size_t first_block, size_t count, int worker) const;
   bool merge(size_t block, int worker) const;
   void merge_soft(size_t block, const SoftmaxLanes& total) const;
+  void merge_top(size_t block, const SoftmaxLanes& total) const;
   void sample(size_t block, const SoftmaxLanes& total, int worker) const;
   int32_t pick_token(const float* z, size_t tokens, size_t lane, double max, double target) const;
 };
@@ -90,6 +99,7 @@ void Pass::walk(size_t part, size_t first_block, size_t count, int worker) const
   for (size_t b = 0; b < count; ++b) {
     stats(part, first_block + b) = {};
     std::fill_n(stats(part, first_block + b).max, kLanes, -std::numeric_limits<float>::infinity());
+    if (top(first_block + b) > 0) std::ranges::fill(top_lists(part, first_block + b), TopToken{});
     soft = soft || query.want_soft[first_block + b] != 0;
   }
   if (soft) std::fill_n(soft_part(part, first_block), count * features * kLanes, 0.0f);
@@ -103,6 +113,8 @@ void Pass::walk(size_t part, size_t first_block, size_t count, int worker) const
     for (size_t b = 0; b < count; ++b) {
       SoftmaxLanes& s = stats(part, first_block + b);
       const size_t row = (tile * blocks + first_block + b) * kLanes;
+      if (top(first_block + b) > 0)
+        take_top_tokens(z.block(b), tokens, static_cast<int32_t>(tile * kTile), top_lists(part, first_block + b));
       exec.kernels().softmax_tile(z.block(b), tokens, static_cast<int32_t>(tile * kTile), &s, rescale + b * kLanes,
                                   &space.tile_sum[row]);
       std::copy_n(s.max, kLanes, &space.tile_max[row]);
@@ -148,6 +160,7 @@ bool Pass::merge(size_t block, int worker) const {
   if (!finite) return false;
   sample(block, total, worker);
   if (query.want_soft[block] != 0) merge_soft(block, total);
+  if (top(block) > 0) merge_top(block, total);
   return true;
 }
 
@@ -162,6 +175,18 @@ void Pass::merge_soft(size_t block, const SoftmaxLanes& total) const {
     const float* in = soft_part(part, block);
     for (size_t d = 0; d < features; ++d)
       for (size_t lane = 0; lane < kLanes; ++lane) out[d * kLanes + lane] += factor[lane] * in[d * kLanes + lane];
+  }
+}
+
+void Pass::merge_top(size_t block, const SoftmaxLanes& total) const {
+  const size_t count = top(block);
+  for (size_t lane = 0; lane < kLanes; ++lane) {
+    const std::span<TopToken> out = query.top_tokens.subspan((block * kLanes + lane) * kMostTopTokens, count);
+    std::ranges::fill(out, TopToken{});
+    for (size_t part = 0; part < kParts; ++part)
+      for (const TopToken& token : top_lists(part, block).subspan(lane * count, count)) take_top_token(token, out);
+    const double log_sum = total.max[lane] + std::log(total.sum[lane]);
+    for (TopToken& token : out) token.logprob = static_cast<float>(token.logprob - log_sum);
   }
 }
 
@@ -220,6 +245,9 @@ bool vocabulary_pass(Exec& exec, const VocabularyWeights& weights, const Vocabul
   const size_t blocks = query.hidden.blocks;
   DG_CHECK(query.inverse_temperature.size() == blocks && query.want_soft.size() == blocks, blocks, " blocks");
   DG_CHECK(query.uniform.size() == blocks * kLanes && query.predictions.size() == blocks * kLanes, blocks, " blocks");
+  DG_CHECK(
+      query.top.empty() || (query.top.size() == blocks && query.top_tokens.size() == blocks * kLanes * kMostTopTokens),
+      blocks, " blocks");
   const Pass pass(exec, weights, query, workspace);
   const size_t together = weights.head.packed() ? kPackedBlocksPerTask : kBlocksPerTask;
   const size_t groups = (blocks + together - 1) / together;

@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "dgemma/events.h"
 #include "ops/exec.h"
 #include "tensor/weight.h"
 
@@ -39,6 +40,8 @@ struct VocabularyQuery {
   std::span<const uint8_t> want_soft;          ///< [B]: 0 where nobody needs the soft embedding
   std::span<RowPrediction> predictions;        ///< [B * 16]; rows of padding get something
   tensor::Blocks soft;                         ///< [B, D, 16]; not touched where it is not wanted
+  std::span<const uint8_t> top = {};           ///< [B]: most probable tokens wanted of each row; empty: none
+  std::span<TopToken> top_tokens = {};         ///< [B * 16, kMostTopTokens], of each row the first top[b] are written
 };
 
 /// Memory that the pass works in; grows to the largest use and is kept.
@@ -47,6 +50,7 @@ struct VocabularyWorkspace {
   std::vector<double> tile_sum;              // [tiles, B * 16]
   std::vector<float> tile_max;               // [tiles, B * 16]: what the sums are relative to
   tensor::AlignedBuffer<float> soft_parts;   // [parts, B, D, 16]
+  std::vector<TopToken> top_lists;           // [parts, B, 16, kMostTopTokens], where they are wanted
 };
 
 /// False where a row's logits are not finite (broken weights): its prediction means nothing then.

@@ -30,10 +30,17 @@ struct AnswerRequest {
   bool several_tool_calls = true;
 };
 
+/// A token that a row might have become.
+struct TopLogprob {
+  std::string text;    ///< its bytes: half a character too
+  double logprob = 0;  ///< nats, after temperature
+};
+
 /// One token of the content with its probability at the last step.
 struct TokenLogprob {
   std::string text;
-  double logprob = 0;  ///< nats, after temperature
+  double logprob = 0;
+  std::vector<TopLogprob> top = {};  ///< GenerateOptions::top_tokens of them, itself the first
 };
 
 /// What became final.

@@ -2,6 +2,7 @@
 #include "server/assembler.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 namespace dgemma::server {
@@ -40,7 +41,10 @@ void AnswerAssembler::on(const Started& started) { sink_.started(choice_, starte
 
 void AnswerAssembler::on(const CanvasDraft& draft) {
   if (over()) return;
-  if (draft.last && request_.logprobs) last_logprobs_.assign(draft.best_logprob.begin(), draft.best_logprob.end());
+  if (draft.last && request_.logprobs) {
+    last_logprobs_.assign(draft.best_logprob.begin(), draft.best_logprob.end());
+    last_top_.assign(draft.top.begin(), draft.top.end());
+  }
   sink_.draft(choice_, draft);
 }
 
@@ -50,15 +54,22 @@ void AnswerAssembler::on(const Committed& committed) {
   for (size_t row = 0; row < committed.tokens.size() && !over(); ++row) {
     const int32_t id = committed.tokens[row];
     ++tokens_;
-    if (request_.logprobs) {
-      const std::string text = tokenizer_.piece(id);  // control tokens are no content
-      if (!text.empty()) unread_.push_back({text, row < last_logprobs_.size() ? double{last_logprobs_[row]} : 0.0});
-    }
+    if (request_.logprobs && !tokenizer_.piece(id).empty())  // control tokens are no content
+      unread_.push_back(logprob_of(row, id));
     take(reader_.push({&id, 1}), piece);
   }
   sink_.committed(choice_, committed);
   if (!piece.empty()) sink_.piece(choice_, std::move(piece));
   if (over()) enough_();
+}
+
+TokenLogprob AnswerAssembler::logprob_of(size_t row, int32_t id) const {
+  TokenLogprob token{tokenizer_.bytes(id), row < last_logprobs_.size() ? double{last_logprobs_[row]} : 0.0};
+  const auto count = static_cast<size_t>(request_.generate.top_tokens);
+  if (last_top_.size() < (row + 1) * count) return token;
+  for (const TopToken& top : std::span(last_top_).subspan(row * count, count))
+    token.top.push_back({tokenizer_.bytes(top.id), double{top.logprob}});
+  return token;
 }
 
 void AnswerAssembler::take(AnswerDelta delta, AnswerPiece& piece) {

@@ -29,6 +29,7 @@ class AnswerAssembler {
   void on(const Committed& committed);
   void on(const Finished& finished);
   void take(AnswerDelta delta, AnswerPiece& piece);
+  TokenLogprob logprob_of(size_t row, int32_t id) const;
   void take_logprobs(AnswerPiece& piece, size_t released);
   bool over() const { return stops_.matched() || one_call_made_; }
 
@@ -39,7 +40,9 @@ class AnswerAssembler {
   std::function<void()> enough_;
   AnswerReader reader_;
   StopMatcher stops_;
-  std::vector<float> last_logprobs_;  ///< [L], of the canvas's last step
+  // Of the canvas's last step.
+  std::vector<float> last_logprobs_;  ///< [L]
+  std::vector<TopToken> last_top_;    ///< [L, top_tokens]
   std::vector<TokenLogprob> unread_;  ///< tokens that may become content
   std::vector<TokenLogprob> unreleased_;
   size_t content_bytes_ = 0, released_bytes_ = 0;

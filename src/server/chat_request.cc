@@ -97,12 +97,10 @@ void read_thinking(Fields& fields, Json& chat) {
 
 void read_logprobs(Fields& fields, AnswerRequest& answer) {
   answer.logprobs = fields.flag("logprobs").value_or(false);
-  const auto top = fields.whole("top_logprobs", 0, 20);
-  if (!top) return;
-  if (!answer.logprobs)
+  const auto top = fields.whole("top_logprobs", 0, kMostTopTokens);
+  if (top && !answer.logprobs)
     fields.fault().expected("top_logprobs", "nothing without \"logprobs\": true", fields.find("top_logprobs"));
-  if (*top > 1)
-    fields.fault().unsupported("top_logprobs", "expected 0 or 1: only the most probable token of a row is kept");
+  answer.generate.top_tokens = top.value_or(0);
 }
 
 }  // namespace

@@ -7,14 +7,18 @@
 namespace dgemma::server {
 namespace {
 
+Json logprob_json(const std::string& text, double logprob) {
+  Json bytes = Json::array();
+  for (const char c : text) bytes.push_back(static_cast<unsigned char>(c));
+  return {{"token", text}, {"logprob", logprob}, {"bytes", std::move(bytes)}};
+}
+
 Json logprobs_json(const std::vector<TokenLogprob>& tokens) {
   Json content = Json::array();
   for (const TokenLogprob& token : tokens) {
-    Json bytes = Json::array();
-    for (const char c : token.text) bytes.push_back(static_cast<unsigned char>(c));
-    Json entry = {{"token", token.text}, {"logprob", token.logprob}, {"bytes", std::move(bytes)}};
-    Json top = Json::array({entry});
-    entry["top_logprobs"] = std::move(top);
+    Json entry = logprob_json(token.text, token.logprob);
+    entry["top_logprobs"] = Json::array();
+    for (const TopLogprob& top : token.top) entry["top_logprobs"].push_back(logprob_json(top.text, top.logprob));
     content.push_back(std::move(entry));
   }
   return {{"content", std::move(content)}, {"refusal", nullptr}};

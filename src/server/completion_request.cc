@@ -4,6 +4,8 @@
 namespace dgemma::server {
 namespace {
 
+constexpr int kMostLogprobs = 5;  // as in OpenAI's reference
+
 /// A string, an array of token ids, or an array with one of either.
 void read_prompt(Fields& fields, CompletionRequest& request) {
   const Json* prompt = fields.find("prompt");
@@ -35,9 +37,9 @@ Result<CompletionRequest> parse_completion_request(const Json& body, const Serve
   read_length(fields, "max_tokens", model, request.answer);
   read_stop(fields, "stop", request.answer);
   read_stream(fields, request.response);
-  if (const auto top = fields.whole("logprobs", 0, 5)) {
+  if (const auto top = fields.whole("logprobs", 0, kMostLogprobs)) {
     request.answer.logprobs = true;
-    if (*top > 1) fault.unsupported("logprobs", "expected 0 or 1: only the most probable token of a row is kept");
+    request.answer.generate.top_tokens = *top;
   }
   read_choices(fields, model, request.answer);
   fields.only("best_of", {1}, "not supported: leave it out or give 1");

@@ -1,4 +1,6 @@
 // How a choice of POST /v1/completions looks (declared in openai_sink.h). Test: tests/server/sink_test.cc.
+#include <algorithm>
+#include <cstdio>
 #include <utility>
 
 #include "server/openai_sink.h"
@@ -6,19 +8,36 @@
 namespace dgemma::server {
 namespace {
 
-/// `offset`: bytes of the text before these tokens; moved past them.
+/// A token as text; half a character, which is always one byte, as OpenAI writes it: bytes:\xe2.
+std::string token_text(const std::string& bytes) {
+  const auto first = static_cast<unsigned char>(bytes.empty() ? 0 : bytes.front());
+  if (bytes.size() != 1 || first < 0x80) return bytes;
+  char text[16];
+  std::snprintf(text, sizeof text, "bytes:\\x%02x", first);
+  return text;
+}
+
+/// Characters that begin in these bytes.
+size_t characters(const std::string& bytes) {
+  return static_cast<size_t>(std::count_if(bytes.begin(), bytes.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+/// `offset`: characters of the text before these tokens; moved past them.
 Json logprobs_json(const std::vector<TokenLogprob>& tokens, size_t& offset) {
-  Json texts = Json::array(), logprobs = Json::array(), top = Json::array(), offsets = Json::array();
+  Json texts = Json::array(), logprobs = Json::array(), offsets = Json::array();
+  Json tops;  // null where none are asked for
   for (const TokenLogprob& token : tokens) {
-    texts.push_back(token.text);
+    Json top = Json::object();
+    for (const TopLogprob& other : token.top) top.emplace(token_text(other.text), other.logprob);
+    texts.push_back(token_text(token.text));
     logprobs.push_back(token.logprob);
-    top.push_back({{token.text, token.logprob}});
+    if (!token.top.empty()) tops.push_back(std::move(top));
     offsets.push_back(offset);
-    offset += token.text.size();
+    offset += characters(token.text);
   }
   return {{"tokens", std::move(texts)},
           {"token_logprobs", std::move(logprobs)},
-          {"top_logprobs", std::move(top)},
+          {"top_logprobs", std::move(tops)},
           {"text_offset", std::move(offsets)}};
 }
 

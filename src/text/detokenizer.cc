@@ -26,7 +26,7 @@ std::string Detokenizer::push(std::span<const int32_t> ids) {
   for (const int32_t id : ids) {
     if (!state.spec.vocabulary.contains(id) || dropped(id)) continue;
     std::string text = state.shown(id);
-    const int byte = state.spec.decode_bytes ? byte_of_token(text) : -1;
+    const int byte = state.byte_of(text);
     if (byte >= 0) {
       bytes_ += static_cast<char>(static_cast<unsigned char>(byte));
       continue;

@@ -158,6 +158,13 @@ std::string Tokenizer::piece(int32_t id) const {
   return text += detokenizer.finish();
 }
 
+std::string Tokenizer::bytes(int32_t id) const {
+  if (!state_->spec.vocabulary.contains(id)) return "";
+  const std::string text = state_->shown(id);
+  const int byte = state_->byte_of(text);
+  return byte < 0 ? text : std::string(1, static_cast<char>(byte));
+}
+
 int32_t Tokenizer::vocab_size() const { return state_->spec.vocabulary.size(); }
 int32_t Tokenizer::bos_id() const { return state_->spec.bos_id; }
 int32_t Tokenizer::unk_id() const { return state_->spec.bpe.unk_id; }

@@ -54,6 +54,9 @@ class Tokenizer {
   Result<std::string> decode(std::span<const int32_t> ids, ControlText control) const;
   /// What to draw for one token alone: its text, "" for a control token or an unknown id, U+FFFD for half a character.
   std::string piece(int32_t id) const;
+  /// The bytes that a token stands for: its text, a control token's too; half a character of a byte token; "" for an
+  /// unknown id.
+  std::string bytes(int32_t id) const;
 
   int32_t vocab_size() const;
   int32_t bos_id() const;  ///< -1: none

@@ -9,6 +9,9 @@
 
 namespace dgemma::text {
 
+/// The value of a token text of the form <0xXX>, -1 for any other.
+int byte_of_token(std::string_view token_text);
+
 struct Tokenizer::State {
   explicit State(TokenizerSpec s);
   State(const State&) = delete;
@@ -16,6 +19,8 @@ struct Tokenizer::State {
 
   /// The text of a token after the decoder's replacements, before bytes are joined.
   std::string shown(int32_t id) const;
+  /// The byte that a shown text stands for, -1 where it is text.
+  int byte_of(std::string_view shown) const { return spec.decode_bytes ? byte_of_token(shown) : -1; }
 
   TokenizerSpec spec;
   std::vector<Kind> kinds;       // [vocabulary]
@@ -29,7 +34,5 @@ struct Tokenizer::State {
 
 /// Every occurrence replaced, left to right.
 std::string replace_all(std::string text, const Replacement& replacement);
-/// The value of a token text of the form <0xXX>, -1 for any other.
-int byte_of_token(std::string_view token_text);
 
 }  // namespace dgemma::text

@@ -39,7 +39,7 @@ namespace {
 
 /// Allocations between the draft of each step and that of the step before it, of a canvas's second step and later.
 std::vector<size_t> allocations_of_steps(const std::string& model, const std::string& compute, int threads,
-                                         double confidence) {
+                                         double confidence, int top_tokens = 0) {
   EngineOptions options;
   options.model_path = std::string(DGEMMA_SOURCE_DIR) + "/tests/data/golden/" + model;
   options.threads = threads, options.compute = compute;
@@ -49,6 +49,7 @@ std::vector<size_t> allocations_of_steps(const std::string& model, const std::st
   GenerateOptions o;
   o.seed = 1, o.max_new_tokens = 3 * engine.info().canvas_length, o.eos_ids = std::vector<int32_t>{};
   o.sampler.max_denoising_steps = 8, o.sampler.confidence_threshold = confidence;
+  o.top_tokens = top_tokens;
   std::vector<size_t> counts;
   counts.reserve(64);
   size_t before = 0;
@@ -74,6 +75,10 @@ TEST(Allocation, none_in_a_step) {
         const auto counts = allocations_of_steps(model, compute, threads, 0.0);
         EXPECT_EQ(counts, std::vector<size_t>(21, 0)) << model << " " << compute << ", " << threads << " threads";
       }
+}
+
+TEST(Allocation, none_where_the_most_probable_tokens_are_asked_for) {
+  EXPECT_EQ(allocations_of_steps("tiny-a", "f32", 2, 0.0, 20), std::vector<size_t>(21, 0));
 }
 
 TEST(Allocation, none_where_the_soft_embedding_is_put_off) {

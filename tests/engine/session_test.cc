@@ -126,6 +126,30 @@ TEST(Session, events_come_in_order_and_end_with_finished) {
   EXPECT_DOUBLE_EQ(answer.summary.tokens_per_forward, 4.0);
 }
 
+TEST(Session, drafts_carry_as_many_of_the_most_probable_tokens_as_asked_for_and_nothing_else_changes) {
+  const Engine engine = open_tiny();
+  const auto drafts = [&](int top_tokens) {
+    Session session = engine.new_session({}).value();
+    EXPECT_TRUE(session.sync_tokens(ids(12, 5)));
+    GenerateOptions o = quick(16);
+    o.top_tokens = top_tokens;
+    std::vector<TopToken> top;
+    const Answer answer = session
+                              .generate(o,
+                                        [&](const Event& event) {
+                                          const auto* draft = std::get_if<CanvasDraft>(&event);
+                                          if (draft == nullptr) return;
+                                          top.insert(top.end(), draft->top.begin(), draft->top.end());
+                                          for (size_t row = 0; !draft->top.empty() && row < 16; ++row)
+                                            EXPECT_EQ(draft->top[row * 5].id, draft->best[row]);
+                                        })
+                              .value();
+    return std::pair(answer.tokens, top.size());
+  };
+  EXPECT_EQ(drafts(5), std::pair(drafts(0).first, size_t{4 * 16 * 5})) << "4 steps of 16 rows";
+  EXPECT_EQ(drafts(0).second, 0u);
+}
+
 TEST(Session, without_a_limit_it_answers_until_the_context_is_full) {
   const Engine engine = open_tiny();
   Session session = engine.new_session({.context = 100}).value();
@@ -163,6 +187,7 @@ TEST(Session, bad_requests_get_an_error_with_the_field_and_the_limits) {
   EXPECT_THAT(generate([](GenerateOptions& o) { o.eos_ids = std::vector<int32_t>{-4}; }), HasSubstr("eos_ids"));
   EXPECT_THAT(generate([](GenerateOptions& o) { o.max_new_tokens = 0; }), HasSubstr("max_new_tokens"));
   EXPECT_THAT(generate([](GenerateOptions& o) { o.sampler.t_min = -1; }), HasSubstr("t_min"));
+  EXPECT_THAT(generate([](GenerateOptions& o) { o.top_tokens = 21; }), HasSubstr("top_tokens: expected 0 to 20"));
   EXPECT_EQ(generate([](GenerateOptions&) {}), "accepted");
   EXPECT_FALSE(engine.new_session({.context = 1025}));
   EXPECT_FALSE(session.sync_chat("{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}]}")) << "no tokenizer";

@@ -46,6 +46,7 @@ TEST(ChatRequest, takes_what_openai_clients_send) {
                              {"response_format", {{"type", "text"}}},
                              {"reasoning_effort", "high"},
                              {"logprobs", true},
+                             {"top_logprobs", 20},
                              {"diffusion", {{"entropy_bound", 0.2}}}});
   ASSERT_TRUE(request) << request.error().message;
   const AnswerRequest& answer = request->answer;
@@ -56,6 +57,7 @@ TEST(ChatRequest, takes_what_openai_clients_send) {
   EXPECT_DOUBLE_EQ(*answer.generate.sampler.entropy_bound, 0.2);
   EXPECT_THAT(answer.stop, ElementsAre("a", "b"));
   EXPECT_EQ(answer.choices, 2);
+  EXPECT_EQ(answer.generate.top_tokens, 20);
   EXPECT_TRUE(answer.logprobs && request->response.stream && request->response.include_usage);
   EXPECT_THAT(request->chat, HasSubstr(R"("enable_thinking":true)"));
 }
@@ -74,7 +76,8 @@ TEST(ChatRequest, refuses_by_name_what_it_cannot_do) {
   EXPECT_THAT(error({{"presence_penalty", 1}}), StartsWith("presence_penalty: "));
   EXPECT_THAT(error({{"response_format", {{"type", "json_object"}}}}), StartsWith("response_format: "));
   EXPECT_THAT(error({{"functions", Json::array()}}), StartsWith("functions: "));
-  EXPECT_THAT(error({{"logprobs", true}, {"top_logprobs", 5}}), StartsWith("top_logprobs: expected 0 or 1"));
+  EXPECT_THAT(error({{"logprobs", true}, {"top_logprobs", 21}}),
+              StartsWith("top_logprobs: expected a whole number from 0 to 20"));
   EXPECT_THAT(error({{"top_logprobs", 1}}), StartsWith("top_logprobs: "));
   EXPECT_THAT(error({{"stream_options", {{"include_usage", true}}}}), StartsWith("stream_options: "));
   EXPECT_THAT(error({{"max_tokens", 1}, {"max_completion_tokens", 1}}), StartsWith("max_tokens: "));
@@ -120,6 +123,14 @@ TEST(CompletionRequest, takes_a_text_or_ids) {
         << prompt;
   EXPECT_THAT(parse_completion_request({{"prompt", "a"}, {"echo", true}}, model()).error().message,
               StartsWith("echo: "));
+}
+
+TEST(CompletionRequest, logprobs_is_a_number) {
+  EXPECT_FALSE(parse_completion_request({{"prompt", "a"}}, model())->answer.logprobs);
+  EXPECT_TRUE(parse_completion_request({{"prompt", "a"}, {"logprobs", 0}}, model())->answer.logprobs);
+  EXPECT_EQ(parse_completion_request({{"prompt", "a"}, {"logprobs", 5}}, model())->answer.generate.top_tokens, 5);
+  EXPECT_THAT(parse_completion_request({{"prompt", "a"}, {"logprobs", 6}}, model()).error().message,
+              StartsWith("logprobs: expected a whole number from 0 to 5"));
 }
 
 TEST(CompletionRequest, several_choices_have_no_drafts) {

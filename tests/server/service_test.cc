@@ -102,12 +102,31 @@ std::string some_text_of(const std::string& all) {
   return "";
 }
 
+TEST(Service, the_most_probable_tokens_are_told_in_both_forms) {
+  const TinyService service;
+  Json chat = quick_chat();
+  chat["logprobs"] = true, chat["top_logprobs"] = 3;
+  const Json tokens = service.post("/v1/chat/completions", chat).json["choices"][0]["logprobs"]["content"];
+  ASSERT_FALSE(tokens.empty());
+  for (const Json& token : tokens) {
+    ASSERT_EQ(token["top_logprobs"].size(), 3u);
+    EXPECT_EQ(token["top_logprobs"][0]["bytes"], token["bytes"]);
+    EXPECT_EQ(token["top_logprobs"][0]["logprob"], token["logprob"]);
+    EXPECT_GE(token["top_logprobs"][1]["logprob"], token["top_logprobs"][2]["logprob"]);
+  }
+  const Json completion = {{"prompt", "Hi"}, {"max_tokens", 20}, {"logprobs", 2}, {"diffusion", chat["diffusion"]}};
+  const Json logprobs = service.post("/v1/completions", completion).json["choices"][0]["logprobs"];
+  ASSERT_FALSE(logprobs["tokens"].empty());
+  for (size_t i = 0; i < logprobs["tokens"].size(); ++i)
+    EXPECT_TRUE(logprobs["top_logprobs"][i].contains(logprobs["tokens"][i].get<std::string>())) << logprobs;
+}
+
 TEST(Service, every_response_is_what_the_openapi_document_says) {
   const TinyService service;
   const Json document = service.get("/openapi.json").json;
   const Schema schema(document);
   Json chat = quick_chat();
-  chat["logprobs"] = true, chat["n"] = 2;
+  chat["logprobs"] = true, chat["top_logprobs"] = 20, chat["n"] = 2;
   const Json messages = {{"messages", chat["messages"]}, {"max_tokens", 20}, {"diffusion", chat["diffusion"]}};
   const Json completion = {{"prompt", "Hi"}, {"max_tokens", 20}, {"logprobs", 1}, {"diffusion", chat["diffusion"]}};
   EXPECT_EQ(schema.check("ChatRequest", chat), "");

@@ -22,7 +22,7 @@ using MakeSink = std::unique_ptr<AnswerSink> (*)(ResponseForm, std::shared_ptr<O
 /// What a sink writes while `script` plays an answer.
 std::string written(MakeSink make, bool stream, const std::function<void(AnswerSink&)>& script) {
   ResponseForm form;
-  form.id = "1", form.model = "m", form.stream = stream, form.include_usage = true;
+  form.id = "1", form.model = "m", form.stream = stream, form.include_usage = form.logprobs = true;
   const auto outbox = std::make_shared<Outbox>(1 << 20);
   const auto sink = make(form, outbox);
   script(*sink);
@@ -112,6 +112,30 @@ TEST(MessagesSink, one_object_has_the_blocks_in_order) {
 
 TEST(MessagesSink, a_failure_has_anthropics_form) {
   EXPECT_EQ(sse_objects(written(make_messages_sink, true, failing_answer)).back()["error"]["type"], "overloaded_error");
+}
+
+/// Two halves of a character, the second with an alternative.
+void half_characters(AnswerSink& sink) {
+  sink.started(0, {});
+  sink.piece(0, {"\u00e9!", "", {}, {{"\xc3", -0.5}, {"\xa9", -1, {{"\xa9", -1}, {"<eos>", -2}}}, {"!", 0}}});
+  sink.ended(0, {});
+  sink.done({});
+}
+
+TEST(ChatSink, half_a_character_has_its_byte) {
+  const Json response = Json::parse(written(make_chat_sink, false, half_characters));
+  const Json& content = response["choices"][0]["logprobs"]["content"];
+  EXPECT_EQ(content[0]["bytes"], Json::array({0xc3}));
+  EXPECT_EQ(content[0]["top_logprobs"], Json::array());
+  EXPECT_EQ(content[1]["top_logprobs"][1]["token"], "<eos>");
+}
+
+TEST(CompletionSink, half_a_character_is_named_by_its_byte_and_offsets_count_characters) {
+  const Json response = Json::parse(written(make_completion_sink, false, half_characters));
+  EXPECT_EQ(Schema(document()).check("CompletionResponse", response), "");
+  const Json& logprobs = response["choices"][0]["logprobs"];
+  EXPECT_EQ(logprobs["tokens"], Json::array({"bytes:\\xc3", "bytes:\\xa9", "!"}));
+  EXPECT_EQ(logprobs["text_offset"], Json::array({0, 1, 1}));
 }
 
 TEST(CompletionSink, streams_text) {

@@ -30,6 +30,14 @@ TEST(Detokenizer, never_gives_half_a_character) {
   EXPECT_EQ(out.finish(), "");
 }
 
+TEST(Tokenizer, tells_the_bytes_of_one_token) {
+  const Tokenizer tokenizer = gemma4_test_tokenizer();
+  EXPECT_EQ(tokenizer.bytes(tokenizer.id_of("a")), "a");
+  EXPECT_EQ(tokenizer.bytes(tokenizer.id_of("<0xF0>")), "\xF0");
+  EXPECT_EQ(tokenizer.bytes(tokenizer.id_of("<eos>")), "<eos>");
+  EXPECT_EQ(tokenizer.bytes(-1), "");
+}
+
 TEST(Detokenizer, gives_the_same_text_for_any_grouping_of_the_ids) {
   const Tokenizer tokenizer = gemma4_test_tokenizer();
   uint32_t x = 7;
