@@ -37,6 +37,13 @@ struct Started {
   SamplerValues sampler;
 };
 
+/// A canvas before its first step.
+struct CanvasStarted {
+  int canvas = 0;                  ///< from 0 within one answer
+  int max_steps = 0;               ///< the cap in force
+  std::span<const int32_t> input;  ///< [canvas_length]: noise, or the given first canvas
+};
+
 /// One of a row's most probable tokens.
 struct TopToken {
   int32_t id = -1;
@@ -106,6 +113,6 @@ struct Finished {
   Timing timing;
 };
 
-using Event = std::variant<Started, CanvasDraft, Committed, Finished>;
+using Event = std::variant<Started, CanvasStarted, CanvasDraft, Committed, Finished>;
 
 }  // namespace dgemma

@@ -89,6 +89,9 @@ class Show {
   void on(const Started& started) {
     if (live_) live_->start(started);
   }
+  void on(const CanvasStarted& canvas) {
+    if (live_) live_->noise(canvas);
+  }
   void on(const CanvasDraft& draft) {
     if (live_) live_->draft(draft);
   }

@@ -150,10 +150,9 @@ size_t CanvasView::window_start(const std::vector<Line>& lines, size_t visible) 
 }
 
 std::string CanvasView::progress() const {
-  if (canvas_rows_.empty()) {
-    return open_.empty() ? base::concat("reading the prompt: ", prompt_tokens_, " tokens") : "next canvas";
-  }
-  if (step_ < 0) return "noise";
+  const std::string reading = open_.empty() ? base::concat("reading the prompt: ", prompt_tokens_, " tokens") : "";
+  if (canvas_rows_.empty()) return open_.empty() ? reading : "next canvas";
+  if (step_ < 0) return open_.empty() ? "noise · " + reading : "noise";
   char text[96];
   std::snprintf(text, sizeof text, "canvas %d · step %d/%d · %zu/%zu accepted · entropy %.2f", canvas_ + 1, step_ + 1,
                 max_steps_, accepted_, canvas_rows_.rows().size(), mean_entropy_);

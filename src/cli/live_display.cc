@@ -36,16 +36,17 @@ void LiveDisplay::start(const Started& started) {
   draw();
 }
 
+void LiveDisplay::noise(const CanvasStarted& canvas) {
+  std::unique_lock lock(mutex_);
+  view_.noise(canvas.input);
+  draw_if_due(pace_.count() > 0);
+  hold(lock);
+}
+
 void LiveDisplay::draft(const CanvasDraft& draft) {
   std::unique_lock lock(mutex_);
-  const bool slow = pace_.count() > 0;
-  if (draft.step == 0) {
-    view_.noise(draft.input);
-    draw_if_due(slow);
-    hold(lock);
-  }
   view_.draft(draft);
-  draw_if_due(slow || draft.last);
+  draw_if_due(pace_.count() > 0 || draft.last);
   hold(lock);
 }
 

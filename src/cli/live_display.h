@@ -24,6 +24,7 @@ class LiveDisplay : public Drawing {
   ~LiveDisplay() override { finish(); }
 
   void start(const Started& started);
+  void noise(const CanvasStarted& canvas);
   void draft(const CanvasDraft& draft);
   /// The end of a canvas: text that is final from now on.
   void commit(std::string_view content, std::string_view reasoning);

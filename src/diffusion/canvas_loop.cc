@@ -26,6 +26,7 @@ class CanvasRun {
   /// Runs steps until the last one; the first one appends the canvas before this one. Errors: the denoiser's,
   /// kCancelled.
   Result<void> refine(std::span<const int32_t> append, Denoiser& denoiser, const LoopObserver& observer) {
+    if (observer.on_start) observer.on_start({canvas_, options_.sampler.max_denoising_steps, input_});
     while (true) {
       if (options_.cancel != nullptr && options_.cancel->load()) return Unexpected(ErrorCode::kCancelled, "cancelled");
       DG_TRY(predict(steps_ == 0 ? append : std::span<const int32_t>{}, denoiser));

@@ -40,8 +40,9 @@ struct FinishedCanvas {
 
 /// Called on the loop's thread; the spans live during the call only.
 struct LoopObserver {
-  std::function<void(const CanvasDraft&)> on_step;
-  std::function<void(const FinishedCanvas&)> on_canvas;
+  std::function<void(const CanvasStarted&)> on_start = {};
+  std::function<void(const CanvasDraft&)> on_step = {};
+  std::function<void(const FinishedCanvas&)> on_canvas = {};
 };
 
 struct LoopResult {

@@ -24,15 +24,14 @@ class Stopwatch {
 
 }  // namespace
 
-Result<void> ModelDenoiser::encode_prompt(std::span<const int32_t> rest) {
-  while (!rest.empty()) {
+/// Encodes the prompt in chunks. The last one may be left for the first step's sweep.
+Result<void> ModelDenoiser::encode_prompt() {
+  while (!prompt_.empty()) {
     const size_t most = rider_.has_company() ? kPromptChunkInCompany : kPromptChunk;
-    const std::span<const int32_t> chunk = rest.first(std::min(most, rest.size()));
-    rest = rest.subspan(chunk.size());
-    if (rest.empty() && options_.join_prompt)
-      held_back_ = chunk;
-    else
-      DG_TRY(encode(chunk, timing_.prompt_s));
+    if (prompt_.size() <= most && options_.join_prompt) return {};
+    const std::span<const int32_t> chunk = prompt_.first(std::min(most, prompt_.size()));
+    DG_TRY(encode(chunk, timing_.prompt_s));
+    prompt_ = prompt_.subspan(chunk.size());
   }
   return {};
 }
@@ -41,15 +40,16 @@ Result<void> ModelDenoiser::predict(const diffusion::StepInput& input, std::span
   predictions_.resize(decisions.size());
   top_.resize(decisions.size() * top_tokens_);
   if (input.first) start_canvas(input.canvas.size());
-  const bool prompt = !held_back_.empty();
+  DG_TRY(encode_prompt());
+  const bool prompt = !prompt_.empty();
   double& append_seconds = prompt ? timing_.prompt_s : timing_.commit_s;
-  std::span<const int32_t> append = prompt ? held_back_ : input.append;
+  std::span<const int32_t> append = prompt ? prompt_ : input.append;
   if (!append.empty() && !prompt && !options_.join_commit) {
     DG_TRY(encode(append, append_seconds));
     append = {};
   }
   DG_TRY(step(append, append_seconds, canvas_group(input)));
-  held_back_ = {};
+  prompt_ = {};
   for (size_t row = 0; row < decisions.size(); ++row) {
     const ops::RowPrediction& p = predictions_[row];
     decisions[row] = {p.best, p.sample, p.entropy, p.best_logprob};

@@ -16,10 +16,11 @@ namespace dgemma::engine {
 
 class ModelDenoiser : public diffusion::Denoiser {
  public:
-  /// `encoded` are the tokens in the cache; it grows with it.
+  /// `encoded` are the tokens in the cache; it grows with it. `prompt`: what has to be in the cache before the first
+  /// step, and is not yet.
   ModelDenoiser(const model::Config& config, SweepQueue::Rider& rider, model::KvCache& cache,
-                std::vector<int32_t>& encoded, const std::atomic<bool>* cancel, const GenerateOptions& options,
-                Timing& timing)
+                std::vector<int32_t>& encoded, std::span<const int32_t> prompt, const std::atomic<bool>* cancel,
+                const GenerateOptions& options, Timing& timing)
       : config_(config),
         rider_(rider),
         cache_(cache),
@@ -27,16 +28,15 @@ class ModelDenoiser : public diffusion::Denoiser {
         cancel_(cancel),
         options_(options.sweeps),
         top_tokens_(static_cast<size_t>(options.top_tokens)),
-        timing_(timing) {}
+        timing_(timing),
+        prompt_(prompt) {}
 
-  /// Encodes the part of a prompt that is not in the cache yet, in chunks. The last one may wait for the first step;
-  /// `rest` must live until then.
-  Result<void> encode_prompt(std::span<const int32_t> rest);
   Result<void> predict(const diffusion::StepInput& input, std::span<diffusion::RowDecision> decisions) override;
   /// Of the last prediction: [L, GenerateOptions::top_tokens]. Past the loop, which has no use for them.
   std::span<const TopToken> top() const { return top_; }
 
  private:
+  Result<void> encode_prompt();
   model::RowGroup encode_group(std::span<const int32_t> tokens) const;
   model::RowGroup canvas_group(const diffusion::StepInput& input);
   void start_canvas(size_t length);
@@ -51,7 +51,7 @@ class ModelDenoiser : public diffusion::Denoiser {
   const SweepOptions options_;
   const size_t top_tokens_;
   Timing& timing_;
-  std::span<const int32_t> held_back_;  // the prompt's last chunk, until the first step
+  std::span<const int32_t> prompt_;  // what is left of it
   model::SelfConditioning conditioning_;
   std::vector<ops::RowPrediction> predictions_;
   std::vector<TopToken> top_;

@@ -127,23 +127,17 @@ Result<Answer> AnswerRun::run(const GenerateOptions& options) {
   emit(Started{state_.timeline, summary.cached_tokens, loop_.seed, loop_.canvas_length, loop_.vocab_size, loop_.eos_ids,
                loop_.first_canvas, loop_.max_new_tokens, loop_.sampler});
   engine::SweepQueue::Rider rider(state_.engine->runner->queue());
-  engine::ModelDenoiser denoiser(state_.engine->model.config(), rider, state_.cache, state_.encoded, &state_.cancel,
-                                 options, summary.timing);
-  diffusion::LoopResult loop;
-  loop.reason = FinishReason::kCancelled;
   const std::span<const int32_t> rest = std::span<const int32_t>(state_.timeline).subspan(state_.encoded.size());
-  const Result<void> encoded = denoiser.encode_prompt(rest);
-  if (!encoded && encoded.error().code != ErrorCode::kCancelled) return Unexpected(encoded.error());
-  if (encoded) {
-    DG_TRY_ASSIGN(loop, diffusion::run_canvases(
-                            loop_, denoiser,
-                            {.on_step =
-                                 [this, &denoiser](CanvasDraft draft) {
-                                   draft.top = denoiser.top();
-                                   emit(draft);
-                                 },
-                             .on_canvas = [this](const diffusion::FinishedCanvas& canvas) { on_canvas(canvas); }}));
-  }
+  engine::ModelDenoiser denoiser(state_.engine->model.config(), rider, state_.cache, state_.encoded, rest,
+                                 &state_.cancel, options, summary.timing);
+  diffusion::LoopObserver observer;
+  observer.on_start = [this](const CanvasStarted& canvas) { emit(canvas); };
+  observer.on_step = [this, &denoiser](CanvasDraft draft) {
+    draft.top = denoiser.top();
+    emit(draft);
+  };
+  observer.on_canvas = [this](const diffusion::FinishedCanvas& canvas) { on_canvas(canvas); };
+  DG_TRY_ASSIGN(diffusion::LoopResult loop, diffusion::run_canvases(loop_, denoiser, observer));
   if (detokenizer_) answer_.text += detokenizer_->finish();
   summary.reason = loop.reason;
   summary.completion_tokens = static_cast<int>(loop.tokens.size());

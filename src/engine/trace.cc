@@ -72,6 +72,7 @@ struct TraceWriter::Impl {
           {"options", std::move(options)},
           {"engine", "diffusiongemma.cpp " DGEMMA_VERSION}});
   }
+  void operator()(const CanvasStarted&) {}  // its first step says what it saw
   void operator()(const CanvasDraft& e) {
     line({{"type", "step"},
           {"canvas", e.canvas},

@@ -3,7 +3,8 @@
 // chat_request.cc and others make an AnswerRequest of a body; AnswerAssembler makes pieces of a session's events; an
 // AnswerSink writes them as chunks or as one object. All of a sink's calls come on one thread, in this order:
 //
-//     for each choice: started (draft* committed piece)* ... ended    then once: done.  Or failed, at any time, last.
+//     for each choice: started (canvas draft* committed piece)* ... ended    then once: done.  Or failed, at any time,
+//     last.
 #pragma once
 
 #include <cstdint>
@@ -80,8 +81,10 @@ class AnswerSink {
  public:
   virtual ~AnswerSink() = default;
   virtual void started(int choice, const Started& event) = 0;
-  virtual void draft(int choice, const CanvasDraft& event) = 0;
-  virtual void committed(int choice, const Committed& event) = 0;
+  // What only diffusion can show.
+  virtual void canvas(int, const CanvasStarted&) {}
+  virtual void draft(int, const CanvasDraft&) {}
+  virtual void committed(int, const Committed&) {}
   virtual void piece(int choice, AnswerPiece piece) = 0;
   virtual void ended(int choice, const AnswerEnd& end) = 0;
   virtual void done(const AnswerUsage& total) = 0;

@@ -14,6 +14,7 @@ class EndKeeper : public AnswerSink {
  public:
   explicit EndKeeper(AnswerSink& sink) : sink_(sink) {}
   void started(int choice, const Started& event) override { sink_.started(choice, event); }
+  void canvas(int choice, const CanvasStarted& event) override { sink_.canvas(choice, event); }
   void draft(int choice, const CanvasDraft& event) override { sink_.draft(choice, event); }
   void committed(int choice, const Committed& event) override { sink_.committed(choice, event); }
   void piece(int choice, AnswerPiece piece) override { sink_.piece(choice, std::move(piece)); }

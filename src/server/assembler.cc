@@ -39,6 +39,10 @@ void AnswerAssembler::on_event(const Event& event) {
 
 void AnswerAssembler::on(const Started& started) { sink_.started(choice_, started); }
 
+void AnswerAssembler::on(const CanvasStarted& canvas) {
+  if (!over()) sink_.canvas(choice_, canvas);
+}
+
 void AnswerAssembler::on(const CanvasDraft& draft) {
   if (over()) return;
   if (draft.last && request_.logprobs) {

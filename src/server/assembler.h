@@ -25,6 +25,7 @@ class AnswerAssembler {
 
  private:
   void on(const Started& started);
+  void on(const CanvasStarted& canvas);
   void on(const CanvasDraft& draft);
   void on(const Committed& committed);
   void on(const Finished& finished);

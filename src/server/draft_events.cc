@@ -16,6 +16,12 @@ Json DraftEvents::started(const Started& event) {
           {"max_denoising_steps", event.sampler.max_denoising_steps}};
 }
 
+Json DraftEvents::canvas(const CanvasStarted& event) const {
+  Json noise = Json::array();
+  for (const int32_t id : event.input) noise.push_back({{"id", id}, {"text", tokenizer_.piece(id)}});
+  return {{"type", "canvas"}, {"canvas", event.canvas}, {"max_steps", event.max_steps}, {"noise", std::move(noise)}};
+}
+
 Json DraftEvents::draft(const CanvasDraft& event) {
   rows_.update(event);
   if (canvas_ != event.canvas) sent_.assign(rows_.rows().size(), {});

@@ -1,4 +1,5 @@
-// DraftEvents: what only diffusion can show, as JSON: the start, each step's changed rows, each finished canvas.
+// DraftEvents: what only diffusion can show, as JSON: the start, each canvas's noise, each step's changed
+// rows, each finished canvas.
 //
 // Each object rides in the field "diffusion" of a chunk that is otherwise empty; docs/SERVER.md, "Drafts", lists the
 // fields. A row is sent when its token, its state or its entropy (in thousandths of a nat) changed since it was last
@@ -18,6 +19,7 @@ class DraftEvents {
   explicit DraftEvents(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
 
   static Json started(const Started& event);
+  Json canvas(const CanvasStarted& event) const;
   /// Takes note of a step that is not sent.
   void skip(const CanvasDraft& event) { rows_.update(event); }
   Json draft(const CanvasDraft& event);

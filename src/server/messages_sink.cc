@@ -55,6 +55,9 @@ class MessagesStream : public AnswerSink {
     send("message_start", {{"message", message_json(form_, Json::array(), std::move(usage))}});
     if (drafts_) send("diffusion", {{"diffusion", DraftEvents::started(event)}});
   }
+  void canvas(int, const CanvasStarted& event) override {
+    if (drafts_ && outbox_->has_room()) send("diffusion", {{"diffusion", drafts_->canvas(event)}});
+  }
   void draft(int, const CanvasDraft& event) override {
     if (!drafts_) return;
     if (event.last || outbox_->has_room())
@@ -131,8 +134,6 @@ class MessagesWhole : public AnswerSink {
       : form_(std::move(form)), outbox_(std::move(outbox)) {}
 
   void started(int, const Started&) override {}
-  void draft(int, const CanvasDraft&) override {}
-  void committed(int, const Committed&) override {}
   void piece(int, AnswerPiece piece) override {
     if (!piece.reasoning.empty())
       append(block("thinking", {{"type", "thinking"}, {"thinking", ""}, {"signature", ""}})["thinking"],

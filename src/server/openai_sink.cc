@@ -68,6 +68,10 @@ void OpenAiStream::started(int choice, const Started& event) {
   if (drafts_) write(empty_choice(choice), DraftEvents::started(event));
 }
 
+void OpenAiStream::canvas(int choice, const CanvasStarted& event) {
+  if (drafts_ && outbox_->has_room()) write(empty_choice(choice), drafts_->canvas(event));
+}
+
 void OpenAiStream::draft(int choice, const CanvasDraft& event) {
   if (!drafts_) return;
   if (event.last || outbox_->has_room())

@@ -39,6 +39,7 @@ class OpenAiStream : public AnswerSink {
  public:
   OpenAiStream(ResponseForm form, const char* id_prefix, const char* object, std::shared_ptr<Outbox> outbox);
   void started(int choice, const Started& event) override;
+  void canvas(int choice, const CanvasStarted& event) override;
   void draft(int choice, const CanvasDraft& event) override;
   void committed(int choice, const Committed& event) override;
   void done(const AnswerUsage& total) override;
@@ -64,8 +65,6 @@ class OpenAiWhole : public AnswerSink {
   OpenAiWhole(ResponseForm form, const char* id_prefix, const char* object, std::shared_ptr<Outbox> outbox)
       : form_(std::move(form)), id_prefix_(id_prefix), object_(object), outbox_(std::move(outbox)) {}
   void started(int, const Started&) override { piece_ = {}; }
-  void draft(int, const CanvasDraft&) override {}
-  void committed(int, const Committed&) override {}
   void piece(int choice, AnswerPiece piece) override;
   void ended(int choice, const AnswerEnd& end) override { choices_.push_back(whole_choice(choice, piece_, end)); }
   void done(const AnswerUsage& total) override;

@@ -71,13 +71,26 @@ TEST(CanvasLoop, starts_from_noise_and_feeds_back_samples_where_accepted) {
   EXPECT_EQ(fake.firsts, (std::vector<bool>{true, false}));
 }
 
+TEST(CanvasLoop, shows_each_canvas_before_its_first_step) {
+  Scripted fake({{{9, 8, 7, 6}, 0}});
+  std::vector<std::vector<int32_t>> noise;
+  std::vector<size_t> steps_before;
+  ASSERT_TRUE(run_canvases(options(8), fake, {.on_start = [&](const CanvasStarted& c) {
+                             EXPECT_EQ(c.canvas, static_cast<int>(noise.size()));
+                             EXPECT_EQ(c.max_steps, 6);
+                             noise.emplace_back(c.input.begin(), c.input.end());
+                             steps_before.push_back(fake.inputs.size());
+                           }}));
+  EXPECT_THAT(noise, ElementsAre(fake.inputs[0], fake.inputs[2]));
+  EXPECT_THAT(steps_before, ElementsAre(0, 2));
+}
+
 TEST(CanvasLoop, gives_up_at_the_cap_and_then_asks_for_no_soft_embedding) {
   auto o = options(4);
   o.sampler.max_denoising_steps = 3;
   Scripted fake({{{2, 2, 2, 2}, 2.0f}});
   bool converged = true;
-  const auto r =
-      run_canvases(o, fake, {.on_step = {}, .on_canvas = [&](const FinishedCanvas& c) { converged = c.converged; }});
+  const auto r = run_canvases(o, fake, {.on_canvas = [&](const FinishedCanvas& c) { converged = c.converged; }});
   EXPECT_THAT(r->steps_per_canvas, ElementsAre(3));
   EXPECT_FALSE(converged);
   EXPECT_THAT(fake.softs, ElementsAre(Soft::kCompute, Soft::kCompute, Soft::kDiscard));
@@ -92,9 +105,9 @@ TEST(CanvasLoop, puts_the_soft_embedding_off_when_the_canvas_is_about_to_converg
 TEST(CanvasLoop, goes_on_with_the_committed_canvas_until_an_end_token) {
   Scripted fake({{{9, 8, 7, 6}, 0}, {{9, 8, 7, 6}, 0}, {{5, 1, 4, 1}, 0}, {{5, 1, 4, 1}, 0}});
   std::vector<std::vector<int32_t>> seen;
-  const auto r = run_canvases(options(100), fake, {.on_step = {}, .on_canvas = [&](const FinishedCanvas& c) {
-                                                     seen.emplace_back(c.tokens.begin(), c.tokens.end());
-                                                   }});
+  const auto r = run_canvases(options(100), fake, {.on_canvas = [&](const FinishedCanvas& c) {
+                                seen.emplace_back(c.tokens.begin(), c.tokens.end());
+                              }});
   EXPECT_EQ(r->reason, FinishReason::kStop);
   EXPECT_THAT(r->tokens, ElementsAre(9, 8, 7, 6, 5));
   EXPECT_THAT(fake.commits, ElementsAre(std::vector<int32_t>{9, 8, 7, 6}));
@@ -143,8 +156,7 @@ TEST(CanvasLoop, cancel_keeps_what_was_committed) {
   o.cancel = &cancel;
   Scripted fake({{{9, 8, 7, 6}, 0}});
   int steps = 0;
-  const auto r =
-      run_canvases(o, fake, {.on_step = [&](const CanvasDraft&) { cancel = ++steps == 3; }, .on_canvas = {}});
+  const auto r = run_canvases(o, fake, {.on_step = [&](const CanvasDraft&) { cancel = ++steps == 3; }});
   EXPECT_EQ(r->reason, FinishReason::kCancelled);
   EXPECT_THAT(r->tokens, ElementsAre(9, 8, 7, 6));
   EXPECT_THAT(r->steps_per_canvas, ElementsAre(2, 1));
@@ -162,17 +174,14 @@ TEST(CanvasLoop, reports_every_step_with_its_rows) {
   Scripted fake({{{9, 8, 7, 6}, 0.06f}, {{9, 8, 7, 6}, 0.001f}});
   std::vector<int> accepted;
   std::vector<bool> last;
-  ASSERT_TRUE(run_canvases(options(4), fake,
-                           {.on_step =
-                                [&](const CanvasDraft& d) {
-                                  int n = 0;
-                                  for (const uint8_t a : d.accepted) n += a;
-                                  accepted.push_back(n);
-                                  last.push_back(d.last);
-                                  EXPECT_EQ(d.best.size(), 4u);
-                                  EXPECT_NEAR(d.mean_entropy, d.entropy[0], 1e-7);
-                                },
-                            .on_canvas = {}}));
+  ASSERT_TRUE(run_canvases(options(4), fake, {.on_step = [&](const CanvasDraft& d) {
+                             int n = 0;
+                             for (const uint8_t a : d.accepted) n += a;
+                             accepted.push_back(n);
+                             last.push_back(d.last);
+                             EXPECT_EQ(d.best.size(), 4u);
+                             EXPECT_NEAR(d.mean_entropy, d.entropy[0], 1e-7);
+                           }}));
   EXPECT_THAT(accepted, ElementsAre(2, 4));  // bound 0.1: 0, .06, then .12 is too much
   EXPECT_EQ(last, (std::vector<bool>{false, true}));
 }

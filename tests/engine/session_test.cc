@@ -120,8 +120,8 @@ TEST(Session, events_come_in_order_and_end_with_finished) {
   ASSERT_TRUE(session.sync_tokens(ids(12, 5)));
   std::string order;
   const Answer answer =
-      session.generate(quick(32), [&](const Event& event) { order += "sdcf"[event.index()]; }).value();
-  EXPECT_EQ(order, "sddddcddddcf");
+      session.generate(quick(32), [&](const Event& event) { order += "sndcf"[event.index()]; }).value();
+  EXPECT_EQ(order, "snddddcnddddcf");
   EXPECT_EQ(answer.summary.denoising_steps, 8);
   EXPECT_DOUBLE_EQ(answer.summary.tokens_per_forward, 4.0);
 }

@@ -25,8 +25,6 @@ const Tokenizer& tokenizer() {
 /// What a sink gets, joined.
 struct Collected : AnswerSink {
   void started(int, const Started&) override {}
-  void draft(int, const CanvasDraft&) override {}
-  void committed(int, const Committed&) override {}
   void piece(int, AnswerPiece piece) override {
     content += piece.content, reasoning += piece.reasoning;
     contents.push_back(piece.content);

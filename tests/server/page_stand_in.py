@@ -1,8 +1,8 @@
 """A stand-in for `dgemma serve`, for the page's browser test: serves src/server/page and plays answers from a script.
 
 What it says over the wire is docs/PAGE.md, "What the page asks of the service". The question chooses the scene: a word
-of SCENES in it, "busy", "fail" and "break" for what goes wrong, and "hold" for an answer that stands still after two
-steps until it is released. No model; the noise is drawn with a fixed seed. Also for trying the page by hand:
+of SCENES in it, "busy", "fail" and "break" for what goes wrong, and "hold" or "wait" for an answer that stands still
+after two steps or before the first one until it is released. No model; the noise is drawn with a fixed seed. Also for trying the page by hand:
 
     python3 tests/server/page_stand_in.py 8080
 """
@@ -154,6 +154,10 @@ class Handler(BaseHTTPRequestHandler):
             self.delta({"reasoning_content": "One sentence will do."})
         for canvas, kept in enumerate(canvases):
             rows_of_canvas = kept + [""] * (LENGTH - len(kept))
+            noise = [{"id": 1, "text": rng.choice(NOISE)} for _ in rows_of_canvas]
+            self.delta({}, diffusion={"type": "canvas", "canvas": canvas, "max_steps": 48, "noise": noise})
+            if "wait" in question:
+                self.hold()
             for step, (mean, rows) in enumerate(canvas_steps(rows_of_canvas, rng)):
                 last = step == STEPS - 1
                 self.delta({}, diffusion={"type": "draft", "canvas": canvas, "step": step, "max_steps": 48,

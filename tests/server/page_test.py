@@ -73,6 +73,18 @@ def an_answer_comes_into_focus(reader):
 
 
 @test()
+def noise_is_seen_before_anything_is_computed(reader, service):
+    reader.ask("Why is the sky blue? wait")
+    expect(reader.at(".stage .canvas .t.f0")).to_have_count(64)
+    assert all(reader.at(".stage .canvas .t").all_inner_texts())
+    expect(reader.at(".margin")).to_contain_text("reading the prompt")
+    expect(reader.at(".frame")).to_have_count(0)
+    service.release.set()
+    reader.answered()
+    expect(reader.at(".frame")).not_to_have_count(0)
+
+
+@test()
 def drafts_are_seen_before_the_text_and_only_the_text_is_announced(reader, service):
     reader.ask("Why is the sky blue? hold")
     expect(reader.at(".stage .canvas .t")).to_have_count(64)

@@ -159,17 +159,19 @@ TEST(Service, drafts_show_every_step_and_committed_text_is_only_appended) {
   Json request = quick_chat();
   request["stream"] = true, request["diffusion"]["drafts"] = true;
   std::string order, text;
-  size_t first_rows = 0;
+  size_t first_rows = 0, noise_rows = 0;
   for (const Json& chunk : sse_objects(service.post("/v1/chat/completions", request).body)) {
     text += chunk["choices"][0]["delta"].value("content", "");
     if (!chunk.contains("diffusion")) continue;
     const Json& event = chunk["diffusion"];
-    order += event["type"].get<std::string>()[0];
+    order += event["type"] == "canvas" ? 'n' : event["type"].get<std::string>()[0];
+    if (event["type"] == "canvas") noise_rows += event["noise"].size();
     if (event["type"] == "draft" && event["step"] == 0) first_rows += event["rows"].size();
     EXPECT_EQ(event.value("seed", "3"), "3");
   }
-  EXPECT_EQ(order, "sdddcdddc");
-  EXPECT_EQ(first_rows, 32u) << "the first event of a canvas carries every row";
+  EXPECT_EQ(order, "sndddcndddc");
+  EXPECT_EQ(noise_rows, 32u);
+  EXPECT_EQ(first_rows, 32u) << "the first step of a canvas carries every row";
   request.erase("stream");
   EXPECT_EQ(text, service.post("/v1/chat/completions", request).json["choices"][0]["message"]["content"]);
 }

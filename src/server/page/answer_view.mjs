@@ -74,11 +74,19 @@ export class AnswerView {
     this.#trace = new Trace(event);
     this.message.seed = String(event.seed ?? '');
     this.#note([['reading the prompt', plural(event.prompt_tokens ?? 0, 'token')]]);
+  }
+
+  /// The noise of a canvas, before its first step.
+  canvas(event) {
+    if (!this.#trace) return;
     this.#newCanvas();
+    (event.noise ?? []).slice(0, this.#trace.length).forEach(({text}, row) => {
+      this.#state.texts[row] = text ?? '';
+    });
     this.#paint();
   }
 
-  /// An empty canvas on the stage: what will develop, before anything of it is known.
+  /// A canvas on the stage of which nothing is known.
   #newCanvas() {
     this.#spent = false;
     this.#state = new CanvasState(this.#trace.length);

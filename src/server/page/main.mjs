@@ -248,6 +248,7 @@ async function receive(messages, view, signal) {
 
 function receiveDiffusion(event, view) {
   if (event.type === 'started') view.started(event);
+  if (event.type === 'canvas') view.canvas(event);
   if (event.type === 'committed') view.committed(event);
   if (event.type !== 'draft') return;
   view.draft(event);
