@@ -9,18 +9,42 @@
 namespace dgemma::server {
 namespace {
 
-/// Only text parts: what the model cannot see must not be skipped in silence.
-void check_parts(const Json& message, const std::string& where, Fault& fault) {
-  const auto content = message.find("content");
-  if (content == message.end() || !content->is_array()) return;
-  for (size_t i = 0; i < content->size(); ++i) {
-    const Json& part = (*content)[i];
-    const auto type = part.is_object() ? part.find("type") : part.end();
-    if (!part.is_object() || type == part.end() || !type->is_string()) continue;  // the renderer says what is wrong
-    if (*type != "text")
-      fault.unsupported(base::concat(where, ".content[", i, "].type"),
-                        "expected text, got " + base::quoted(type->get<std::string>()) + ". Only text is supported");
+/// A text part: what the model cannot see must not be skipped in silence.
+void read_part(Fields part) {
+  const Json* type = part.find("type");
+  if (type != nullptr && type->is_string() && *type != "text")
+    part.fault().unsupported(
+        part.path("type"), "expected text, got " + base::quoted(type->get<std::string>()) + ". Only text is supported");
+  part.text("text");
+  part.finish();
+}
+
+void read_tool_call(Fields call) {
+  call.text("id");
+  call.word("type", {"function"});
+  call.ignore("index");  // of a call that was put together from a stream
+  if (const Json* function = call.object("function")) {
+    Fields inner(*function, call.path("function"), call.fault());
+    inner.text("name");
+    inner.find("arguments");
+    inner.finish();
   }
+  call.finish();
+}
+
+/// Which fields a message may have. What they hold is checked where it is rendered (src/text/chat_request.cc).
+void read_message(Fields message) {
+  message.required_word("role", {"system", "developer", "user", "assistant", "tool"});
+  const Json* content = message.find("content");
+  for (size_t i = 0; content != nullptr && content->is_array() && i < content->size(); ++i)
+    read_part(Fields((*content)[i], base::concat(message.path("content"), "[", i, "]"), message.fault()));
+  const Json* calls = message.array("tool_calls");
+  for (size_t i = 0; calls != nullptr && i < calls->size(); ++i)
+    read_tool_call(Fields((*calls)[i], base::concat(message.path("tool_calls"), "[", i, "]"), message.fault()));
+  for (const char* name : {"name", "tool_call_id", "reasoning_content", "reasoning"}) message.text(name);
+  message.ignore("annotations");  // links that go with an earlier answer's text
+  for (const char* name : {"refusal", "audio", "function_call"}) message.only(name, {}, "not supported");
+  message.finish();
 }
 
 void read_messages(Fields& fields, const Limits& limits, Json& chat) {
@@ -33,7 +57,7 @@ void read_messages(Fields& fields, const Limits& limits, Json& chat) {
     fields.fault().set(ErrorCode::kInvalidRequest, base::concat("messages: expected at most ", limits.messages,
                                                                 " messages, got ", messages->size()));
   for (size_t i = 0; i < messages->size(); ++i)
-    if ((*messages)[i].is_object()) check_parts((*messages)[i], base::concat("messages[", i, "]"), fields.fault());
+    read_message(Fields((*messages)[i], base::concat("messages[", i, "]"), fields.fault()));
   chat["messages"] = *messages;
 }
 
@@ -44,8 +68,7 @@ std::vector<std::string> read_tools(Fields& fields, Json& chat) {
   if (tools == nullptr) return names;
   for (size_t i = 0; i < tools->size(); ++i) {
     Fields tool((*tools)[i], base::concat("tools[", i, "]"), fields.fault());
-    if (tool.word("type", {"function"}).empty())
-      tool.fault().expected(tool.path("type"), "function", tool.find("type"));
+    tool.required_word("type", {"function"});
     const Json* function = tool.object("function");
     if (function == nullptr) {
       tool.fault().expected(tool.path("function"), "an object", nullptr);
@@ -55,7 +78,10 @@ std::vector<std::string> read_tools(Fields& fields, Json& chat) {
     const auto name = inner.text("name");
     if (!name || name->empty()) inner.fault().expected(inner.path("name"), "a name", inner.find("name"));
     names.push_back(name.value_or(""));
+    inner.text("description");
+    inner.object("parameters");
     inner.only("strict", {false}, "not supported: arguments are not constrained to the schema");
+    inner.finish();
     tool.finish();
   }
   if (!names.empty()) chat["tools"] = *tools;
@@ -73,7 +99,7 @@ void read_tool_choice(Fields& fields, const std::vector<std::string>& names, Cha
     return;
   }
   Fields inner(*choice, "tool_choice", fields.fault());
-  inner.word("type", {"function"});
+  inner.required_word("type", {"function"});
   if (const Json* function = inner.object("function")) {
     Fields named(*function, "tool_choice.function", fields.fault());
     force_call(names, named, request);

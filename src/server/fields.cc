@@ -17,6 +17,12 @@ std::string shown(const Json* value) {
   return json_text(*value);
 }
 
+std::string one_of(const std::vector<std::string>& choices) {
+  std::string list;
+  for (const std::string& choice : choices) list += (list.empty() ? "" : ", ") + choice;
+  return (choices.size() == 1 ? "" : "one of ") + list;
+}
+
 /// True for a name that can stand in a path as it is.
 bool plain(const std::string& name) {
   return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
@@ -97,10 +103,19 @@ std::string Fields::word(const std::string& name, const std::vector<std::string>
   if (value == nullptr) return "";
   if (value->is_string() && std::find(choices.begin(), choices.end(), value->get<std::string>()) != choices.end())
     return value->get<std::string>();
-  std::string list;
-  for (const std::string& choice : choices) list += (list.empty() ? "" : ", ") + choice;
-  fault_.expected(path(name), (choices.size() == 1 ? "" : "one of ") + list, value);
+  fault_.expected(path(name), one_of(choices), value);
   return "";
+}
+
+std::string Fields::required_word(const std::string& name, const std::vector<std::string>& choices) {
+  if (find(name) == nullptr) fault_.expected(path(name), one_of(choices), nullptr);
+  return word(name, choices);
+}
+
+std::string Fields::required_text(const std::string& name) {
+  const auto value = text(name);
+  if (!value) fault_.expected(path(name), "a string", find(name));
+  return value.value_or("");
 }
 
 const Json* Fields::array(const std::string& name) {
@@ -126,7 +141,7 @@ void Fields::only(const std::string& name, const std::vector<Json>& neutral, con
 void Fields::finish() {
   if (!value_.is_object()) return;
   for (const auto& [name, value] : value_.items()) {
-    if (known_.contains(name)) continue;
+    if (known_.contains(name) || value.is_null()) continue;
     fault_.set(ErrorCode::kInvalidRequest, base::concat(path(plain(name) ? name : base::quoted(name)),
                                                         ": expected a field of this request, got an unknown one"));
   }

@@ -50,6 +50,9 @@ class Fields {
   std::optional<std::string> text(const std::string& name);
   /// One of `choices`; "" where absent.
   std::string word(const std::string& name, const std::vector<std::string>& choices);
+  /// The same of one that must be there.
+  std::string required_word(const std::string& name, const std::vector<std::string>& choices);
+  std::string required_text(const std::string& name);
   const Json* array(const std::string& name);
   const Json* object(const std::string& name);
 
@@ -57,7 +60,7 @@ class Fields {
   void ignore(const std::string& name) { known_.insert(name); }
   /// A field that is not supported: only absent and values that mean "off" are fine.
   void only(const std::string& name, const std::vector<Json>& neutral, const std::string& why);
-  /// The rest of the fields: each is a fault. Call last.
+  /// The rest of the fields: each that is not null is a fault. Call last.
   void finish();
 
   std::string path(const std::string& name) const { return where_.empty() ? name : where_ + "." + name; }

@@ -16,8 +16,8 @@ std::string read_text(const Json* value, const std::string& where, Fault& fault)
   if (!value->is_array()) fault.expected(where, "a string or an array of text blocks", value);
   for (size_t i = 0; value->is_array() && i < value->size(); ++i) {
     Fields block((*value)[i], base::concat(where, "[", i, "]"), fault);
-    if (block.word("type", {"text"}).empty()) block.fault().expected(block.path("type"), "text", block.find("type"));
-    text += block.text("text").value_or("");
+    block.required_word("type", {"text"});
+    text += block.required_text("text");
     block.ignore("cache_control");  // prompts are kept without being told
     block.ignore("citations");
     block.finish();
@@ -42,25 +42,26 @@ class BlockReader {
 
  private:
   void read_block(Fields block) {
-    const std::string type = block.word("type", {"text", "tool_use", "tool_result", "thinking", "redacted_thinking"});
+    const std::string type =
+        block.required_word("type", {"text", "tool_use", "tool_result", "thinking", "redacted_thinking"});
     block.ignore("cache_control");
     if (type == "text") {
       block.ignore("citations");
-      parts_.push_back({{"type", "text"}, {"text", block.text("text").value_or("")}});
+      parts_.push_back({{"type", "text"}, {"text", block.required_text("text")}});
     } else if (type == "tool_use") {
       const Json* input = block.object("input");
+      if (input == nullptr) fault_.expected(block.path("input"), "an object", block.find("input"));
       calls_.push_back(
-          {{"id", block.text("id").value_or("")},
+          {{"id", block.required_text("id")},
            {"type", "function"},
            {"function",
-            {{"name", block.text("name").value_or("")}, {"arguments", input == nullptr ? "{}" : json_text(*input)}}}});
+            {{"name", block.required_text("name")}, {"arguments", input == nullptr ? "{}" : json_text(*input)}}}});
     } else if (type == "tool_result") {
       const std::string text = read_text(block.find("content"), block.path("content"), fault_);
-      messages_.push_back(
-          {{"role", "tool"}, {"tool_call_id", block.text("tool_use_id").value_or("")}, {"content", text}});
+      messages_.push_back({{"role", "tool"}, {"tool_call_id", block.required_text("tool_use_id")}, {"content", text}});
       block.ignore("is_error");
     } else if (type == "thinking") {
-      reasoning_ += block.text("thinking").value_or("");
+      reasoning_ += block.required_text("thinking");
       block.ignore("signature");
     } else {
       block.ignore("data");
@@ -84,8 +85,7 @@ void read_messages(Fields& fields, const Limits& limits, Json& chat) {
     return fields.fault().expected("messages", base::concat("an array of 1 to ", limits.messages, " messages"), given);
   for (size_t i = 0; i < given->size(); ++i) {
     Fields message((*given)[i], base::concat("messages[", i, "]"), fields.fault());
-    const std::string role = message.word("role", {"user", "assistant"});
-    if (role.empty()) message.fault().expected(message.path("role"), "user or assistant", message.find("role"));
+    const std::string role = message.required_word("role", {"user", "assistant"});
     const Json* content = message.find("content");
     if (content != nullptr && content->is_string())
       messages.push_back({{"role", role}, {"content", *content}});
@@ -120,7 +120,7 @@ void read_tool_choice(Fields& fields, const std::vector<std::string>& names, Cha
   const Json* choice = fields.object("tool_choice");
   if (choice == nullptr) return;
   Fields inner(*choice, "tool_choice", fields.fault());
-  const std::string type = inner.word("type", {"auto", "any", "tool", "none"});
+  const std::string type = inner.required_word("type", {"auto", "any", "tool", "none"});
   request.answer.several_tool_calls = !inner.flag("disable_parallel_tool_use").value_or(false);
   inner.ignore("name");  // says something for type tool only
   if (type == "none") chat.erase("tools");
@@ -133,7 +133,7 @@ bool read_thinking(Fields& fields) {
   const Json* thinking = fields.object("thinking");
   if (thinking == nullptr) return false;
   Fields inner(*thinking, "thinking", fields.fault());
-  const std::string type = inner.word("type", {"enabled", "disabled", "adaptive"});
+  const std::string type = inner.required_word("type", {"enabled", "disabled", "adaptive"});
   inner.ignore("budget_tokens");  // thoughts count towards max_tokens and have no bound of their own
   inner.ignore("display");
   inner.finish();

@@ -92,7 +92,7 @@ bool send_stream(Outbox& outbox, BodyWriter& writer) {
   }
 }
 
-Result<std::vector<int32_t>> read_ids(const Json& body, bool& keep_control) {
+Result<std::vector<int32_t>> read_ids(const Json& body, int vocab, bool& keep_control) {
   Fault fault;
   Fields fields(body, "", fault);
   const Json* tokens = fields.array("tokens");
@@ -100,7 +100,8 @@ Result<std::vector<int32_t>> read_ids(const Json& body, bool& keep_control) {
   std::vector<int32_t> ids;
   for (size_t i = 0; tokens != nullptr && i < tokens->size(); ++i) {
     const auto id = as_token_id((*tokens)[i]);
-    if (!id) fault.expected(base::concat("tokens[", i, "]"), "a token id", &(*tokens)[i]);
+    if (id.value_or(vocab) >= vocab)
+      fault.expected(base::concat("tokens[", i, "]"), base::concat("an id from 0 to ", vocab - 1), &(*tokens)[i]);
     ids.push_back(id.value_or(0));
   }
   keep_control = fields.flag("keep_control").value_or(true);
@@ -220,8 +221,9 @@ HttpResponse Service::detokenize(const HttpRequest& request, const Peer&) {
   const auto text = [&]() -> Result<std::string> {
     DG_TRY_ASSIGN(const Json body, parse_body(request.body));
     bool keep_control = true;
-    DG_TRY_ASSIGN(const std::vector<int32_t> ids, read_ids(body, keep_control));
-    return served->tokenizer().decode(ids, keep_control);
+    const Tokenizer& tokenizer = served->tokenizer();
+    DG_TRY_ASSIGN(const std::vector<int32_t> ids, read_ids(body, tokenizer.vocab_size(), keep_control));
+    return tokenizer.decode(ids, keep_control);
   }();
   if (!text) return refusal(ApiError(text.error()), request.path);
   return json_response({{"content", *text}});

@@ -99,6 +99,39 @@ TEST(ChatRequest, messages_have_to_be_text) {
   EXPECT_THAT(error({{"messages", Json::array()}}), StartsWith("messages: expected an array of at least one"));
 }
 
+TEST(ChatRequest, takes_back_the_messages_that_clients_were_given) {
+  const Json call = {
+      {"index", 0}, {"id", "c1"}, {"type", "function"}, {"function", {{"name", "look"}, {"arguments", "{}"}}}};
+  const Json answer = {{"role", "assistant"},
+                       {"content", nullptr},
+                       {"refusal", nullptr},
+                       {"annotations", Json::array()},
+                       {"audio", nullptr},
+                       {"function_call", nullptr},
+                       {"tool_calls", Json::array({call})},
+                       {"reasoning_content", ""},
+                       {"a_new_field", nullptr}};
+  const Json result = {{"role", "tool"}, {"tool_call_id", "c1"}, {"content", "seen"}};
+  EXPECT_EQ(error({{"messages", Json::array({{{"role", "user"}, {"content", "a"}}, answer, result})}}), "fine");
+}
+
+TEST(ChatRequest, names_the_fields_of_messages_and_tools_that_it_does_not_know) {
+  const auto in_message = [](const Json& fields) {
+    Json message = {{"role", "user"}, {"content", "a"}};
+    message.update(fields);
+    return error({{"messages", Json::array({message})}});
+  };
+  EXPECT_THAT(in_message({{"cache", true}}), StartsWith("messages[0].cache: "));
+  EXPECT_THAT(in_message({{"refusal", "no"}}), StartsWith("messages[0].refusal: not supported"));
+  EXPECT_THAT(in_message({{"role", "robot"}}), StartsWith("messages[0].role: expected one of system, "));
+  EXPECT_THAT(in_message({{"content", Json::array({{{"type", "text"}, {"text", "a"}, {"size", 1}}})}}),
+              StartsWith("messages[0].content[0].size: "));
+  EXPECT_THAT(in_message({{"tool_calls", Json::array({{{"kind", 1}}})}}),
+              StartsWith("messages[0].tool_calls[0].kind: "));
+  const Json tool = {{"type", "function"}, {"function", {{"name", "look"}, {"returns", "x"}}}};
+  EXPECT_THAT(error({{"tools", Json::array({tool})}}), StartsWith("tools[0].function.returns: "));
+}
+
 TEST(ChatRequest, a_tool_choice_begins_the_answer_or_hides_the_tools) {
   const Json tools = Json::array({{{"type", "function"}, {"function", {{"name", "look"}}}}});
   EXPECT_EQ(chat({{"tools", tools}})->forced_call, "");
@@ -175,6 +208,15 @@ TEST(MessagesRequest, refuses_by_name) {
   EXPECT_THAT(message(R"({"max_tokens": 1, "top_k": 5, "messages": [{"role": "user", "content": "a"}]})"),
               StartsWith("top_k: "));
   EXPECT_THAT(message(R"({"max_tokens": 1, "messages": [{"role": "user"}]})"), StartsWith("messages[0].content: "));
+  const auto block = [&](const std::string& json) {
+    return message((R"({"max_tokens": 1, "messages": [{"role": "user", "content": [)" + json + "]}]}").c_str());
+  };
+  EXPECT_THAT(block(R"({"text": "a"})"), StartsWith("messages[0].content[0].type: expected one of text, "));
+  EXPECT_THAT(block(R"({"type": "text"})"), StartsWith("messages[0].content[0].text: expected a string, got nothing"));
+  EXPECT_THAT(block(R"({"type": "tool_use", "id": "a", "name": "b"})"), StartsWith("messages[0].content[0].input: "));
+  EXPECT_THAT(block(R"({"type": "tool_result"})"), StartsWith("messages[0].content[0].tool_use_id: "));
+  EXPECT_THAT(message(R"({"max_tokens": 1, "tool_choice": {}, "messages": [{"role": "user", "content": "a"}]})"),
+              StartsWith("tool_choice.type: "));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <future>
 
+#include "base/format.h"
 #include "leaving_client.h"
 #include "schema.h"
 #include "tiny_service.h"
@@ -297,6 +298,13 @@ TEST(Service, a_prompt_that_does_not_fit_is_refused_before_it_waits) {
   EXPECT_EQ(reply.json["error"]["param"], "messages");
 }
 
+TEST(Service, an_id_outside_the_vocabulary_is_named_by_its_place) {
+  const TinyService service;
+  const auto reply = service.post("/detokenize", {{"tokens", {300, 512}}});
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_EQ(reply.json["error"]["param"], "tokens[1]");
+}
+
 TEST(Service, unknown_paths_and_methods_are_told_apart) {
   const TinyService service;
   EXPECT_EQ(service.get("/v1/nothing").status, 404);
@@ -342,8 +350,12 @@ TEST(Service, metrics_count_requests_tokens_and_steps) {
   const TinyService service;
   service.post("/v1/chat/completions", quick_chat());
   service.post("/v1/chat/completions", {{"n", 0}});
-  EXPECT_EQ(metric(service, "dgemma_requests_total{endpoint=\"/v1/chat/completions\",status=\"200\"}"), 1);
-  EXPECT_EQ(metric(service, "dgemma_requests_total{endpoint=\"/v1/chat/completions\",status=\"400\"}"), 1);
+  for (const char* status : {"200", "400"}) {  // counted once it is sent, which its client may know before
+    const std::string name =
+        base::concat("dgemma_requests_total{endpoint=\"/v1/chat/completions\",status=\"", status, "\"}");
+    while (metric(service, name) < 0) std::this_thread::yield();
+    EXPECT_EQ(metric(service, name), 1);
+  }
   EXPECT_EQ(metric(service, "dgemma_committed_tokens_total"), 24);
   EXPECT_EQ(metric(service, "dgemma_steps_per_canvas_bucket{le=\"2\"}"), 0);
   EXPECT_EQ(metric(service, "dgemma_steps_per_canvas_bucket{le=\"4\"}"), 2);
