@@ -64,6 +64,31 @@ void product(State& state, const KernelTable& t, Shape s, const W* w) {
   set_flops(state, 2.0 * static_cast<double>(s.n * s.k * s.blocks * kLanes));
 }
 
+void product_pairs(State& state, const KernelTable& t, Shape s, const uint16_t* w) {
+  const auto x = values(s.k * kLanes);
+  const AlignedBuffer<float> pairs(s.blocks * s.k / 2 * kLanes), c(s.blocks * s.n * kLanes);
+  for (size_t b = 0; b < s.blocks; ++b) t.round_pairs(x.data(), s.k, pairs.data() + b * s.k / 2 * kLanes);
+  for (auto _ : state) {
+    t.product_pairs(w, s.k, pairs.data(), s.k / 2 * kLanes, c.data(), s.n * kLanes, s.blocks, s.n, s.k);
+    benchmark::ClobberMemory();
+  }
+  set_flops(state, 2.0 * static_cast<double>(s.n * s.k * s.blocks * kLanes));
+}
+
+void weighted_sum_pairs(State& state, const KernelTable& t, Shape s, const uint16_t* w) {
+  const auto p = values(s.k * kLanes);
+  const AlignedBuffer<float> pairs(s.blocks * s.k / 2 * kLanes), c(s.blocks * s.n * kLanes);
+  for (size_t b = 0; b < s.blocks; ++b) t.round_pairs(p.data(), s.k, pairs.data() + b * s.k / 2 * kLanes);
+  const std::vector<float> scale(s.blocks * kLanes, 0.5f);
+  const auto* words = reinterpret_cast<const uint32_t*>(w);
+  for (auto _ : state) {
+    t.weighted_sum_pairs(words, s.n, pairs.data(), s.k / 2 * kLanes, c.data(), s.n * kLanes, scale.data(), s.blocks,
+                         s.n, s.k);
+    benchmark::ClobberMemory();
+  }
+  set_flops(state, 2.0 * static_cast<double>(s.n * s.k * s.blocks * kLanes));
+}
+
 // Here n is the columns of w and k its rows, the tokens of a tile.
 template <class W>
 void weighted_sum(State& state, const KernelTable& t, Shape s, const W* w) {
@@ -137,6 +162,11 @@ __attribute__((target("avx512f,avx512vnni"))) void peak_avx512vnni(State& state)
     for (int i = 0; i < kPeakRepeats; ++i) DG_PEAK("vpdpbusd", "zmm");
   set_flops(state, 2.0 * 64 * 12 * kPeakRepeats);
 }
+__attribute__((target("avx512f,avx512bf16"))) void peak_avx512bf16(State& state) {
+  for (auto _ : state)
+    for (int i = 0; i < kPeakRepeats; ++i) DG_PEAK("vdpbf16ps", "zmm");
+  set_flops(state, 2.0 * 32 * 12 * kPeakRepeats);
+}
 // What 4-bit codes need on AVX2: products of pairs, added up in 16 bits.
 __attribute__((target("avx2"))) void peak_avx2_int8(State& state) {
   for (auto _ : state) {
@@ -173,6 +203,7 @@ void add_peak(const KernelTable& t) {
   const std::string name = t.name;
   if (name == "avx2") benchmark::RegisterBenchmark("peak/avx2/int8", peak_avx2_int8);
   if (name == "avx512vnni") benchmark::RegisterBenchmark("peak/avx512vnni/int8", peak_avx512vnni);
+  if (name == "avx512bf16") benchmark::RegisterBenchmark("peak/avx512bf16", peak_avx512bf16);
   if (name == "amx") benchmark::RegisterBenchmark("peak/amx/int8", peak_amx_int8);
   if (name == "avx2") benchmark::RegisterBenchmark("peak/avx2", peak_avx2);
   if (name == "avx512") benchmark::RegisterBenchmark("peak/avx512", peak_avx512);
@@ -195,6 +226,8 @@ void add_products(const KernelTable& t, const float* w, const uint16_t* half) {
       benchmark::RegisterBenchmark(label("product_f32", t, s).c_str(), [&t, s, w](State& st) { product(st, t, s, w); });
     benchmark::RegisterBenchmark(label("product_bf16", t, s).c_str(),
                                  [&t, s, half](State& st) { product(st, t, s, half); });
+    benchmark::RegisterBenchmark(label("product_pairs", t, s).c_str(),
+                                 [&t, s, half](State& st) { product_pairs(st, t, s, half); });
   }
   for (const Shape s : {Shape{1024, 2816, 256}, Shape{704, 2816, 32}, Shape{704, 2816, 16}, Shape{704, 2816, 8},
                         Shape{704, 2816, 1}, Shape{2816, 704, 16}, Shape{2816, 704, 256}, Shape{2816, 64, 128}})
@@ -207,6 +240,8 @@ void add_products(const KernelTable& t, const float* w, const uint16_t* half) {
                                  [&t, s, w](State& st) { weighted_sum(st, t, s, w); });
     benchmark::RegisterBenchmark(label("weighted_sum_bf16", t, s).c_str(),
                                  [&t, s, half](State& st) { weighted_sum(st, t, s, half); });
+    benchmark::RegisterBenchmark(label("weighted_sum_pairs", t, s).c_str(),
+                                 [&t, s, half](State& st) { weighted_sum_pairs(st, t, s, half); });
   }
 }
 
@@ -229,6 +264,9 @@ void add_elementwise(const KernelTable& t, size_t n) {
     for (int32_t lane = 0; lane < 16; ++lane) offset[lane] = 15 - lane;
     t.gather_rows(in, offset, x, n);
   });
+  add("round_pairs", [&t, n](const float* in, float* x, float*) { t.round_pairs(in, n, x); });
+  add("round_values",
+      [&t, n](const float* in, float* x, float*) { t.round_values(in, n * kLanes, reinterpret_cast<uint16_t*>(x)); });
   add("quantise", [&t, n](const float* in, float* x, float*) { t.quantise(in, n, x); });
   add("lanes_to_rows_f32", [&t, n](const float* in, float* x, float*) { t.lanes_to_rows_f32(in, n, x, n, kLanes); });
   add("lanes_to_rows_bf16", [&t, n](const float* in, float* x, float*) {

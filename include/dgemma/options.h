@@ -19,8 +19,8 @@ struct EngineOptions {
   std::string model_path;        ///< a folder in Hugging Face layout, a .safetensors or a .gguf file
   int threads = 0;               ///< 1 .. 1024; 0: physical cores that this process may use
   std::string kernels;           ///< name of a kernel table; "" or "auto": the best of this machine
-  std::string compute = "auto";  ///< arithmetic of products with weights: f32, int8 (activations 8 bits,
-                                 ///< weights 4 or 8), auto (int8 for a packed file, else f32)
+  std::string compute = "auto";  ///< arithmetic of products with weights: f32, bf16, int8 or auto (int8 for a packed
+                                 ///< file, else f32); all but f32 keep the cache in bf16
   /// Called from time to time during open; may be empty.
   std::function<void(const LoadProgress&)> progress;
 };

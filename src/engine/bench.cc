@@ -394,6 +394,7 @@ Result<void> measure_machine(ModelRun& run, const BenchOptions& options, BenchRe
   const double budget_s = options.rate_seconds;
   DG_TRY_ASSIGN(report.read_bytes_per_s, engine::measure_read_rate(run.exec(), budget_s, options.read_buffer_bytes));
   DG_TRY_ASSIGN(report.f32_ops_per_s, engine::measure_f32_peak(run.exec(), budget_s));
+  DG_TRY_ASSIGN(report.bf16_ops_per_s, engine::measure_bf16_peak(run.exec(), budget_s));
   DG_TRY_ASSIGN(report.int8_ops_per_s, engine::measure_int8_peak(run.exec(), budget_s));
   return {};
 }

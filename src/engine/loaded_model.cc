@@ -15,7 +15,7 @@ namespace {
 using tensor::DType;
 
 constexpr int kMostThreads = 1024;
-constexpr const char* kComputeModes[] = {"f32", "int8"};
+constexpr const char* kComputeModes[] = {"f32", "bf16", "int8"};
 
 Result<int> thread_count(int asked) {
   if (asked == 0) return base::ThreadPool::default_threads();
@@ -26,8 +26,9 @@ Result<int> thread_count(int asked) {
 
 Result<std::string> compute_mode(const std::string& asked) {
   if (asked == "auto" || asked.empty()) return std::string("auto");
-  if (asked == "f32" || asked == "int8") return asked;
-  return Unexpected(ErrorCode::kUnsupported, "compute: expected f32, int8 or auto, got " + base::quoted(asked));
+  for (const char* mode : kComputeModes)
+    if (asked == mode) return asked;
+  return Unexpected(ErrorCode::kUnsupported, "compute: expected f32, bf16, int8 or auto, got " + base::quoted(asked));
 }
 
 }  // namespace
@@ -46,7 +47,8 @@ Result<void> resolve_compute(Settings& settings, const formats::Checkpoint& chec
   DG_TRY_ASSIGN(const bool packed, model::is_packed_file(checkpoint));
   if (packed && settings.compute == "f32")
     return Unexpected(ErrorCode::kUnsupported,
-                      "compute: expected int8 or auto for a packed file, got f32. Use the file that it was made from");
+                      "compute: expected int8, bf16 or auto for a packed file, got f32. Use the file that it "
+                      "was made from");
   if (settings.compute == "auto") settings.compute = packed ? "int8" : "f32";
   return {};
 }
@@ -61,6 +63,7 @@ Result<model::Model> bind_model(const formats::Checkpoint& checkpoint, model::Co
       checkpoint.release_pages();  // what has been packed need not stay in memory beside its packed form
       if (progress) progress(done);
     }));
+  if (settings.compute == "bf16") model::multiply_in_bf16(weights);
   const DType cache_type = settings.compute == "f32" ? DType::kF32 : DType::kBF16;
   return model::Model(std::move(config), std::move(weights), cache_type);
 }

@@ -20,7 +20,7 @@ namespace dgemma::engine {
 struct Settings {
   int threads = 1;
   const kernels::KernelTable* table = nullptr;
-  std::string compute;  ///< "f32", "int8" or "auto"
+  std::string compute;  ///< "f32", "bf16", "int8" or "auto"
 };
 
 /// What --compute can be besides auto, most exact first.
@@ -32,8 +32,8 @@ Result<Settings> resolve_settings(const EngineOptions& options);
 /// kModelFile.
 Result<void> resolve_compute(Settings& settings, const formats::Checkpoint& checkpoint);
 
-/// Binds the weights, packs them for int8. The checkpoint must stay open while the model is used. Errors: as
-/// model::bind_weights and model::pack_weights.
+/// Binds the weights, packs them for int8, marks them for bf16. The checkpoint must stay open while the model is used.
+/// Errors: as model::bind_weights and model::pack_weights.
 Result<model::Model> bind_model(const formats::Checkpoint& checkpoint, model::Config config, const Settings& settings,
                                 const std::function<void(const LoadProgress&)>& progress);
 

@@ -153,6 +153,25 @@ Result<double> measure_f32_peak(ops::Exec& exec, double budget_s) {
       1e-3f);  // sums of 256 products below 1
 }
 
+Result<double> measure_bf16_peak(ops::Exec& exec, double budget_s) {
+  constexpr size_t kPairs = tensor::paired_features(kColumns);
+  const kernels::KernelTable& scalar = *kernels::available().front();
+  const AlignedBuffer<float> w = values_around_zero(kRows * kColumns, 1);
+  const AlignedBuffer<float> x = values_around_zero(kBlocks * kColumns * kLanes, 2);
+  const AlignedBuffer<uint16_t> rounded(w.size());
+  const AlignedBuffer<float> pairs(kBlocks * kPairs * kLanes);
+  scalar.round_values(w.data(), w.size(), rounded.data());
+  for (size_t b = 0; b < kBlocks; ++b)
+    scalar.round_pairs(x.data() + b * kColumns * kLanes, kColumns, pairs.data() + b * kPairs * kLanes);
+  return measure_peak(
+      exec, budget_s, "bf16",
+      [&](const kernels::KernelTable& table, float* results) {
+        table.product_pairs(rounded.data(), kColumns, pairs.data(), kPairs * kLanes, results, kRows * kLanes, kBlocks,
+                            kRows, kColumns);
+      },
+      1e-3f);  // products are exact, sums of 256 of them below 1
+}
+
 Result<double> measure_int8_peak(ops::Exec& exec, double budget_s) {
   constexpr size_t kQuantised = tensor::quantised_features(kColumns);
   const AlignedBuffer<uint8_t> w = packed_weights();

@@ -20,6 +20,8 @@ Result<double> measure_read_rate(ops::Exec& exec, double budget_s, uint64_t byte
 /// Operations per second (a multiply-add is two) of the table's f32 product by all threads, operands in the caches.
 /// Errors: kInternal (the product is not the scalar table's within rounding).
 Result<double> measure_f32_peak(ops::Exec& exec, double budget_s);
+/// The same of the table's product of bf16 weights with bf16 activations.
+Result<double> measure_bf16_peak(ops::Exec& exec, double budget_s);
 /// The same of the table's integer product of 4-bit weights with 8-bit activations.
 Result<double> measure_int8_peak(ops::Exec& exec, double budget_s);
 

@@ -1,4 +1,4 @@
-// The integer products on AMX tiles (AMX-TILE, AMX-INT8); everything else is the avx512vnni table.
+// The integer products on AMX tiles (AMX-TILE, AMX-INT8); everything else is the avx512bf16 table.
 //
 // Only the instructions are here; the kernels are in lanes_tiles.inc. They are written as assembly: GCC 12's intrinsics
 // do not tell the compiler which memory they touch, so that stores before a tile load may vanish. Compilers never use
@@ -12,7 +12,7 @@
 #define DG_FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define DG_NAME "amx"
 #define DG_GETTER amx_table
-#define DG_BASE_GETTER avx512vnni_table
+#define DG_BASE_GETTER avx512bf16_table
 #include "kernels/lanes_types.inc"
 
 namespace dgemma::kernels {

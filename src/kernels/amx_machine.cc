@@ -76,8 +76,8 @@ bool computes_folded_products(const KernelTable& table) {
 const char* amx_obstacle(const Cpu& cpu) {
   if (!cpu.amx_tile || !cpu.amx_int8) return "no AMX int8 in the processor, or tiles that the system does not save";
   const bool vectors = cpu.avx512f && cpu.avx512bw && cpu.avx512dq && cpu.avx512vl && cpu.avx512_vnni &&
-                       cpu.avx512_vbmi && cpu.avx2 && cpu.fma;
-  if (!vectors) return "AMX without AVX-512 VNNI and VBMI";
+                       cpu.avx512_vbmi && cpu.avx512_bf16 && cpu.avx2 && cpu.fma;
+  if (!vectors) return "AMX without AVX-512 VNNI, VBMI and BF16";
   if (!tiles_are_permitted()) return "the system gives no leave to use tiles: arch_prctl(ARCH_REQ_XCOMP_PERM) failed";
   if (!computes_folded_products(*amx_table())) return "a check of its results failed";
   return nullptr;

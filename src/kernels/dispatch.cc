@@ -32,6 +32,7 @@ constexpr Candidate kCandidates[] = {
     {"avxvnni", avxvnni_table, [](const Cpu& c) { return c.avx2 && c.fma && c.avx_vnni; }},
     {"avx512", avx512_table, runs_avx512},
     {"avx512vnni", avx512vnni_table, [](const Cpu& c) { return runs_avx512(c) && c.avx512_vnni; }},
+    {"avx512bf16", avx512bf16_table, [](const Cpu& c) { return runs_avx512(c) && c.avx512_vnni && c.avx512_bf16; }},
     {"amx", amx_table, [](const Cpu& c) { return amx_obstacle(c) == nullptr; }},
 #elif defined(__aarch64__)
     {"neon", neon_table, [](const Cpu& c) { return c.neon; }},

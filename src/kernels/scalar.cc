@@ -55,6 +55,51 @@ void weighted_sum(const W* w, size_t ldw, const float* p, size_t p_stride, float
     }
 }
 
+void round_values(const float* x, size_t count, uint16_t* out) {
+  for (size_t i = 0; i < count; ++i) narrow(x[i], out[i]);
+}
+
+void round_pairs(const float* x, size_t features, float* out) {
+  for (size_t i = 0; i < features; i += 2)
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      const uint16_t pair[2] = {tensor::float_to_bf16(x[i * kLanes + lane]),
+                                i + 1 < features ? tensor::float_to_bf16(x[(i + 1) * kLanes + lane]) : uint16_t{0}};
+      std::memcpy(out + i / 2 * kLanes + lane, pair, sizeof pair);
+    }
+}
+
+/// sum + the products of two pairs, the high halves first.
+float add_pair(const void* w, const void* x, float sum) {
+  uint16_t a[2], b[2];
+  std::memcpy(a, w, sizeof a);
+  std::memcpy(b, x, sizeof b);
+  sum += widen(a[1]) * widen(b[1]);
+  return sum + widen(a[0]) * widen(b[0]);
+}
+
+void product_pairs(const uint16_t* w, size_t ldw, const float* x, size_t x_stride, float* c, size_t c_stride,
+                   size_t blocks, size_t n, size_t k) {
+  for (size_t b = 0; b < blocks; ++b)
+    for (size_t row = 0; row < n; ++row) {
+      float sum[kLanes] = {};
+      for (size_t i = 0; i < k / 2; ++i)
+        for (size_t lane = 0; lane < kLanes; ++lane)
+          sum[lane] = add_pair(w + row * ldw + 2 * i, x + b * x_stride + i * kLanes + lane, sum[lane]);
+      std::memcpy(c + b * c_stride + row * kLanes, sum, sizeof sum);
+    }
+}
+
+void weighted_sum_pairs(const uint32_t* w, size_t ldw, const float* p, size_t p_stride, float* c, size_t c_stride,
+                        const float* scale, size_t blocks, size_t n, size_t v) {
+  for (size_t b = 0; b < blocks; ++b)
+    for (size_t col = 0; col < n; ++col)
+      for (size_t lane = 0; lane < kLanes; ++lane) {
+        float& sum = c[b * c_stride + col * kLanes + lane];
+        sum *= scale[b * kLanes + lane];
+        for (size_t i = 0; i < v / 2; ++i) sum = add_pair(w + i * ldw + col, p + b * p_stride + i * kLanes + lane, sum);
+      }
+}
+
 void rms_norm(const float* x, const float* weight, float eps, float* out, size_t features) {
   float scale[kLanes];
   for (size_t lane = 0; lane < kLanes; ++lane) {
@@ -194,6 +239,10 @@ constexpr KernelTable kTable = {
     .product_packed8 = product_packed_exactly<8>,
     .transpose_packed4 = transpose_packed_exactly<4>,
     .transpose_packed8 = transpose_packed_exactly<8>,
+    .round_values = round_values,
+    .round_pairs = round_pairs,
+    .product_pairs = product_pairs,
+    .weighted_sum_pairs = weighted_sum_pairs,
     .rms_norm = rms_norm,
     .add_scaled = add_scaled,
     .gelu_mul = gelu_mul,

@@ -6,10 +6,11 @@
 // scale, rescale, tile_sum, cos and sin.
 // The value for one row depends on that row only, and a sum over features runs in ascending order in one accumulator
 // per row: tables that fuse multiply and add (avx2, avx512, neon) agree bit for bit, scalar and sse2 round twice and
-// may differ in the last bits, and amx has integer products of its own. A table takes what it lacks from the one below
-// (a partial port is right). Nothing but <cstddef> and <cstdint> is included here: files built for one instruction set
-// see this header and no other. Sources: gemma.cpp and simdjson for the dispatch, docs/ARCHITECTURE.md "Tokens are
-// lanes" for the layout. Tests: tests/kernels/*: every table against scalar, odd sizes, buffers that end at a page end.
+// may differ in the last bits (not in products of bf16), and amx has integer products of its own. A table takes what it
+// lacks from the one below (a partial port is right). Nothing but <cstddef> and <cstdint> is included here: files built
+// for one instruction set see this header and no other. Sources: gemma.cpp and simdjson for the dispatch,
+// docs/ARCHITECTURE.md "Tokens are lanes" for the layout. Tests: tests/kernels/*: every table against scalar, odd
+// sizes, buffers that end at a page end.
 #pragma once
 
 #include <cstddef>
@@ -94,6 +95,27 @@ struct KernelTable {
                             float* row_scale);
   void (*transpose_packed8)(const uint8_t* w, size_t panel_stride, size_t panels, size_t k, uint8_t* out,
                             float* row_scale);
+
+  // Products in bf16. A block of pairs is [ceil(k / 2), 16] words, a lane block of half the height: word i of a lane
+  // has feature 2 i in its low half and 2 i + 1 in its high half, 0 past the last. Products of two bf16 are exact in
+  // f32, and a pair is added in two steps, each rounded to the nearest:
+  //     c = c + w[2 i + 1] x[2 i + 1],  then  c = c + w[2 i] x[2 i]
+  // as vdpbf16ps does it, so all tables, those that do not fuse too, agree bit for bit. But that instruction takes
+  // numbers below 2^-126, be they weights, activations or sums, for zeros; the others may, too.
+
+  /// out[i] = x[i] to the nearest bf16, ties to even, for i < count; a NaN stays one.
+  void (*round_values)(const float* x, size_t count, uint16_t* out);
+  /// One block, x [features, 16], to a block of pairs, rounded in the same way. out must not overlap x.
+  void (*round_pairs)(const float* x, size_t features, float* out);
+  /// c[b][n][lane] = sum_k w[n][k] * x[b][k][lane].  w: n rows of k values, ldw values apart; k and ldw are even. x:
+  /// blocks of k / 2 pairs.
+  void (*product_pairs)(const uint16_t* w, size_t ldw, const float* x, size_t x_stride, float* c, size_t c_stride,
+                        size_t blocks, size_t n, size_t k);
+  /// c[b][n][lane] = c[b][n][lane] * scale[b][lane] + sum_v w[v][n] * p[b][v][lane], with rows 2 i and 2 i + 1 of w
+  /// side by side: v / 2 rows of n words, ldw words apart, row 2 i in the low halves. p: blocks of v / 2 pairs; v is
+  /// even.
+  void (*weighted_sum_pairs)(const uint32_t* w, size_t ldw, const float* p, size_t p_stride, float* c, size_t c_stride,
+                             const float* scale, size_t blocks, size_t n, size_t v);
 
   // The rest works on one block: x and out are [features, 16]; out may be x.
 

@@ -15,6 +15,7 @@ const KernelTable* avx2_table();
 const KernelTable* avxvnni_table();
 const KernelTable* avx512_table();
 const KernelTable* avx512vnni_table();
+const KernelTable* avx512bf16_table();
 const KernelTable* amx_table();
 #elif defined(__aarch64__)
 const KernelTable* neon_table();

@@ -35,6 +35,14 @@ Result<void> pack_item(const PackedItem& item, base::ThreadPool& pool, std::byte
                                                "got others: the weights are broken. Check the file");
 }
 
+void multiply_in_bf16(Weights& weights) {
+  const bool tied = is_tied(weights.vocabulary);
+  for (const PackedItem& item : items_to_pack(weights))
+    for (Weight* w : {item.first, item.second})
+      if (w != nullptr) w->bf16_products = true;
+  if (tied) weights.vocabulary.head = weights.vocabulary.embedding;
+}
+
 Result<void> pack_weights(Weights& weights, int threads, const std::function<void(const LoadProgress&)>& progress) {
   if (weights.vocabulary.embedding.packed()) return {};
   const std::vector<PackedItem> items = items_to_pack(weights);

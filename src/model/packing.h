@@ -16,6 +16,10 @@
 
 namespace dgemma::model {
 
+/// Says of every matrix that would be packed that products with it are computed in bf16, for --compute bf16; the
+/// matrices stay where and as they are, packed ones too.
+void multiply_in_bf16(Weights& weights);
+
 /// Packs bound weights. What they were bound to is not read any more afterwards, but for vectors and the router; the
 /// callback hears after each matrix, bytes of the packed form. Weights of a packed file stay as they are. Errors:
 /// kOutOfMemory (how much, what for), kModelFile (a value that is not finite).

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "ops/prepared_product.h"
 #include "ops/product.h"
 
 namespace dgemma::ops {
@@ -32,9 +33,8 @@ void reserve(ExpertWorkspace& space, size_t rows, const ExpertWeights& weights, 
   if (slots <= space.reserved) return;
   space.reserved = slots;
   space.slots.row_of.reserve(slots);
-  const bool packed = weights.packed();
-  space.input = {slots, packed ? tensor::quantised_features(features) : features};
-  space.hidden = {slots, packed ? tensor::quantised_features(weights.width) : weights.width};
+  space.input = {slots, prepared_features(weights.arithmetic(), features)};
+  space.hidden = {slots, prepared_features(weights.arithmetic(), weights.width)};
   space.output = {slots, features};
 }
 
@@ -159,10 +159,10 @@ void experts(Exec& exec, const ExpertWeights& weights, ConstBlocks x, std::span<
   DG_CHECK(out.features == x.features, x.features, " ", out.features);
   reserve(space, rows.size(), weights, x.features);
   place(space.slots, weights.experts, weights.used, rows, assignment);
-  if (weights.packed())
-    packed_expert_products(exec, weights, x, space);
-  else
+  if (weights.arithmetic() == tensor::Arithmetic::kF32)
     products(exec, weights, x, space);
+  else
+    prepared_expert_products(exec, weights, x, space);
   sum_up(exec, rows, weights.used, assignment, space, out);
 }
 

@@ -1,9 +1,9 @@
 // The mixture of experts: choose experts for each row, gather the rows of each expert, multiply, sum up.
 //
 // Every touched expert's weights are read once for all its rows. A row's experts are summed in ascending expert order,
-// so the result does not depend on which other rows are there. Packed weights are multiplied in integers: rows are
-// quantised once, then gathered, and what is between the two products is quantised where it is computed
-// (packed_experts.cc). Tests: tests/ops/experts_test.cc, tests/ops/packed_test.cc.
+// so the result does not depend on which other rows are there. Where the products are not in f32, rows are prepared
+// (prepared_product.h) once, then gathered, and what is between the two products is prepared where it is computed
+// (prepared_experts.cc). Tests: tests/ops/experts_test.cc, packed_test.cc, bf16_test.cc.
 #pragma once
 
 #include <span>
@@ -14,7 +14,7 @@
 
 namespace dgemma::ops {
 
-/// The weights of one layer's experts: all packed or none.
+/// The weights of one layer's experts: all of one arithmetic.
 struct ExpertWeights {
   tensor::Weight gate, up;  ///< expert e has rows e * stride .. e * stride + Fe - 1 of each; [.., D]
   size_t stride = 0;        ///< 2 Fe where gate and up alternate in one matrix (up then starts at its row Fe), else Fe
@@ -25,7 +25,7 @@ struct ExpertWeights {
   size_t width = 0;         ///< Fe
   size_t used = 0;          ///< T, experts per row
 
-  bool packed() const { return gate.packed(); }
+  tensor::Arithmetic arithmetic() const { return gate.arithmetic(); }
 };
 
 /// Chosen experts by row: entry r * T + t, sorted by expert within a row.
@@ -63,8 +63,8 @@ struct ExpertSlots {
 /// Memory that experts() works in; grows to the largest use and is kept.
 struct ExpertWorkspace {
   ExpertSlots slots;
-  tensor::BlockMatrix input;       // [slots, D]; packed: quantised
-  tensor::BlockMatrix hidden;      // [slots, Fe]; packed: quantised
+  tensor::BlockMatrix input;       // [slots, D], prepared where that is needed
+  tensor::BlockMatrix hidden;      // [slots, Fe], prepared where that is needed
   tensor::BlockMatrix output;      // [slots, D]
   size_t reserved = 0;             // slots
   std::vector<uint32_t> index_of;  // by row of x: its place in the list of rows
@@ -75,9 +75,9 @@ struct ExpertWorkspace {
 void experts(Exec& exec, const ExpertWeights& weights, tensor::ConstBlocks x, std::span<const uint32_t> rows,
              const Assignment& assignment, ExpertWorkspace& workspace, tensor::Blocks out);
 
-/// The parts of experts() between choosing and summing up, for packed weights: fills workspace.output by slot.
-void packed_expert_products(Exec& exec, const ExpertWeights& weights, tensor::ConstBlocks x,
-                            ExpertWorkspace& workspace);
+/// The parts of experts() between choosing and summing up, for all but f32: fills workspace.output by slot.
+void prepared_expert_products(Exec& exec, const ExpertWeights& weights, tensor::ConstBlocks x,
+                              ExpertWorkspace& workspace);
 /// Block b of `out` = the rows of its slots, gathered from x (whole blocks of as many features).
 void gather_slots(Exec& exec, const ExpertSlots& slots, tensor::ConstBlocks x, tensor::Blocks out);
 

@@ -4,13 +4,14 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "ops/packed_product.h"
+#include "ops/prepared_product.h"
 #include "tensor/packed.h"
 #include "tensor/quant/quant.h"
 
 namespace dgemma::ops {
 namespace {
 
+using tensor::Arithmetic;
 using tensor::Blocks;
 using tensor::ConstBlocks;
 using tensor::DType;
@@ -74,7 +75,7 @@ void decode_row(const Weight& w, size_t row, float* out) {
 
 void product(Exec& exec, const Weight& w, ConstBlocks x, Blocks out) {
   DG_CHECK(w.rows == out.features, w.rows, " outputs for ", out.features);
-  if (w.packed()) return packed_product(exec, w, x, out);
+  if (w.arithmetic() != Arithmetic::kF32) return prepared_product(exec, w, x, out);
   const size_t tasks = (w.rows + kRowsPerTask - 1) / kRowsPerTask;
   exec.run(tasks, [&](size_t task, int worker) {
     const size_t first = task * kRowsPerTask;
@@ -85,8 +86,8 @@ void product(Exec& exec, const Weight& w, ConstBlocks x, Blocks out) {
 
 void gated_product(Exec& exec, const Weight& gate, const Weight& up, ConstBlocks x, Blocks out) {
   DG_CHECK(gate.rows == up.rows && gate.rows == out.features, gate.rows, " ", up.rows, " ", out.features);
-  DG_CHECK(gate.packed() == up.packed(), "gate and up are packed together");
-  if (gate.packed()) return packed_gated_product(exec, gate, up, x, out);
+  DG_CHECK(gate.arithmetic() == up.arithmetic(), "gate and up are multiplied in the same way");
+  if (gate.arithmetic() != Arithmetic::kF32) return prepared_gated_product(exec, gate, up, x, out);
   const size_t tasks = (gate.rows + kRowsPerTask - 1) / kRowsPerTask;
   exec.run(tasks, [&](size_t task, int worker) {
     const size_t first = task * kRowsPerTask;

@@ -1,6 +1,6 @@
 // Products of activations with weights, and the norms between them: the dense parts of a layer.
 //
-// Packed weights go to ops/packed_product.h from here; everything else is multiplied in f32.
+// Weights whose arithmetic is not f32 go to ops/prepared_product.h from here.
 // Work is cut along the outputs, so each output is summed by one thread in one order: the number of threads never
 // changes a result. Tests: tests/ops/product_test.cc.
 #pragma once

@@ -8,8 +8,9 @@
 #include <limits>
 
 #include "base/check.h"
-#include "ops/packed_product.h"
+#include "ops/bf16_product.h"
 #include "ops/packed_vocabulary.h"
+#include "ops/prepared_product.h"
 #include "ops/product.h"
 #include "ops/top_tokens.h"
 
@@ -17,6 +18,7 @@ namespace dgemma::ops {
 namespace {
 
 using kernels::SoftmaxLanes;
+using tensor::Arithmetic;
 using tensor::Blocks;
 using tensor::ConstBlocks;
 using tensor::kLanes;
@@ -26,10 +28,10 @@ using tensor::Weight;
 constexpr size_t kTile = 64;
 // Parts of the table. A constant of the result: the sums of the parts are added in order, whoever computed them.
 constexpr size_t kParts = 8;
-// Lane blocks that walk the table together; each row of the table is read once for all of them. Where it is packed, a
-// tile is transposed once for all of them too, so they are more.
+// Lane blocks that walk the table together; each row of the table is read once for all of them. In bf16 and int8 a tile
+// is turned once for all of them too, so they are more.
 constexpr size_t kBlocksPerTask = 4;
-constexpr size_t kPackedBlocksPerTask = 8;
+constexpr size_t kPreparedBlocksPerTask = 8;
 
 /// One call's geometry and memory, shared by its tasks.
 struct Pass {
@@ -38,7 +40,8 @@ struct Pass {
   const VocabularyQuery& query;
   VocabularyWorkspace& space;
   size_t vocab, tiles, blocks, features;
-  ConstBlocks input;  // hidden; where the head is packed, quantised
+  Arithmetic arithmetic;
+  ConstBlocks input;  // hidden, prepared where that is needed
 
   Pass(Exec& e, const VocabularyWeights& w, const VocabularyQuery& q, VocabularyWorkspace& s)
       : exec(e),
@@ -49,8 +52,11 @@ struct Pass {
         tiles((w.head.rows + kTile - 1) / kTile),
         blocks(q.hidden.blocks),
         features(q.hidden.features),
-        input(w.head.packed() ? quantise(e, q.hidden, e.shared(quantised_floats(q.hidden))) : q.hidden) {
-    DG_CHECK(w.head.packed() == w.embedding.packed(), "head and embedding are packed together");
+        arithmetic(w.head.arithmetic()),
+        input(arithmetic == Arithmetic::kF32
+                  ? q.hidden
+                  : prepare(e, arithmetic, q.hidden, e.shared(prepared_floats(arithmetic, q.hidden)))) {
+    DG_CHECK(arithmetic == w.embedding.arithmetic(), "head and embedding are multiplied in the same way");
     space.stats.resize(kParts * blocks);
     space.tile_sum.resize(tiles * blocks * kLanes);
     space.tile_max.resize(tiles * blocks * kLanes);
@@ -76,10 +82,10 @@ struct Pass {
   /// Processed logits of a tile's rows of the head for `count` blocks: [count, tokens, 16].
   void logits(const Weight& rows, size_t first_block, size_t count, int worker, Blocks out) const {
     const ConstBlocks x = input.block_range(first_block, count);
-    if (rows.packed())
-      packed_product_on_this_thread(exec, rows, x, count * kLanes, nullptr, out);
-    else
+    if (arithmetic == Arithmetic::kF32)
       product_on_this_thread(exec, worker, rows, x, out);
+    else
+      prepared_product_on_this_thread(exec, worker, rows, x, count * kLanes, out);
     for (size_t b = 0; b < count; ++b)
       exec.kernels().softcap(out.block(b), weights.softcap, query.inverse_temperature[first_block + b], out.features);
   }
@@ -106,9 +112,8 @@ void Pass::walk(size_t part, size_t first_block, size_t count, int worker) const
   for (size_t tile = first_tile(part); tile < first_tile(part + 1); ++tile) {
     const size_t tokens = tile_tokens(tile);
     const Blocks z{memory, count, tokens, tokens * kLanes};
-    const bool packed = weights.head.packed();
     const Weight rows = weights.head.row_range(tile * kTile, tokens);
-    const Weight head = packed ? rows : direct_rows(exec, worker, rows);
+    const Weight head = arithmetic == Arithmetic::kF32 ? direct_rows(exec, worker, rows) : rows;
     logits(head, first_block, count, worker, z);
     for (size_t b = 0; b < count; ++b) {
       SoftmaxLanes& s = stats(part, first_block + b);
@@ -122,12 +127,14 @@ void Pass::walk(size_t part, size_t first_block, size_t count, int worker) const
     if (!soft) continue;
     const Blocks sum{soft_part(part, first_block), count, features, features * kLanes};
     const Weight embedding = weights.embedding.row_range(tile * kTile, tokens);
-    if (packed) {
+    if (arithmetic == Arithmetic::kInt8) {
       packed_weighted_sum(exec, worker, embedding, z, rescale, sum);
-      continue;
+    } else if (arithmetic == Arithmetic::kBF16) {
+      bf16_weighted_sum(exec, worker, embedding, z, rescale, sum);
+    } else {
+      const bool tied = weights.embedding.data == weights.head.data;
+      weighted_sum_on_this_thread(exec, tied ? head : direct_rows(exec, worker, embedding), z, rescale, sum);
     }
-    const bool tied = weights.embedding.data == weights.head.data;
-    weighted_sum_on_this_thread(exec, tied ? head : direct_rows(exec, worker, embedding), z, rescale, sum);
   }
 }
 
@@ -249,7 +256,7 @@ bool vocabulary_pass(Exec& exec, const VocabularyWeights& weights, const Vocabul
       query.top.empty() || (query.top.size() == blocks && query.top_tokens.size() == blocks * kLanes * kMostTopTokens),
       blocks, " blocks");
   const Pass pass(exec, weights, query, workspace);
-  const size_t together = weights.head.packed() ? kPackedBlocksPerTask : kBlocksPerTask;
+  const size_t together = pass.arithmetic == Arithmetic::kF32 ? kBlocksPerTask : kPreparedBlocksPerTask;
   const size_t groups = (blocks + together - 1) / together;
   exec.run(kParts * groups, [&](size_t task, int worker) {
     const size_t first = task % groups * together;

@@ -68,6 +68,9 @@ class AlignedBuffer {
   size_t count_ = 0;
 };
 
+/// Rows of 16 lanes of a block of bf16 pairs (kernels/table.h): the "features" of the block that holds it.
+constexpr size_t paired_features(size_t features) { return (features + 1) / 2; }
+
 /// An owned matrix in lane blocks, zeroed.
 class BlockMatrix {
  public:

@@ -104,6 +104,8 @@ bench_and_compare() {
     has "$out" "$name"
   done
   is "$err" ''
+  run 0 bench -m "$tiny" -c 20 --repeat 2 --compute bf16 --json; has "$out" '"compute":"bf16"'
+  [ -n "$(field "$out" bf16_ops_per_s)" ] || has "$out" '"bf16_ops_per_s": a number'
   run 0 bench -m "$tiny" -c 8 --repeat 2 --kernels all; has "$out" 'kernels scalar'; has "$out" 'break even'
   run 2 bench -m "$tiny" --kernels scalar,abacus; has "$err" 'abacus'; is "$out" ''
   run 2 bench -m "$tiny" -c 1009; has "$err" 'expected 1 to 1008 tokens'
@@ -113,6 +115,7 @@ bench_and_compare() {
   run 0 compare "$tiny" "$tiny.gguf" --prompt-ids 2,5,9 --max-denoising-steps 3 --json
   has "$out" '"kl":{"mean":0.0,'; has "$out" '"argmax_agreement":1.0'; has "$out" '"rows":'; has "$out" '"worst":['
   run 0 compare -m "$tiny" --kernels scalar --compute f32,auto --random 1 --max-denoising-steps 2; has "$out" 'best token agrees  100.0 %'
+  run 0 compare -m "$tiny" --compute f32,bf16 --random 1 --max-denoising-steps 2; has "$out" 'compute bf16'
   run 2 compare "$tiny" "$data/golden/tiny-b"; has "$err" 'same vocabulary'
   run 2 compare "$tiny" -p x; has "$err" 'tokenizer'
   run 2 compare "$tiny" --prompt-ids 2,512; has "$err" 'got 512'

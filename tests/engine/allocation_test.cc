@@ -70,7 +70,7 @@ TEST(Allocation, counts) {
 
 TEST(Allocation, none_in_a_step) {
   for (const char* model : {"tiny-a", "tiny-b.gguf"})
-    for (const char* compute : {"f32", "int8"})
+    for (const char* compute : {"f32", "bf16", "int8"})
       for (const int threads : {1, 2}) {
         const auto counts = allocations_of_steps(model, compute, threads, 0.0);
         EXPECT_EQ(counts, std::vector<size_t>(21, 0)) << model << " " << compute << ", " << threads << " threads";

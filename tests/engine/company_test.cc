@@ -125,7 +125,7 @@ TEST_P(Company, of_a_cancelled_session_changes_nothing_either) {
 std::vector<Way> ways() {
   std::vector<Way> all;
   for (const kernels::KernelTable* table : kernels::available())
-    for (const char* compute : {"f32", "int8"}) all.push_back({table->name, compute});
+    for (const char* compute : {"f32", "bf16", "int8"}) all.push_back({table->name, compute});
   return all;
 }
 INSTANTIATE_TEST_SUITE_P(Kernels, Company, testing::ValuesIn(ways()),

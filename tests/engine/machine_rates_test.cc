@@ -13,7 +13,8 @@ TEST(MachineRates, are_measured_with_any_table_and_number_of_threads) {
   for (const kernels::KernelTable* table : kernels::available())
     for (const int threads : {1, 3}) {
       ops::Exec exec(*table, threads);
-      for (const auto& peak : {measure_f32_peak(exec, kBudget), measure_int8_peak(exec, kBudget)}) {
+      for (const auto& peak :
+           {measure_f32_peak(exec, kBudget), measure_bf16_peak(exec, kBudget), measure_int8_peak(exec, kBudget)}) {
         ASSERT_TRUE(peak) << table->name << ": " << peak.error().message;
         EXPECT_TRUE(*peak > 0 && std::isfinite(*peak));
       }
@@ -30,8 +31,12 @@ TEST(MachineRates, a_product_that_is_wrong_gives_no_rate) {
                          size_t) { c[blocks * c_stride - 1] = 1000; };
   wrong.product_packed4 = [](const uint8_t*, size_t, const float*, size_t, float* c, size_t, const float*, size_t,
                              size_t, size_t) { c[0] = 1000; };
+  wrong.product_pairs = [](const uint16_t*, size_t, const float*, size_t, float* c, size_t, size_t, size_t, size_t) {
+    c[0] = 1000;
+  };
   ops::Exec exec(wrong, 1);
-  for (const auto& peak : {measure_f32_peak(exec, kBudget), measure_int8_peak(exec, kBudget)}) {
+  for (const auto& peak :
+       {measure_f32_peak(exec, kBudget), measure_bf16_peak(exec, kBudget), measure_int8_peak(exec, kBudget)}) {
     ASSERT_FALSE(peak);
     EXPECT_EQ(peak.error().code, ErrorCode::kInternal);
   }

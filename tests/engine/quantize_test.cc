@@ -46,7 +46,7 @@ std::string packed(const std::string& model) {
 
 TEST(Quantize, the_same_seed_gives_the_same_answer_with_every_number_of_threads) {
   const std::string model = golden::folder() + "tiny-a";
-  for (const char* compute : {"f32", "int8"})
+  for (const char* compute : {"f32", "bf16", "int8"})
     EXPECT_EQ(answer(options(model, compute, 1)), answer(options(model, compute, 3))) << compute;
 }
 
@@ -71,11 +71,19 @@ TEST(Quantize, a_packed_file_says_what_it_is) {
   EXPECT_TRUE(report->missing.empty());
 }
 
+TEST(Quantize, a_packed_file_answers_in_bf16_too_from_its_own_numbers) {
+  const std::string file = packed("tiny-a.gguf");
+  const auto engine = Engine::open(options(file, "bf16", 2));
+  ASSERT_TRUE(engine) << engine.error().message;
+  EXPECT_EQ(engine->info().compute, "bf16");
+  EXPECT_EQ(answer(options(file, "bf16", 1)), answer(options(file, "bf16", 3)));
+}
+
 TEST(Quantize, f32_of_a_packed_file_is_refused) {
   const auto engine = Engine::open(options(packed("tiny-a"), "f32", 1));
   ASSERT_FALSE(engine);
   EXPECT_EQ(engine.error().code, ErrorCode::kUnsupported);
-  EXPECT_THAT(engine.error().message, HasSubstr("Use the file that it was made from"));
+  EXPECT_THAT(engine.error().message, HasSubstr("expected int8, bf16 or auto for a packed file, got f32"));
 }
 
 TEST(Quantize, the_model_itself_a_folder_and_a_packed_file_are_refused) {

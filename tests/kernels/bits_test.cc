@@ -51,6 +51,26 @@ uint64_t hash_products(const KernelTable& t) {
   return h.value();
 }
 
+/// Exact products in one order: scalar and sse2 too.
+uint64_t hash_pairs(const KernelTable& t) {
+  PageEnd<uint16_t> w(kN * (kK + 1));
+  Values(2).fill(w);
+  const PageEnd<float> x = lanes(kBlocks * kK, 4, 1);
+  const size_t pairs = (kK + 1) / 2, xs = pairs * kLanes;
+  PageEnd<float> rounded(kBlocks * xs), c = lanes(kBlocks * kN, 5, 1), scale(kBlocks * kLanes);
+  Values(3).fill(scale);
+  for (size_t b = 0; b < kBlocks; ++b) t.round_pairs(x.data() + b * kK * kLanes, kK, rounded.data() + b * xs);
+  PageEnd<uint32_t> words(pairs * kN);
+  std::memcpy(words.data(), w.data(), words.size() * sizeof(uint32_t));
+  Hash h;
+  t.weighted_sum_pairs(words.data(), kN, rounded.data(), xs, c.data(), kN * kLanes, scale.data(), kBlocks, kN,
+                       2 * pairs);
+  h.add(c);
+  t.product_pairs(w.data(), kK + 1, rounded.data(), xs, c.data(), kN * kLanes, kBlocks, kN, kK + 1);
+  h.add(c);
+  return h.value();
+}
+
 uint64_t hash_elementwise(const KernelTable& t) {
   Hash h;
   PageEnd<float> out(kK * kLanes), weight(kK);
@@ -87,6 +107,10 @@ uint64_t hash_softmax(const KernelTable& t) {
   h.add(stats.weighted, kLanes);
   h.add(stats.best, kLanes);
   return h.value();
+}
+
+TEST(Bits, of_products_in_bf16_are_the_same_in_every_table) {
+  for (const KernelTable* t : available()) EXPECT_EQ(hash_pairs(*t), 16123070888835093328u) << t->name;
 }
 
 TEST(Bits, are_the_same_in_every_table_that_fuses) {

@@ -95,6 +95,21 @@ TEST(Packing, packs_every_matrix_but_the_router_and_lets_gate_and_up_alternate) 
   EXPECT_EQ(m.model.weights().resident_bytes, m.model.weights().packed.size());
 }
 
+TEST(Packing, bf16_is_for_every_matrix_but_the_router_and_moves_none) {
+  TinyModel m = TinyModel::open("tiny-a");
+  Weights weights = bind_weights(m.checkpoint, m.model.config(), {}).value();
+  multiply_in_bf16(weights);
+  const LayerWeights& l = weights.layer[0];
+  const LayerWeights& before = m.model.weights().layer[0];
+  const ops::VocabularyWeights& v = weights.vocabulary;
+  for (const tensor::Weight* w : {&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down, &l.experts.gate, &l.experts.up,
+                                  &l.experts.down, &v.embedding, &v.head})
+    EXPECT_EQ(w->arithmetic(), tensor::Arithmetic::kBF16);
+  EXPECT_EQ(l.router.arithmetic(), tensor::Arithmetic::kF32);
+  EXPECT_EQ(l.experts.up.data, before.experts.up.data);
+  EXPECT_EQ(l.experts.stride, before.experts.stride);
+}
+
 TEST(Packing, experts_lie_where_the_strides_say) {
   const TinyModel plain = TinyModel::open("tiny-a");
   const PackedModel packed = PackedModel::open("tiny-a");

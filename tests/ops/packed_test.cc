@@ -11,6 +11,7 @@
 #include "ops/packed_vocabulary.h"
 #include "ops/product.h"
 #include "ops/random.h"
+#include "ops/rows.h"
 #include "ops/vocabulary.h"
 
 namespace dgemma::ops {
@@ -42,22 +43,6 @@ struct PackedMatrix {
     plain = weight(values, rows, cols);
   }
 };
-
-/// Root mean square of a - b over that of b, over the listed rows.
-double relative_error(tensor::ConstBlocks a, tensor::ConstBlocks b, size_t rows) {
-  double error = 0, size = 0;
-  for (size_t r = 0; r < rows; ++r)
-    for (size_t i = 0; i < b.features; ++i) {
-      error += std::pow(double{a.at(r, i)} - b.at(r, i), 2);
-      size += std::pow(double{b.at(r, i)}, 2);
-    }
-  return std::sqrt(error / size);
-}
-
-void expect_same_rows(tensor::ConstBlocks a, tensor::ConstBlocks b, size_t rows) {
-  for (size_t r = 0; r < rows; ++r)
-    for (size_t i = 0; i < a.features; ++i) ASSERT_EQ(a.at(r, i), b.at(r, i)) << r << " " << i;
-}
 
 // 8-bit activations by 32: a uniform error of a 254th of the group's largest (about 2.2 deviations of 32 normal values,
 // 3 at most in the mean): 3 / 254 / sqrt(3) = 0.0068.
@@ -142,25 +127,6 @@ TEST(PackedVocabulary, the_share_of_a_tile_is_within_two_percent) {
     weighted_sum_on_this_thread(exec, w.plain, weights.view(), rescale.data(), want.view());
     EXPECT_LT(relative_error(got.view(), want.view(), rows), 0.016) << tokens;
   }
-}
-
-struct PassResult {
-  std::vector<RowPrediction> predictions;
-  BlockMatrix soft;
-};
-
-PassResult run_pass(const Weight& table, const std::vector<float>& h, size_t rows, int threads) {
-  const size_t features = table.cols, blocks = tensor::blocks_for(rows);
-  PassResult run{std::vector<RowPrediction>(blocks * 16), BlockMatrix(rows, features)};
-  const auto hidden = to_blocks(h, rows, features);
-  const std::vector<float> inverse(blocks, 1.5f);
-  const std::vector<uint8_t> want(blocks, 1);
-  const std::vector<double> uniform(blocks * 16, 0.3);
-  VocabularyWorkspace space;
-  Exec exec(best_table(), threads);
-  EXPECT_TRUE(vocabulary_pass(exec, {table, table, 30.0f, 1.0f},
-                              {hidden.view(), inverse, uniform, want, run.predictions, run.soft.view()}, space));
-  return run;
 }
 
 TEST(PackedVocabulary, decides_like_the_plain_table) {

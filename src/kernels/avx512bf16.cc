@@ -1,0 +1,33 @@
+// The bf16 products for AVX-512 with BF16; everything else is the avx512vnni table.
+//
+// Only the instruction set is here; the kernels are in lanes_product.inc. No standard library in this file: it is built
+// with -m flags. Test: tests/kernels/pairs_test.cc, which runs every table.
+#include <immintrin.h>
+
+#define DG_WIDTH 16
+#define DG_SET1(s) _mm512_set1_ps(s)
+#define DG_FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define DG_DOT_BF16(sum, w, x) _mm512_dpbf16_ps(sum, (__m512bh)(w), (__m512bh)(x))
+#define DG_MAX_BLOCKS 4
+#define DG_ROWS_1 12  // as in avx512.cc: the instruction takes the same time as a multiply-add
+#define DG_ROWS_2 12
+#define DG_ROWS_3 8
+#define DG_ROWS_4 6
+#include "kernels/lanes_types.inc"
+
+#include "kernels/lanes_product.inc"
+
+namespace dgemma::kernels {
+
+const KernelTable* avx512bf16_table() {
+  static const KernelTable table = [] {
+    KernelTable t = *avx512vnni_table();
+    t.name = "avx512bf16";
+    t.product_pairs = product_pairs;
+    t.weighted_sum_pairs = weighted_sum_pairs;
+    return t;
+  }();
+  return &table;
+}
+
+}  // namespace dgemma::kernels
