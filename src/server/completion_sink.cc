@@ -25,7 +25,7 @@ size_t characters(const std::string& bytes) {
 /// `offset`: characters of the text before these tokens; moved past them.
 Json logprobs_json(const std::vector<TokenLogprob>& tokens, size_t& offset) {
   Json texts = Json::array(), logprobs = Json::array(), offsets = Json::array();
-  Json tops;  // null where none are asked for
+  Json tops = tokens.empty() ? Json::array() : Json();  // null where none are asked for
   for (const TokenLogprob& token : tokens) {
     Json top = Json::object();
     for (const TopLogprob& other : token.top) top.emplace(token_text(other.text), other.logprob);

@@ -138,6 +138,16 @@ TEST(CompletionSink, half_a_character_is_named_by_its_byte_and_offsets_count_cha
   EXPECT_EQ(logprobs["text_offset"], Json::array({0, 1, 1}));
 }
 
+TEST(CompletionSink, no_tokens_have_lists_that_are_empty) {
+  const auto nothing = [](AnswerSink& sink) {
+    sink.started(0, {});
+    sink.ended(0, {});
+    sink.done({});
+  };
+  const Json response = Json::parse(written(make_completion_sink, false, nothing));
+  EXPECT_EQ(response["choices"][0]["logprobs"]["top_logprobs"], Json::array());
+}
+
 TEST(CompletionSink, streams_text) {
   std::string text;
   for (const Json& chunk : sse_objects(written(make_completion_sink, true, tool_answer))) {
