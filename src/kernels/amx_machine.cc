@@ -4,9 +4,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstring>
 
 #include "kernels/scalar_int8.h"
+#include "tensor/dtype.h"
 #include "tensor/packed_layout.h"
 
 namespace dgemma::kernels {
@@ -19,6 +21,8 @@ bool tiles_are_permitted() {
   return syscall(SYS_arch_prctl, kAskForPermission, kTileData) == 0;
 }
 
+uint32_t next_random(uint32_t& state) { return (state = state * 1664525u + 1013904223u) >> 8; }
+
 /// A product with rest rows, rest columns and rest tokens: two strips of weights, two blocks, chunks of 4 and 1.
 struct SmallProduct {
   static constexpr size_t kTokens = 19, kBlocks = 2, kRows = 35, kPanels = 3, kColumns = 270, kLanes = 16;
@@ -30,10 +34,10 @@ struct SmallProduct {
 
   SmallProduct() {
     uint32_t state = 1;
-    const auto next = [&state] { return (state = state * 1664525u + 1013904223u) >> 8; };
     for (auto& block : x)
-      for (float& value : block) value = static_cast<float>(static_cast<int32_t>(next()) - (1 << 23)) * 0x1p-23f;
-    for (uint8_t& byte : w) byte = static_cast<uint8_t>(next());
+      for (float& value : block)
+        value = static_cast<float>(static_cast<int32_t>(next_random(state)) - (1 << 23)) * 0x1p-23f;
+    for (uint8_t& byte : w) byte = static_cast<uint8_t>(next_random(state));
   }
 
   struct Result {
@@ -73,6 +77,34 @@ bool computes_folded_products(const KernelTable& table) {
   return true;
 }
 
+bool computes_bf16_products(const KernelTable& table) {
+  constexpr size_t kRows = 35, kColumns = 330, kLanes = 16;  // rest rows, rest columns, two chunks
+  uint16_t w[kRows][kColumns], pairs[kColumns / 2][kLanes][2];
+  alignas(64) float x[kColumns / 2][kLanes], c[kRows][kLanes];
+  uint32_t state = 1;
+  const auto next = [&state] {  // +-2^-4 .. 1
+    const uint32_t bits = next_random(state);
+    return static_cast<uint16_t>((bits & 0x8000) | (0x3d80 + bits % 0x200));
+  };
+  for (auto& row : w)
+    for (uint16_t& value : row) value = next();
+  for (auto& lanes : pairs)
+    for (auto& pair : lanes) pair[0] = next(), pair[1] = next();
+  std::memcpy(x, pairs, sizeof x);
+  table.product_pairs(w[0], kColumns, x[0], 0, c[0], 0, 1, kRows, kColumns);
+  for (size_t row = 0; row < kRows; ++row)
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      double sum = 0, size = 0;
+      for (size_t k = 0; k < kColumns; ++k) {
+        const double product =
+            double{tensor::bf16_to_float(w[row][k])} * double{tensor::bf16_to_float(pairs[k / 2][lane][k % 2])};
+        sum += product, size += std::fabs(product);
+      }
+      if (!(std::fabs(double{c[row][lane]} - sum) <= size * kColumns * 0x1p-24)) return false;
+    }
+  return true;
+}
+
 const char* amx_obstacle(const Cpu& cpu) {
   if (!cpu.amx_tile || !cpu.amx_int8) return "no AMX int8 in the processor, or tiles that the system does not save";
   const bool vectors = cpu.avx512f && cpu.avx512bw && cpu.avx512dq && cpu.avx512vl && cpu.avx512_vnni &&
@@ -81,6 +113,12 @@ const char* amx_obstacle(const Cpu& cpu) {
   if (!tiles_are_permitted()) return "the system gives no leave to use tiles: arch_prctl(ARCH_REQ_XCOMP_PERM) failed";
   if (!computes_folded_products(*amx_table())) return "a check of its results failed";
   return nullptr;
+}
+
+const char* amxbf16_obstacle(const Cpu& cpu) {
+  if (!cpu.amx_bf16) return "no AMX bf16 in the processor, or tiles that the system does not save";
+  if (const char* why = amx_obstacle(cpu)) return why;
+  return computes_bf16_products(*amxbf16_table()) ? nullptr : "a check of its results failed";
 }
 
 }  // namespace dgemma::kernels

@@ -34,6 +34,7 @@ constexpr Candidate kCandidates[] = {
     {"avx512vnni", avx512vnni_table, [](const Cpu& c) { return runs_avx512(c) && c.avx512_vnni; }},
     {"avx512bf16", avx512bf16_table, [](const Cpu& c) { return runs_avx512(c) && c.avx512_vnni && c.avx512_bf16; }},
     {"amx", amx_table, [](const Cpu& c) { return amx_obstacle(c) == nullptr; }},
+    {"amxbf16", amxbf16_table, [](const Cpu& c) { return amxbf16_obstacle(c) == nullptr; }},
 #elif defined(__aarch64__)
     {"neon", neon_table, [](const Cpu& c) { return c.neon; }},
     {"neondot", neondot_table, [](const Cpu& c) { return c.neon && c.dotprod; }},
@@ -68,7 +69,8 @@ std::string runnable_names() {
 /// " (reason)" why this machine cannot run a table of this build, where there is more to say than "other instructions".
 std::string obstacle([[maybe_unused]] std::string_view name) {
 #if defined(__x86_64__)
-  if (const char* why = name == "amx" ? amx_obstacle(cpu()) : nullptr) return base::concat(" (", why, ")");
+  const char* why = name == "amx" ? amx_obstacle(cpu()) : name == "amxbf16" ? amxbf16_obstacle(cpu()) : nullptr;
+  if (why != nullptr) return base::concat(" (", why, ")");
 #endif
   return "";
 }

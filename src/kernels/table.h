@@ -6,9 +6,9 @@
 // scale, rescale, tile_sum, cos and sin.
 // The value for one row depends on that row only, and a sum over features runs in ascending order in one accumulator
 // per row: tables that fuse multiply and add (avx2, avx512, neon) agree bit for bit, scalar and sse2 round twice and
-// may differ in the last bits (not in products of bf16), and amx has integer products of its own. A table takes what it
-// lacks from the one below (a partial port is right). Nothing but <cstddef> and <cstdint> is included here: files built
-// for one instruction set see this header and no other. Sources: gemma.cpp and simdjson for the dispatch,
+// may differ in the last bits (not in products of bf16), and amx and amxbf16 have products of their own. A table takes
+// what it lacks from the one below (a partial port is right). Nothing but <cstddef> and <cstdint> is included here:
+// files built for one instruction set see this header and no other. Sources: gemma.cpp and simdjson for the dispatch,
 // docs/ARCHITECTURE.md "Tokens are lanes" for the layout. Tests: tests/kernels/*: every table against scalar, odd
 // sizes, buffers that end at a page end.
 #pragma once
@@ -101,7 +101,8 @@ struct KernelTable {
   // f32, and a pair is added in two steps, each rounded to the nearest:
   //     c = c + w[2 i + 1] x[2 i + 1],  then  c = c + w[2 i] x[2 i]
   // as vdpbf16ps does it, so all tables, those that do not fuse too, agree bit for bit. But that instruction takes
-  // numbers below 2^-126, be they weights, activations or sums, for zeros; the others may, too.
+  // numbers below 2^-126, be they weights, activations or sums, for zeros; the others may, too. amxbf16 adds 32 columns
+  // at a time (lanes_tiles_bf16.inc), so its product_pairs differs in the last bits.
 
   /// out[i] = x[i] to the nearest bf16, ties to even, for i < count; a NaN stays one.
   void (*round_values)(const float* x, size_t count, uint16_t* out);

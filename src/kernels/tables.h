@@ -17,6 +17,7 @@ const KernelTable* avx512_table();
 const KernelTable* avx512vnni_table();
 const KernelTable* avx512bf16_table();
 const KernelTable* amx_table();
+const KernelTable* amxbf16_table();
 #elif defined(__aarch64__)
 const KernelTable* neon_table();
 const KernelTable* neondot_table();

@@ -109,8 +109,11 @@ uint64_t hash_softmax(const KernelTable& t) {
   return h.value();
 }
 
-TEST(Bits, of_products_in_bf16_are_the_same_in_every_table) {
-  for (const KernelTable* t : available()) EXPECT_EQ(hash_pairs(*t), 16123070888835093328u) << t->name;
+TEST(Bits, of_products_in_bf16_are_the_same_in_every_table_but_amxbf16) {
+  for (const KernelTable* t : available()) {
+    if (std::string(t->name) == "amxbf16") continue;  // sums of its own (tiles_bf16_test.cc)
+    EXPECT_EQ(hash_pairs(*t), 16123070888835093328u) << t->name;
+  }
 }
 
 TEST(Bits, are_the_same_in_every_table_that_fuses) {

@@ -1,0 +1,162 @@
+// The products in bf16 on tiles (amxbf16) against the instruction's sums written out here, bit for bit, on odd sizes
+// and at page ends; and against double. Everywhere with tiles emulated, for real where there is AMX.
+#include <algorithm>
+
+#include "kernels/amx_emulated.h"
+#include "kernels/amx_machine.h"
+#include "kernels/cpu.h"
+#include "kernels/kernel_testing.h"
+#include "kernels/kernels.h"
+
+namespace dgemma::kernels::testing {
+namespace {
+
+struct Shape {
+  size_t blocks, n, k;      // k: even
+  size_t ld_extra = 0;      // values (even) between one row of w and the next
+  size_t stride_extra = 0;  // rows of 16 between blocks
+};
+
+float flushed(float v) { return std::fabs(v) < 0x1p-126f ? std::copysign(0.0f, v) : v; }
+
+struct Case {
+  Shape s;
+  size_t ldw, x_stride, c_stride;
+  PageEnd<uint16_t> w;
+  PageEnd<float> x, c;
+
+  explicit Case(Shape shape)
+      : s(shape),
+        ldw(s.k + s.ld_extra),
+        x_stride((s.k / 2 + s.stride_extra) * kLanes),
+        c_stride((s.n + s.stride_extra) * kLanes),
+        w(s.k == 0 ? 0 : (s.n - 1) * ldw + s.k),
+        x(s.k == 0 ? 0 : (s.blocks - 1) * x_stride + s.k / 2 * kLanes),
+        c((s.blocks - 1) * c_stride + s.n * kLanes) {
+    Values values(static_cast<uint32_t>(s.blocks * 10007 + s.n * 101 + s.k));
+    values.fill(w);
+    values.fill(c);
+    for (float& word : x) {
+      const uint16_t pair[2] = {values.next_bf16(), values.next_bf16()};
+      std::memcpy(&word, pair, sizeof pair);
+    }
+  }
+
+  float activation(size_t block, size_t feature, size_t lane) const {
+    uint16_t pair[2];
+    std::memcpy(pair, &x[block * x_stride + feature / 2 * kLanes + lane], sizeof pair);
+    return widened(pair[feature % 2]);
+  }
+
+  float expected(size_t block, size_t row, size_t lane) const {
+    float sum = 0;
+    for (size_t first = 0; first < s.k; first += 32) {
+      float halves[2] = {};
+      for (size_t k = first; k < std::min(first + 32, s.k); ++k)
+        halves[k % 2] =
+            flushed(std::fma(flushed(widened(w[row * ldw + k])), flushed(activation(block, k, lane)), halves[k % 2]));
+      sum = flushed(sum + flushed(halves[0] + halves[1]));
+    }
+    return sum;
+  }
+
+  PageEnd<float> product(const KernelTable& t) const {
+    PageEnd<float> got = c;
+    t.product_pairs(w.data(), ldw, x.data(), x_stride, got.data(), c_stride, s.blocks, s.n, s.k);
+    return got;
+  }
+
+  void check(const KernelTable& t) const {
+    SCOPED_TRACE(::testing::Message() << "blocks " << s.blocks << " n " << s.n << " k " << s.k);
+    const PageEnd<float> got = product(t);
+    for (size_t i = 0; i < got.size(); ++i) {
+      const size_t row = i % c_stride / kLanes;
+      if (row < s.n)
+        ASSERT_EQ(got[i], expected(i / c_stride, row, i % kLanes)) << "row " << row << " lane " << i % kLanes;
+      else
+        ASSERT_EQ(got[i], c[i]) << "written between blocks at " << i;
+    }
+  }
+};
+
+/// The tables of this machine: with AVX-512 the emulated one, with AMX the real one.
+std::vector<const KernelTable*> tile_tables() {
+  std::vector<const KernelTable*> tables;
+  if (cpu().avx512_vbmi && choose("avx512vnni").has_value()) tables.push_back(amxbf16_emulated_table());
+  if (const auto amx = choose("amxbf16"); amx.has_value()) tables.push_back(*amx);
+  return tables;
+}
+
+class TilesBf16 : public ::testing::TestWithParam<const KernelTable*> {
+ protected:
+  const KernelTable& table() const { return *GetParam(); }
+};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(TilesBf16);
+INSTANTIATE_TEST_SUITE_P(Tables, TilesBf16, ::testing::ValuesIn(tile_tables()),
+                         [](const auto& test) { return std::string(test.param->name); });
+
+TEST_P(TilesBf16, products_are_the_instructions_sums_on_odd_sizes_at_page_ends) {
+  for (const size_t n : {1, 15, 16, 17, 31, 32, 33, 47, 48, 49, 95, 97}) Case({1 + n % 3, n, 70}).check(table());
+  for (const size_t k : {0, 2, 30, 32, 34, 62, 64, 66, 254, 256, 258, 288, 512, 514, 600})
+    Case({1 + k / 2 % 2, 19, k}).check(table());
+  for (const size_t blocks : {1, 2, 3, 5}) Case({blocks, 37, 130, 6, 2}).check(table());
+}
+
+TEST_P(TilesBf16, numbers_below_the_normal_ones_count_as_zero) {
+  Case a({1, 17, 64});
+  for (size_t i = 0; i < a.w.size(); i += 3) a.w[i] = static_cast<uint16_t>(i % 128);
+  for (size_t i = 1; i < a.w.size(); i += 3) a.w[i] = 0x0080;  // 2^-126, whose products are lost
+  a.check(table());
+}
+
+TEST_P(TilesBf16, a_lane_and_a_block_do_not_depend_on_the_others) {
+  const Case whole({3, 29, 302});
+  const PageEnd<float> want = whole.product(table());
+  Case poisoned({3, 29, 302});
+  for (size_t i = 0; i < poisoned.x.size(); ++i)
+    if (i % kLanes != 3) poisoned.x[i] = std::numeric_limits<float>::quiet_NaN();
+  const PageEnd<float> got = poisoned.product(table());
+  for (size_t i = 3; i < got.size(); i += kLanes) ASSERT_EQ(got[i], want[i]);
+  PageEnd<float> last(whole.c_stride);
+  table().product_pairs(whole.w.data(), whole.ldw, whole.x.data() + 2 * whole.x_stride, whole.x_stride, last.data(),
+                        whole.c_stride, 1, 29, 302);
+  EXPECT_EQ(std::memcmp(last.data(), want.data() + 2 * whole.c_stride, last.size() * sizeof(float)), 0);
+}
+
+TEST_P(TilesBf16, sums_are_the_exact_ones_within_their_roundings) {
+  const Case a({2, 33, 600});
+  const PageEnd<float> got = a.product(table());
+  for (size_t block = 0; block < 2; ++block)
+    for (size_t row = 0; row < 33; ++row)
+      for (size_t lane = 0; lane < kLanes; ++lane) {
+        double sum = 0, size = 0;
+        for (size_t k = 0; k < 600; ++k) {
+          const double product = double{widened(a.w[row * a.ldw + k])} * double{a.activation(block, k, lane)};
+          sum += product, size += std::fabs(product);
+        }
+        ASSERT_NEAR(got[block * a.c_stride + row * kLanes + lane], sum, size * kUnit * (16 + 1 + 600 / 32));
+      }
+}
+
+TEST_P(TilesBf16, passes_the_check_that_amxbf16_has_to_pass) { EXPECT_TRUE(computes_bf16_products(table())); }
+
+TEST(TilesBf16Check, a_table_that_computes_something_else_does_not_pass) {
+  KernelTable wrong = *available().front();
+  EXPECT_TRUE(computes_bf16_products(wrong));
+  wrong.product_pairs = [](const uint16_t* w, size_t ldw, const float* x, size_t x_stride, float* c, size_t c_stride,
+                           size_t blocks, size_t n, size_t k) {
+    available().front()->product_pairs(w, ldw, x, x_stride, c, c_stride, blocks, n, k);
+    c[(n - 1) * kLanes + 3] += 0.01f;
+  };
+  EXPECT_FALSE(computes_bf16_products(wrong));
+}
+
+TEST(TilesBf16Check, a_processor_that_lacks_a_part_is_refused_before_anything_is_tried) {
+  EXPECT_NE(amxbf16_obstacle(Cpu{}), nullptr);
+  Cpu no_vectors;
+  no_vectors.amx_tile = no_vectors.amx_int8 = no_vectors.amx_bf16 = true;
+  EXPECT_NE(amxbf16_obstacle(no_vectors), nullptr);
+}
+
+}  // namespace
+}  // namespace dgemma::kernels::testing
