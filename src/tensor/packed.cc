@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 
 #include "tensor/quant/quant.h"
 
@@ -114,6 +115,28 @@ bool copy_row(const Weight& w, size_t row, size_t superblock_bytes, std::byte* p
   return good;
 }
 
+/// One row of a panel.
+template <size_t kBits>
+void unpack(const std::byte* superblock, size_t row, size_t cols, float* out) {
+  constexpr bool kFour = kBits == 4;
+  for (size_t first = 0; first < cols; first += kSuperblock) {
+    float scale[kSuperblock / kScaleGroup];
+    for (size_t group = 0; group < std::size(scale); ++group) {
+      uint16_t half;
+      std::memcpy(&half, superblock + (group * kPanelRows + row) * sizeof half, sizeof half);
+      scale[group] = f16_to_float(half);
+    }
+    const std::byte* codes = superblock + kScaleBytes + row * 4;
+    const size_t count = std::min(kSuperblock, cols - first);
+    for (size_t i = 0; i < count; ++i) {
+      const auto byte = static_cast<int>(codes[i / (kFour ? 8 : 4) * kLineBytes + i % 4]);
+      const int code = kFour ? (byte >> (i % 8 / 4 * 4) & 15) - 8 : byte - 128;
+      out[first + i] = scale[i / kScaleGroup] * static_cast<float>(code);
+    }
+    superblock += kFour ? kSuperblockBytes4 : kSuperblockBytes8;
+  }
+}
+
 }  // namespace
 
 DType packed_type(DType stored) {
@@ -142,19 +165,11 @@ bool pack_panel(const Weight& w, size_t first, std::byte* panel) {
 }
 
 void unpack_row(const Weight& w, size_t row, float* out) {
-  const bool four_bits = w.dtype == DType::kPacked4;
   const std::byte* panel = static_cast<const std::byte*>(w.data) + row / kPanelRows * w.panel_stride;
-  const size_t r = row % kPanelRows;
-  for (size_t column = 0; column < w.cols; ++column) {
-    const std::byte* superblock = panel + column / kSuperblock * info(w.dtype).block_bytes;
-    const size_t at = column % kSuperblock;
-    uint16_t half;
-    std::memcpy(&half, superblock + (at / kScaleGroup * kPanelRows + r) * sizeof half, sizeof half);
-    const size_t line = at / (four_bits ? 8 : 4);
-    const auto byte = static_cast<int>(superblock[kScaleBytes + line * kLineBytes + r * 4 + at % 4]);
-    const int code = four_bits ? (byte >> (at % 8 / 4 * 4) & 15) - 8 : byte - 128;
-    out[column] = f16_to_float(half) * static_cast<float>(code);
-  }
+  if (w.dtype == DType::kPacked4)
+    unpack<4>(panel, row % kPanelRows, w.cols, out);
+  else
+    unpack<8>(panel, row % kPanelRows, w.cols, out);
 }
 
 }  // namespace dgemma::tensor
