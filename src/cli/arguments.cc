@@ -40,8 +40,7 @@ void add_machine(OptionTable& table, EngineOptions& engine) {
   table.text("--kernels", "NAME", "scalar, avx2, avx512, amx, ...; default: the best of this machine (dgemma info)",
              engine.kernels);
   table.value("--compute", "NAME",
-              "Precision of products: f32 (the reference's arithmetic), bf16, int8, auto (int8 for a packed file, else "
-              "f32); all but f32 keep keys and values in bf16",
+              "Precision of products: f32 (the reference's arithmetic), bf16, int8; auto: f32, int8 if packed",
               "f32, bf16, int8 or auto", [&engine](const std::string& name) {
                 engine.compute = name;
                 return is_compute(name);
@@ -405,8 +404,8 @@ void declare_quantize(CLI::App& app, QuantizeArguments& arguments) {
       "  dgemma quantize -m model-Q4_0.gguf -o model.packed.gguf\n"
       "  dgemma generate -m model.packed.gguf -p \"Hello\"\n"
       "\nThe file is used where it is mapped, so loading costs nothing, and computes with --compute int8,\n"
-      "or bf16 for comparison. Q4_0 and Q8_0 keep every value; other types become 8 bits. Only this program reads it, "
-      "and only this version's layout.");
+      "or bf16 for comparison. Q4_0 and Q8_0 keep every value; other types become 8 bits. Only this\n"
+      "program reads it, and only this version's layout.");
 }
 
 Result<Invocation> check_quantize(QuantizeArguments& arguments, const Environment& environment) {
