@@ -17,6 +17,7 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import (Diff
                                                                             EntropyBoundSamplerConfig)
 
 import model as M
+import sampler
 
 LAYER_NAMES = {
     "o": "self_attn.o_proj.weight", "q_norm": "self_attn.q_norm.weight", "k_norm": "self_attn.k_norm.weight",
@@ -93,9 +94,9 @@ def load(path, raw=False):
 def write(pocket, out, tokenizer, template):
     theirs = to_transformers(pocket).to(torch.bfloat16)
     theirs.generation_config = DiffusionGemmaGenerationConfig(
-        max_denoising_steps=48, t_min=0.4, t_max=0.8, stability_threshold=1, confidence_threshold=0.005,
-        sampler_config=EntropyBoundSamplerConfig(entropy_bound=0.1), bos_token_id=2, pad_token_id=0,
-        eos_token_id=[1, 106, 50])
+        **{k: v for k, v in sampler.DEFAULTS.items() if k != "entropy_bound"},
+        sampler_config=EntropyBoundSamplerConfig(entropy_bound=sampler.DEFAULTS["entropy_bound"]), bos_token_id=2,
+        pad_token_id=0, eos_token_id=[1, 106, 50])
     out.mkdir(parents=True, exist_ok=True)
     theirs.save_pretrained(out)
     for source, name in ((tokenizer, "tokenizer.json"), (template, "chat_template.jinja")):
