@@ -4,8 +4,6 @@
 
 #include <gtest/gtest.h>
 
-#include "ops/experts.h"
-#include "ops/product.h"
 #include "ops/random.h"
 #include "ops/rows.h"
 #include "tensor/packed.h"
@@ -76,18 +74,9 @@ TEST(Bf16Product, of_weights_in_every_stored_type_equals_that_of_their_values_in
 }
 
 TEST(Bf16Product, threads_and_neighbours_do_not_change_a_row) {
-  const size_t rows = 70, d = 200, n = 150;
-  const auto w = random_values(n * d, 1, 0.1f), values = random_values(rows * d, 2);
-  const Weight weights = in_bf16(weight(w, n, d));
-  const auto all = to_blocks(values, rows, d), few = to_blocks(values, 5, d);
-  const BlockMatrix a(rows, n), b(5, n);
-  Exec three(best_table(), 3), one(best_table(), 1);
-  product(three, weights, all.view(), a.view());
-  product(one, weights, few.view(), b.view());
-  expect_same_rows(a.view(), b.view(), 5);
-  gated_product(three, weights, weights, all.view(), a.view());
-  gated_product(one, weights, weights, few.view(), b.view());
-  expect_same_rows(a.view(), b.view(), 5);
+  const size_t n = 150, d = 200;
+  const auto w = random_values(n * d, 1, 0.1f);
+  expect_products_to_stand_alone(in_bf16(weight(w, n, d)));
 }
 
 struct ExpertCase {
@@ -106,16 +95,7 @@ struct ExpertCase {
                     kWidth,
                     kUsed};
     for (Weight* each : {&w.gate, &w.up, &w.down}) each->bf16_products = bf16;
-    std::vector<uint32_t> valid;
-    for (uint32_t r = 0; r < rows; ++r) valid.push_back(r);
-    const std::vector<float> scale(kCount, 1.0f);
-    BlockMatrix out(rows, kD);
-    Assignment a;
-    ExpertWorkspace space;
-    Exec exec(best_table(), threads);
-    choose_experts(to_blocks(scores, rows, kCount).view(), valid, scale.data(), kUsed, a);
-    experts(exec, w, to_blocks(x, rows, kD).view(), valid, a, space, out.view());
-    return out;
+    return run_experts(w, x, scores, rows, threads);
   }
 };
 
@@ -162,15 +142,8 @@ TEST(Bf16Vocabulary, decides_like_the_plain_table) {
 }
 
 TEST(Bf16Vocabulary, threads_and_neighbours_do_not_change_a_row) {
-  const size_t vocab = 777, features = 40;
-  const auto table = random_values(vocab * features, 1, 0.5f), h = random_values(150 * features, 2);
-  const Weight weights = in_bf16(weight(table, vocab, features));
-  const PassResult a = run_pass(weights, h, 150, 3), b = run_pass(weights, h, 5, 1);
-  for (size_t r = 0; r < 5; ++r) {
-    EXPECT_EQ(a.predictions[r].sample, b.predictions[r].sample);
-    EXPECT_EQ(a.predictions[r].entropy, b.predictions[r].entropy);
-  }
-  expect_same_rows(a.soft.view(), b.soft.view(), 5);
+  const auto table = random_values(777 * 40, 1, 0.5f);
+  expect_passes_to_stand_alone(in_bf16(weight(table, 777, 40)));
 }
 
 }  // namespace

@@ -7,9 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ops/experts.h"
 #include "ops/packed_vocabulary.h"
-#include "ops/product.h"
 #include "ops/random.h"
 #include "ops/rows.h"
 #include "ops/vocabulary.h"
@@ -61,18 +59,8 @@ TEST(PackedProduct, is_the_plain_product_but_for_the_activations_eight_bits) {
 }
 
 TEST(PackedProduct, threads_and_neighbours_do_not_change_a_row) {
-  const size_t rows = 70, d = 200, n = 150;
-  const PackedMatrix w(random_values(n * d, 1, 0.1f), n, d);
-  const auto values = random_values(rows * d, 2);
-  const auto all = to_blocks(values, rows, d), few = to_blocks(values, 5, d);
-  const BlockMatrix a(rows, n), b(5, n);
-  Exec three(best_table(), 3), one(best_table(), 1);
-  product(three, w.packed, all.view(), a.view());
-  product(one, w.packed, few.view(), b.view());
-  expect_same_rows(a.view(), b.view(), 5);
-  gated_product(three, w.packed, w.packed, all.view(), a.view());
-  gated_product(one, w.packed, w.packed, few.view(), b.view());
-  expect_same_rows(a.view(), b.view(), 5);
+  const size_t n = 150, d = 200;
+  expect_products_to_stand_alone(PackedMatrix(random_values(n * d, 1, 0.1f), n, d).packed);
 }
 
 struct ExpertCase {
@@ -85,16 +73,7 @@ struct ExpertCase {
   BlockMatrix run(bool packed, size_t rows, int threads) const {
     const ExpertWeights w = packed ? ExpertWeights{gate.packed, up.packed, 48, down.packed, 80, kCount, kWidth, kUsed}
                                    : ExpertWeights{gate.plain, up.plain, kWidth, down.plain, kD, kCount, kWidth, kUsed};
-    std::vector<uint32_t> valid;
-    for (uint32_t r = 0; r < rows; ++r) valid.push_back(r);
-    const std::vector<float> scale(kCount, 1.0f);
-    BlockMatrix out(rows, kD);
-    Assignment a;
-    ExpertWorkspace space;
-    Exec exec(best_table(), threads);
-    choose_experts(to_blocks(scores, rows, kCount).view(), valid, scale.data(), kUsed, a);
-    experts(exec, w, to_blocks(x, rows, kD).view(), valid, a, space, out.view());
-    return out;
+    return run_experts(w, x, scores, rows, threads);
   }
 };
 
@@ -144,15 +123,7 @@ TEST(PackedVocabulary, decides_like_the_plain_table) {
 }
 
 TEST(PackedVocabulary, threads_and_neighbours_do_not_change_a_row) {
-  const size_t vocab = 777, features = 40;
-  const PackedMatrix table(random_values(vocab * features, 1, 0.5f), vocab, features);
-  const auto h = random_values(150 * features, 2);
-  const PassResult a = run_pass(table.packed, h, 150, 3), b = run_pass(table.packed, h, 5, 1);
-  for (size_t r = 0; r < 5; ++r) {
-    EXPECT_EQ(a.predictions[r].sample, b.predictions[r].sample);
-    EXPECT_EQ(a.predictions[r].entropy, b.predictions[r].entropy);
-  }
-  expect_same_rows(a.soft.view(), b.soft.view(), 5);
+  expect_passes_to_stand_alone(PackedMatrix(random_values(777 * 40, 1, 0.5f), 777, 40).packed);
 }
 
 }  // namespace

@@ -1,11 +1,14 @@
-// Comparing rows, and a vocabulary pass to compare: for tests of operations that are not in f32.
+// Comparing rows, and products, experts and vocabulary passes to compare: for tests of operations that are not in f32.
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 #include <vector>
 
+#include "ops/experts.h"
+#include "ops/product.h"
 #include "ops/random.h"
 #include "ops/vocabulary.h"
 
@@ -30,6 +33,37 @@ inline void expect_same_rows(tensor::ConstBlocks a, tensor::ConstBlocks b, size_
     for (size_t i = 0; i < a.features; ++i) ASSERT_EQ(a.at(r, i), b.at(r, i)) << r << " " << i;
 }
 
+/// Products of the same row with other neighbours and threads are equal.
+inline void expect_products_to_stand_alone(const Weight& weights) {
+  const size_t rows = 70, few_rows = 5, d = weights.cols, n = weights.rows;
+  const auto values = random_values(rows * d, 2);
+  const auto all = to_blocks(values, rows, d), few = to_blocks(values, few_rows, d);
+  const BlockMatrix a(rows, n), b(few_rows, n);
+  Exec three(best_table(), 3), one(best_table(), 1);
+  product(three, weights, all.view(), a.view());
+  product(one, weights, few.view(), b.view());
+  expect_same_rows(a.view(), b.view(), few_rows);
+  gated_product(three, weights, weights, all.view(), a.view());
+  gated_product(one, weights, weights, few.view(), b.view());
+  expect_same_rows(a.view(), b.view(), few_rows);
+}
+
+/// The first `rows` rows of x [.., D], sent to the experts that their scores [.., count] choose.
+inline BlockMatrix run_experts(const ExpertWeights& w, const std::vector<float>& x, const std::vector<float>& scores,
+                               size_t rows, int threads) {
+  const size_t d = w.gate.cols;
+  std::vector<uint32_t> valid(rows);
+  std::iota(valid.begin(), valid.end(), 0u);
+  const std::vector<float> scale(w.experts, 1.0f);
+  BlockMatrix out(rows, d);
+  Assignment a;
+  ExpertWorkspace space;
+  Exec exec(best_table(), threads);
+  choose_experts(to_blocks(scores, rows, w.experts).view(), valid, scale.data(), w.used, a);
+  experts(exec, w, to_blocks(x, rows, d).view(), valid, a, space, out.view());
+  return out;
+}
+
 /// What a vocabulary pass over a tied table decides for rows of hidden states h.
 struct PassResult {
   std::vector<RowPrediction> predictions;
@@ -48,6 +82,18 @@ inline PassResult run_pass(const Weight& table, const std::vector<float>& h, siz
   EXPECT_TRUE(vocabulary_pass(exec, {table, table, 30.0f, 1.0f},
                               {hidden.view(), inverse, uniform, want, run.predictions, run.soft.view()}, space));
   return run;
+}
+
+/// Decisions and soft embeddings of the same row with other neighbours and threads are equal.
+inline void expect_passes_to_stand_alone(const Weight& table) {
+  const size_t rows = 150, few_rows = 5;
+  const auto h = random_values(rows * table.cols, 2);
+  const PassResult a = run_pass(table, h, rows, 3), b = run_pass(table, h, few_rows, 1);
+  for (size_t r = 0; r < few_rows; ++r) {
+    EXPECT_EQ(a.predictions[r].sample, b.predictions[r].sample);
+    EXPECT_EQ(a.predictions[r].entropy, b.predictions[r].entropy);
+  }
+  expect_same_rows(a.soft.view(), b.soft.view(), few_rows);
 }
 
 }  // namespace dgemma::ops
