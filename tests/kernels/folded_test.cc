@@ -6,28 +6,15 @@
 
 #include "kernels/amx_emulated.h"
 #include "kernels/amx_machine.h"
-#include "kernels/cpu.h"
 #include "kernels/packed_testing.h"
 #include "kernels/scalar_int8.h"
 
 namespace dgemma::kernels::testing {
 namespace {
 
-/// The folding tables that this machine can run: with AVX-512 the emulated one, with AMX the real one.
-std::vector<const KernelTable*> folding_tables() {
-  std::vector<const KernelTable*> tables;
-  if (cpu().avx512_vbmi && choose("avx512vnni").has_value()) tables.push_back(amx_emulated_table());
-  if (const auto amx = choose("amx"); amx.has_value()) tables.push_back(*amx);
-  return tables;
-}
-
-class Folded : public ::testing::TestWithParam<const KernelTable*> {
- protected:
-  const KernelTable& table() const { return *GetParam(); }
-};
+using Folded = OnTiles;
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Folded);
-INSTANTIATE_TEST_SUITE_P(Tables, Folded, ::testing::ValuesIn(folding_tables()),
-                         [](const auto& test) { return std::string(test.param->name); });
+INSTANTIATE_TEST_SUITE_P(Tables, Folded, ::testing::ValuesIn(tiles_tables(amx_emulated_table, "amx")), tiles_name);
 
 PageEnd<float> product(const PackedCase& c, const KernelTable& t, const float* scale) {
   PageEnd<float> got = c.c;

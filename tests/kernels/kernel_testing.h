@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cpu.h"
 #include "kernels/kernels.h"
 
 namespace dgemma::kernels::testing {
@@ -119,6 +120,22 @@ inline std::vector<std::string> table_names() {
 }
 
 inline std::string table_name(const ::testing::TestParamInfo<std::string>& info) { return info.param; }
+
+/// Runs with the tables that tiles_tables gives.
+class OnTiles : public ::testing::TestWithParam<const KernelTable*> {
+ protected:
+  const KernelTable& table() const { return *GetParam(); }
+};
+
+/// The emulated table where there is AVX-512 (amx_emulated.h), and `name`, the real one, where there is AMX.
+inline std::vector<const KernelTable*> tiles_tables(const KernelTable* (*emulated)(), const char* name) {
+  std::vector<const KernelTable*> tables;
+  if (cpu().avx512_vbmi && choose("avx512vnni").has_value()) tables.push_back(emulated());
+  if (const auto real = choose(name); real.has_value()) tables.push_back(*real);
+  return tables;
+}
+
+inline std::string tiles_name(const ::testing::TestParamInfo<const KernelTable*>& info) { return info.param->name; }
 
 }  // namespace dgemma::kernels::testing
 

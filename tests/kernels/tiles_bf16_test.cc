@@ -5,7 +5,6 @@
 
 #include "kernels/amx_emulated.h"
 #include "kernels/amx_machine.h"
-#include "kernels/cpu.h"
 #include "kernels/kernel_testing.h"
 #include "kernels/kernels.h"
 
@@ -95,21 +94,10 @@ struct Case {
   }
 };
 
-/// The tables of this machine: with AVX-512 the emulated one, with AMX the real one.
-std::vector<const KernelTable*> tile_tables() {
-  std::vector<const KernelTable*> tables;
-  if (cpu().avx512_vbmi && choose("avx512vnni").has_value()) tables.push_back(amxbf16_emulated_table());
-  if (const auto amx = choose("amxbf16"); amx.has_value()) tables.push_back(*amx);
-  return tables;
-}
-
-class TilesBf16 : public ::testing::TestWithParam<const KernelTable*> {
- protected:
-  const KernelTable& table() const { return *GetParam(); }
-};
+using TilesBf16 = OnTiles;
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(TilesBf16);
-INSTANTIATE_TEST_SUITE_P(Tables, TilesBf16, ::testing::ValuesIn(tile_tables()),
-                         [](const auto& test) { return std::string(test.param->name); });
+INSTANTIATE_TEST_SUITE_P(Tables, TilesBf16, ::testing::ValuesIn(tiles_tables(amxbf16_emulated_table, "amxbf16")),
+                         tiles_name);
 
 TEST_P(TilesBf16, products_are_the_instructions_sums_on_odd_sizes_at_page_ends) {
   for (const size_t n : {1, 15, 16, 17, 31, 32, 33, 47, 48, 49, 95, 97}) Case({1 + n % 3, n, 70}).check(table());
