@@ -1,4 +1,4 @@
-// The savings of SweepOptions by name, for tests that leave out one after the other.
+// The savings of SweepOptions by name, for tests and a benchmark that leave out one after the other.
 #pragma once
 
 #include <map>
