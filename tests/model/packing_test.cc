@@ -133,7 +133,7 @@ TEST(Packing, a_sweep_is_close_to_f32) {
     const Outcome plain = run(TinyModel::open(name).model, 1);
     const Outcome packed = run(PackedModel::open(name).model, 1);
     const std::vector<double> errors = row_errors(packed.stream, plain.stream);
-    EXPECT_LT(errors[errors.size() / 2], 0.05) << name;
+    EXPECT_LT(errors[errors.size() / 2], 0.06) << name;  // 0.04 with exact sums, 0.055 with folded ones (amx)
     EXPECT_GT(errors[errors.size() / 2], 1e-4) << name << ": were integers used at all?";
   }
 }
