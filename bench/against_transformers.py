@@ -23,7 +23,7 @@ from transformers import DiffusionGemmaForBlockDiffusion
 import data
 import dice
 
-SUDOKU = "Solve this Sudoku:\n...26.\n5.....\n.3.6..\n6.....\n4523..\n..3.2."
+SUDOKU = "Solve this Sudoku:\n.5....\n2.3...\n...1..\n.1..23\n...5..\n.2..61"
 
 
 def before_end(tokens, end_ids):
