@@ -3,11 +3,15 @@
 
 #include <algorithm>
 
+#include "tensor/packed.h"
+
 namespace dgemma::engine {
 namespace {
 
 double row_bytes(const tensor::Weight& w) {
-  return w.packed() ? static_cast<double>(w.panel_stride) / tensor::kPanelRows : static_cast<double>(w.row_bytes());
+  // Not the stride: between panels of gate lie those of up.
+  return w.packed() ? static_cast<double>(tensor::panel_bytes(w.dtype, w.cols)) / tensor::kPanelRows
+                    : static_cast<double>(w.row_bytes());
 }
 double bytes_of(const tensor::Weight& w) { return static_cast<double>(w.rows) * row_bytes(w); }
 double values_of(const tensor::Weight& w) { return static_cast<double>(w.rows) * static_cast<double>(w.cols); }

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "model/packing.h"
 #include "model/tiny_model.h"
 
 namespace dgemma::engine {
@@ -29,6 +30,18 @@ TEST_F(BenchWork, counts_each_weight_of_a_step_once) {
   EXPECT_EQ(w.bytes.vocabulary, 2 * 512 * 64);
   EXPECT_EQ(w.operations.vocabulary, 2 * 2 * 16 * 512 * 64) << "LM head and soft embedding";
   EXPECT_EQ(w.operations.rest, 2 * 16 * 3 * 4 * 64) << "the router";
+}
+
+TEST_F(BenchWork, packed_weights_are_counted_once_though_gate_and_up_alternate) {
+  const double bits = 8.5;  // codes of 8 bits, an f16 scale for 32 columns; columns in whole superblocks of 64
+  const double dense = 4 * (2 * 96 * 64 + 64 * 128), expert = 2 * 32 * 64 + 64 * 64;
+  auto checkpoint = formats::Checkpoint::open(golden::folder() + "tiny-a");
+  model::Weights weights = model::bind_weights(*checkpoint, tiny_.model.config(), {}).value();
+  ASSERT_TRUE(model::pack_weights(weights, 1, {}));
+  const SweepWork w =
+      sweep_work(model::Model(tiny_.model.config(), std::move(weights), tensor::DType::kBF16), {16, 100, true, true});
+  EXPECT_EQ(w.bytes.dense, dense * bits / 8);
+  EXPECT_EQ(w.bytes.experts, 3 * 4 * expert * bits / 8);
 }
 
 TEST_F(BenchWork, a_canvas_sees_the_window_or_everything_and_itself) {
