@@ -45,9 +45,8 @@ void Model::Pass::attention_branch(size_t index) {
   const Blocks q = active(space_.q, w.q.rows), k = view(space_.k, w.k.rows), v = view(space_.v, w.k.rows);
   ops::rms_norm(exec_, view(space_.x), w.input_norm, static_cast<float>(config_.norm_eps), normed);
   clock_.close(&SweepTimes::rest);
-  if (q.blocks > 0) ops::product(exec_, w.q, active(normed), q);
-  ops::product(exec_, w.k, normed, k);
-  if (w.v) ops::product(exec_, w.v, normed, v);
+  const ops::Product all[] = {{w.k, k}, {w.q, q}, {w.v, v}};  // a layer without v computes its values from k
+  ops::products(exec_, {all, w.v ? size_t{3} : size_t{2}}, normed);
   clock_.close(&SweepTimes::projections);
   exec_.run(blocks_, [&](size_t block, int) {
     if (block >= first_active_) queries(index, block);

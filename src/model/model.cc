@@ -270,7 +270,7 @@ void Model::Pass::feedforward_branch(const LayerWeights& w) {
   // The router reads the residual stream itself, not the experts' normed input.
   ops::rms_norm(exec_, x, w.router_scale, eps, normed);
   ops::product(exec_, w.router, normed, scores);
-  ops::choose_experts(scores, rows, w.per_expert_scale, w.experts.used, space_.assignment);
+  ops::choose_experts(exec_, scores, rows, w.per_expert_scale, w.experts.used, space_.assignment);
   ops::rms_norm(exec_, x, w.pre_feedforward_norm_2, eps, normed);
   clock_.close(&SweepTimes::rest);
   ops::experts(exec_, w.experts, normed, rows, space_.assignment, space_.expert_space, mixed);

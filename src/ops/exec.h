@@ -21,6 +21,13 @@ class Exec {
   const kernels::KernelTable& kernels() const { return table_; }
   int threads() const { return pool_.threads(); }
 
+  /// How many of `rows` outputs a task gets: a multiple of `step`, at most `most`, and no more than leave four tasks to
+  /// each thread, so that threads end together.
+  size_t rows_per_task(size_t rows, size_t step, size_t most) const {
+    const size_t even = rows / (4 * static_cast<size_t>(threads()));
+    return std::clamp(even / step * step, step, most);
+  }
+
   /// Runs body(task, worker) for every task on the team.
   template <class Body>
   void run(size_t tasks, Body&& body) {

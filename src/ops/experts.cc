@@ -11,14 +11,19 @@
 namespace dgemma::ops {
 namespace {
 
+using tensor::Arithmetic;
 using tensor::Blocks;
 using tensor::ConstBlocks;
 using tensor::kLanes;
 using tensor::Weight;
 
 constexpr uint32_t kNoRow = ExpertSlots::kNoRow;
-// Expert outputs per task, as in product.cc.
-constexpr size_t kOutputsPerTask = 64;
+// Hidden features per task: a superblock of what the second product multiplies in integers, so it is prepared where it
+// is computed.
+constexpr size_t kHiddenPerTask = tensor::kSuperblock;
+constexpr size_t kRowsPerChoice = 16;
+constexpr size_t kOutputStep = 2 * tensor::kPanelRows,
+                 kOutputsPerTask = 256;  // of a down product, whose sums are short
 
 /// Index of the first float of a row in lane blocks of `features` features.
 int32_t row_offset(size_t row, size_t features) {
@@ -45,6 +50,12 @@ void place(ExpertSlots& slots, size_t experts, size_t used, std::span<const uint
   slots.first_block.assign(experts + 1, 0);
   for (size_t e = 0; e < experts; ++e)
     slots.first_block[e + 1] = slots.first_block[e] + static_cast<uint32_t>(tensor::blocks_for(slots.tokens[e]));
+  slots.by_size.clear();
+  for (uint32_t e = 0; e < experts; ++e)
+    if (slots.tokens[e] > 0) slots.by_size.push_back(e);
+  std::sort(slots.by_size.begin(), slots.by_size.end(), [&](uint32_t a, uint32_t b) {
+    return slots.tokens[a] != slots.tokens[b] ? slots.tokens[a] > slots.tokens[b] : a < b;
+  });
   slots.row_of.assign(slots.blocks() * kLanes, kNoRow);
   slots.slot_of.resize(assignment.entries.size());
   slots.next.assign(slots.first_block.begin(), slots.first_block.end());
@@ -56,34 +67,65 @@ void place(ExpertSlots& slots, size_t experts, size_t used, std::span<const uint
   }
 }
 
-void products(Exec& exec, const ExpertWeights& weights, ConstBlocks x, ExpertWorkspace& space) {
+/// Features first .. of one expert's gelu(gate x) * up x, prepared, to their place in `out`.
+void hidden_features(Exec& exec, int worker, const ExpertWeights& weights, size_t expert, size_t first, ConstBlocks in,
+                     size_t tokens, Blocks out) {
+  const size_t count = std::min(kHiddenPerTask, weights.width - first), row = expert * weights.stride + first;
+  float* memory = exec.scratch(worker, 2 * in.blocks * count * kLanes);
+  const Blocks gate{memory, in.blocks, count, count * kLanes};
+  const Blocks up{memory + in.blocks * count * kLanes, in.blocks, count, count * kLanes};
+  const Arithmetic kind = weights.arithmetic();
+  prepared_product_on_this_thread(exec, worker, weights.gate.row_range(row, count), in, tokens, gate);
+  prepared_product_on_this_thread(exec, worker, weights.up.row_range(row, count), in, tokens, up);
+  for (size_t b = 0; b < in.blocks; ++b) {
+    float* to = out.block(b) + prepared_features(kind, first) * kLanes;
+    exec.kernels().gelu_mul(gate.block(b), up.block(b), kind == Arithmetic::kF32 ? to : gate.block(b), count);
+    if (kind != Arithmetic::kF32) prepare_block(exec, kind, gate.block(b), count, to);
+  }
+}
+
+/// Fills space.output by slot. Experts with many rows come first, so that what is left at the end is small.
+void expert_products(Exec& exec, const ExpertWeights& weights, ConstBlocks x, ExpertWorkspace& space) {
+  const Arithmetic kind = weights.arithmetic();
+  DG_CHECK(weights.up.arithmetic() == kind && weights.down.arithmetic() == kind, "experts are multiplied in one way");
   const ExpertSlots& slots = space.slots;
-  const size_t features = x.features, width = weights.width;
-  const Blocks input = space.input.view(slots.blocks()), hidden = space.hidden.view(slots.blocks());
-  const Blocks output = space.output.view(slots.blocks());
-  gather_slots(exec, slots, x, input);
-  const size_t up_tasks = (width + kOutputsPerTask - 1) / kOutputsPerTask;
-  exec.run(weights.experts * up_tasks, [&](size_t task, int worker) {
-    const size_t expert = task / up_tasks, first = task % up_tasks * kOutputsPerTask;
-    const Blocks in = slots.blocks_of(input, expert);
-    if (in.blocks == 0) return;
-    const size_t count = std::min(kOutputsPerTask, width - first);
-    const Blocks up{exec.scratch(worker, in.blocks * count * kLanes), in.blocks, count, count * kLanes};
-    const Blocks gate = slots.blocks_of(hidden, expert).feature_range(first, count);
-    const size_t row = expert * weights.stride + first;
-    product_on_this_thread(exec, worker, weights.gate.row_range(row, count), in, gate);
-    product_on_this_thread(exec, worker, weights.up.row_range(row, count), in, up);
-    for (size_t b = 0; b < in.blocks; ++b) exec.kernels().gelu_mul(gate.block(b), up.block(b), gate.block(b), count);
+  const size_t blocks = slots.blocks(), width = weights.width, features = x.features;
+  const Blocks input = space.input.view(blocks), hidden = space.hidden.view(blocks), output = space.output.view(blocks);
+  gather_slots(exec, slots, prepare(exec, kind, x, exec.shared(prepared_floats(kind, x))), input);
+
+  const size_t up_tasks = (width + kHiddenPerTask - 1) / kHiddenPerTask;
+  exec.run(slots.by_size.size() * up_tasks, [&](size_t task, int worker) {
+    const size_t expert = slots.by_size[task / up_tasks];
+    hidden_features(exec, worker, weights, expert, task % up_tasks * kHiddenPerTask, slots.blocks_of(input, expert),
+                    slots.tokens[expert], slots.blocks_of(hidden, expert));
   });
-  const size_t down_tasks = (features + kOutputsPerTask - 1) / kOutputsPerTask;
-  exec.run(weights.experts * down_tasks, [&](size_t task, int worker) {
-    const size_t expert = task / down_tasks, first = task % down_tasks * kOutputsPerTask;
-    const Blocks in = slots.blocks_of(hidden, expert);
-    if (in.blocks == 0) return;
-    const size_t count = std::min(kOutputsPerTask, features - first);
-    product_on_this_thread(exec, worker, weights.down.row_range(expert * weights.down_stride + first, count), in,
-                           slots.blocks_of(output, expert).feature_range(first, count));
+  const size_t share = exec.rows_per_task(slots.by_size.size() * features / 4, kOutputStep, kOutputsPerTask);
+  const size_t down_tasks = (features + share - 1) / share;
+  exec.run(slots.by_size.size() * down_tasks, [&](size_t task, int worker) {
+    const size_t expert = slots.by_size[task / down_tasks], first = task % down_tasks * share;
+    const size_t count = std::min(share, features - first);
+    prepared_product_on_this_thread(exec, worker, weights.down.row_range(expert * weights.down_stride + first, count),
+                                    slots.blocks_of(hidden, expert), slots.tokens[expert],
+                                    slots.blocks_of(output, expert).feature_range(first, count));
   });
+}
+
+/// The experts of one row; p and order are memory for [E] each.
+void choose_for_row(ConstBlocks scores, uint32_t row, const float* per_expert_scale, std::span<float> p,
+                    uint32_t* order, std::span<Assignment::Entry> out) {
+  float largest = -std::numeric_limits<float>::infinity();
+  for (size_t e = 0; e < p.size(); ++e) largest = std::max(largest, p[e] = scores.at(row, e));
+  // The softmax's denominator cancels where the weights are divided by their sum.
+  for (size_t e = 0; e < p.size(); ++e) {
+    p[e] = std::exp(p[e] - largest);
+    order[e] = static_cast<uint32_t>(e);
+  }
+  std::partial_sort(order, order + out.size(), order + p.size(),
+                    [&](uint32_t a, uint32_t b) { return p[a] != p[b] ? p[a] > p[b] : a < b; });
+  float sum = 0;
+  for (size_t t = 0; t < out.size(); ++t) sum += p[order[t]];
+  std::sort(order, order + out.size());
+  for (size_t t = 0; t < out.size(); ++t) out[t] = {order[t], p[order[t]] / sum * per_expert_scale[order[t]]};
 }
 
 /// out[row] = the weighted sum of the row's slots, in ascending order of experts.
@@ -116,28 +158,16 @@ void sum_up(Exec& exec, std::span<const uint32_t> rows, size_t used, const Assig
 
 }  // namespace
 
-void choose_experts(ConstBlocks scores, std::span<const uint32_t> rows, const float* per_expert_scale, size_t used,
-                    Assignment& out) {
-  const size_t count = scores.features;
-  out.entries.clear();
-  std::vector<float>& p = out.probability;
-  std::vector<uint32_t>& order = out.order;
-  p.resize(count), order.resize(count);
-  for (const uint32_t row : rows) {
-    float largest = -std::numeric_limits<float>::infinity();
-    for (size_t e = 0; e < count; ++e) largest = std::max(largest, p[e] = scores.at(row, e));
-    // The softmax's denominator cancels where the weights are divided by their sum.
-    for (size_t e = 0; e < count; ++e) {
-      p[e] = std::exp(p[e] - largest);
-      order[e] = static_cast<uint32_t>(e);
-    }
-    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(used), order.end(),
-                      [&](uint32_t a, uint32_t b) { return p[a] != p[b] ? p[a] > p[b] : a < b; });
-    float sum = 0;
-    for (size_t t = 0; t < used; ++t) sum += p[order[t]];
-    std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(used));
-    for (size_t t = 0; t < used; ++t) out.entries.push_back({order[t], p[order[t]] / sum * per_expert_scale[order[t]]});
-  }
+void choose_experts(Exec& exec, ConstBlocks scores, std::span<const uint32_t> rows, const float* per_expert_scale,
+                    size_t used, Assignment& out) {
+  out.entries.resize(rows.size() * used);
+  exec.run((rows.size() + kRowsPerChoice - 1) / kRowsPerChoice, [&](size_t task, int worker) {
+    float* p = exec.scratch(worker, 2 * scores.features);  // [E], then the experts' order, [E]
+    auto* order = reinterpret_cast<uint32_t*>(p + scores.features);
+    const size_t end = std::min(rows.size(), (task + 1) * kRowsPerChoice);
+    for (size_t i = task * kRowsPerChoice; i < end; ++i)
+      choose_for_row(scores, rows[i], per_expert_scale, {p, scores.features}, order, {&out.entries[i * used], used});
+  });
 }
 
 void gather_slots(Exec& exec, const ExpertSlots& slots, ConstBlocks x, Blocks out) {
@@ -159,10 +189,7 @@ void experts(Exec& exec, const ExpertWeights& weights, ConstBlocks x, std::span<
   DG_CHECK(out.features == x.features, x.features, " ", out.features);
   reserve(space, rows.size(), weights, x.features);
   place(space.slots, weights.experts, weights.used, rows, assignment);
-  if (weights.arithmetic() == tensor::Arithmetic::kF32)
-    products(exec, weights, x, space);
-  else
-    prepared_expert_products(exec, weights, x, space);
+  expert_products(exec, weights, x, space);
   sum_up(exec, rows, weights.used, assignment, space, out);
 }
 

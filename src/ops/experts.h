@@ -1,9 +1,9 @@
 // The mixture of experts: choose experts for each row, gather the rows of each expert, multiply, sum up.
 //
 // Every touched expert's weights are read once for all its rows. A row's experts are summed in ascending expert order,
-// so the result does not depend on which other rows are there. Where the products are not in f32, rows are prepared
-// (prepared_product.h) once, then gathered, and what is between the two products is prepared where it is computed
-// (prepared_experts.cc). Tests: tests/ops/experts_test.cc, packed_test.cc, bf16_test.cc.
+// so the result does not depend on which other rows are there. Rows are prepared (prepared_product.h) once, then
+// gathered: a prepared block of bf16 or integers is a half or a quarter of the bytes. What is between the two products
+// is prepared where it is computed. Tests: tests/ops/experts_test.cc, packed_test.cc, bf16_test.cc.
 #pragma once
 
 #include <span>
@@ -35,15 +35,12 @@ struct Assignment {
     float weight;
   };
   std::vector<Entry> entries;
-  // What choose_experts works in.
-  std::vector<float> probability;  // [E]
-  std::vector<uint32_t> order;     // [E]
 };
 
 /// scores [B, E, 16]: softmax over E, the T largest (lower index first where equal), weights divided by their sum,
 /// times per_expert_scale [E]. Only rows listed in `rows` get entries, in that order.
-void choose_experts(tensor::ConstBlocks scores, std::span<const uint32_t> rows, const float* per_expert_scale,
-                    size_t used, Assignment& out);
+void choose_experts(Exec& exec, tensor::ConstBlocks scores, std::span<const uint32_t> rows,
+                    const float* per_expert_scale, size_t used, Assignment& out);
 
 /// Where each expert's rows lie when they are gathered: those of expert 0, padded to whole blocks, then expert 1's, ...
 struct ExpertSlots {
@@ -51,6 +48,7 @@ struct ExpertSlots {
   std::vector<uint32_t> row_of;       ///< by slot; kNoRow for padding lanes
   std::vector<uint32_t> first_block;  ///< by expert, experts + 1 entries
   std::vector<uint32_t> tokens;       ///< by expert: slots that are no padding
+  std::vector<uint32_t> by_size;      ///< experts that have rows, those with most first
   std::vector<uint32_t> next;         ///< by expert: its next free slot while they are filled
 
   static constexpr uint32_t kNoRow = ~uint32_t{0};
@@ -75,9 +73,6 @@ struct ExpertWorkspace {
 void experts(Exec& exec, const ExpertWeights& weights, tensor::ConstBlocks x, std::span<const uint32_t> rows,
              const Assignment& assignment, ExpertWorkspace& workspace, tensor::Blocks out);
 
-/// The parts of experts() between choosing and summing up, for all but f32: fills workspace.output by slot.
-void prepared_expert_products(Exec& exec, const ExpertWeights& weights, tensor::ConstBlocks x,
-                              ExpertWorkspace& workspace);
 /// Block b of `out` = the rows of its slots, gathered from x (whole blocks of as many features).
 void gather_slots(Exec& exec, const ExpertSlots& slots, tensor::ConstBlocks x, tensor::Blocks out);
 

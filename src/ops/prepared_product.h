@@ -1,8 +1,9 @@
-// Products whose activations are brought into another form first: pairs of bf16, or integers of 8 bits.
+// Products of activations in the form that the weights' arithmetic wants: f32 as it is, pairs of bf16, or integers of 8
+// bits.
 //
-// What ops/product.h does for the caller when a weight's arithmetic is not f32; experts and the vocabulary pass call it
-// directly, since they prepare once and multiply often. A prepared block is a lane block too, so rows are gathered out
-// of it in the same way. Tests: tests/ops/packed_test.cc, tests/ops/bf16_test.cc.
+// ops/product.h does both steps for the caller; experts and the vocabulary pass prepare once and multiply often. A
+// prepared block is a lane block too, so rows are gathered out of it in the same way. Tests: tests/ops/packed_test.cc,
+// tests/ops/bf16_test.cc.
 #pragma once
 
 #include "ops/exec.h"
@@ -10,24 +11,18 @@
 
 namespace dgemma::ops {
 
-/// The "features" of a prepared block of `features` features; as many for f32, which needs no preparing.
+/// The "features" of a prepared block of `features` features; as many for f32.
 size_t prepared_features(tensor::Arithmetic arithmetic, size_t features);
 /// One block, x [features, 16], prepared into `out`. Not for f32.
 void prepare_block(Exec& exec, tensor::Arithmetic arithmetic, const float* x, size_t features, float* out);
 
 /// Floats that prepare() needs for x.
 size_t prepared_floats(tensor::Arithmetic arithmetic, tensor::ConstBlocks x);
-/// x prepared into `memory`, 64-byte aligned: [B, prepared_features(D), 16].
-tensor::Blocks prepare(Exec& exec, tensor::Arithmetic arithmetic, tensor::ConstBlocks x, float* memory);
+/// x prepared into `memory`, 64-byte aligned: [B, prepared_features(D), 16]. f32: x itself.
+tensor::ConstBlocks prepare(Exec& exec, tensor::Arithmetic arithmetic, tensor::ConstBlocks x, float* memory);
 
-/// out = w x on this thread: w [N, K] of any arithmetic but f32, x prepared for it, out [B, N, 16]. Tokens past
-/// `tokens` get any finite value.
+/// out = w x on this thread: w [N, K], x prepared for it, out [B, N, 16]. Tokens past `tokens` get any finite value.
 void prepared_product_on_this_thread(Exec& exec, int worker, const tensor::Weight& w, tensor::ConstBlocks x,
                                      size_t tokens, tensor::Blocks out);
-
-/// As product() and gated_product(), x not yet prepared.
-void prepared_product(Exec& exec, const tensor::Weight& w, tensor::ConstBlocks x, tensor::Blocks out);
-void prepared_gated_product(Exec& exec, const tensor::Weight& gate, const tensor::Weight& up, tensor::ConstBlocks x,
-                            tensor::Blocks out);
 
 }  // namespace dgemma::ops

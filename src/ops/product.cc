@@ -18,8 +18,12 @@ using tensor::DType;
 using tensor::kLanes;
 using tensor::Weight;
 
-// Outputs per task: enough work to be worth a task, few enough that the last tasks end together.
-constexpr size_t kRowsPerTask = 48;
+// Outputs per task: whole register blocks of the kernels (6, 8, 12) or whole panels, up to what is worth a task.
+struct TaskRows {
+  size_t step, most;
+};
+TaskRows task_rows(const Weight& w) { return w.packed() ? TaskRows{2 * tensor::kPanelRows, 64} : TaskRows{12, 48}; }
+
 // Rows decoded at a time: a multiple of the kernels' register blocks (6, 8, 12), and for 2,816 columns a quarter of a
 // 1 MiB second-level cache.
 constexpr size_t kPanelRows = 24;
@@ -73,30 +77,48 @@ void decode_row(const Weight& w, size_t row, float* out) {
     tensor::quant::decode(w.dtype, w.row(row), w.cols, out);
 }
 
-void product(Exec& exec, const Weight& w, ConstBlocks x, Blocks out) {
-  DG_CHECK(w.rows == out.features, w.rows, " outputs for ", out.features);
-  if (w.arithmetic() != Arithmetic::kF32) return prepared_product(exec, w, x, out);
-  const size_t tasks = (w.rows + kRowsPerTask - 1) / kRowsPerTask;
+void products(Exec& exec, std::span<const Product> all, ConstBlocks x) {
+  const Weight& first_w = all.front().w;
+  const Arithmetic kind = first_w.arithmetic();
+  size_t rows = 0;
+  for (const Product& p : all) {
+    DG_CHECK(p.w.rows == p.out.features && p.out.blocks <= x.blocks, p.w.rows, " outputs for ", p.out.features);
+    DG_CHECK(p.w.arithmetic() == kind, "products of the same x are multiplied in the same way");
+    rows += p.w.rows;
+  }
+  const ConstBlocks input = prepare(exec, kind, x, exec.shared(prepared_floats(kind, x)));
+  const auto [step, most] = task_rows(first_w);
+  const size_t share = exec.rows_per_task(rows, step, most);
+  const auto tasks_of = [&](const Product& p) { return p.out.blocks == 0 ? 0 : (p.w.rows + share - 1) / share; };
+  size_t tasks = 0;
+  for (const Product& p : all) tasks += tasks_of(p);
   exec.run(tasks, [&](size_t task, int worker) {
-    const size_t first = task * kRowsPerTask;
-    const size_t count = std::min(kRowsPerTask, w.rows - first);
-    product_on_this_thread(exec, worker, w.row_range(first, count), x, out.feature_range(first, count));
+    const Product* p = all.data();
+    for (; task >= tasks_of(*p); ++p) task -= tasks_of(*p);
+    const size_t first = task * share, count = std::min(share, p->w.rows - first), blocks = p->out.blocks;
+    prepared_product_on_this_thread(exec, worker, p->w.row_range(first, count),
+                                    input.block_range(x.blocks - blocks, blocks), blocks * kLanes,
+                                    p->out.feature_range(first, count));
   });
+}
+
+void product(Exec& exec, const Weight& w, ConstBlocks x, Blocks out) {
+  const Product one{w, out};
+  products(exec, {&one, 1}, x);
 }
 
 void gated_product(Exec& exec, const Weight& gate, const Weight& up, ConstBlocks x, Blocks out) {
   DG_CHECK(gate.rows == up.rows && gate.rows == out.features, gate.rows, " ", up.rows, " ", out.features);
   DG_CHECK(gate.arithmetic() == up.arithmetic(), "gate and up are multiplied in the same way");
-  if (gate.arithmetic() != Arithmetic::kF32) return prepared_gated_product(exec, gate, up, x, out);
-  const size_t tasks = (gate.rows + kRowsPerTask - 1) / kRowsPerTask;
-  exec.run(tasks, [&](size_t task, int worker) {
-    const size_t first = task * kRowsPerTask;
-    const size_t count = std::min(kRowsPerTask, gate.rows - first);
-    float* memory = exec.scratch(worker, x.blocks * count * kLanes);
-    const Blocks up_out{memory, x.blocks, count, count * kLanes};  // [B, count, 16]
+  const ConstBlocks input = prepare(exec, gate.arithmetic(), x, exec.shared(prepared_floats(gate.arithmetic(), x)));
+  const auto [step, most] = task_rows(gate);
+  const size_t share = exec.rows_per_task(gate.rows, step, most);
+  exec.run((gate.rows + share - 1) / share, [&](size_t task, int worker) {
+    const size_t first = task * share, count = std::min(share, gate.rows - first), tokens = x.blocks * kLanes;
+    const Blocks up_out{exec.scratch(worker, tokens * count), x.blocks, count, count * kLanes};
     const Blocks gate_out = out.feature_range(first, count);
-    product_on_this_thread(exec, worker, gate.row_range(first, count), x, gate_out);
-    product_on_this_thread(exec, worker, up.row_range(first, count), x, up_out);
+    prepared_product_on_this_thread(exec, worker, gate.row_range(first, count), input, tokens, gate_out);
+    prepared_product_on_this_thread(exec, worker, up.row_range(first, count), input, tokens, up_out);
     for (size_t b = 0; b < x.blocks; ++b)
       exec.kernels().gelu_mul(gate_out.block(b), up_out.block(b), gate_out.block(b), count);
   });

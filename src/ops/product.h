@@ -1,9 +1,11 @@
 // Products of activations with weights, and the norms between them: the dense parts of a layer.
 //
-// Weights whose arithmetic is not f32 go to ops/prepared_product.h from here.
+// Activations that the weights' arithmetic wants in another form are prepared first (ops/prepared_product.h).
 // Work is cut along the outputs, so each output is summed by one thread in one order: the number of threads never
 // changes a result. Tests: tests/ops/product_test.cc.
 #pragma once
+
+#include <span>
 
 #include "ops/exec.h"
 #include "tensor/weight.h"
@@ -23,7 +25,15 @@ void weighted_sum_on_this_thread(Exec& exec, const tensor::Weight& w, tensor::Co
 /// One row of w as w.cols floats, whatever its type.
 void decode_row(const tensor::Weight& w, size_t row, float* out);
 
-/// out = w x.  w [N, K], x [B, K, 16], out [B, N, 16]; out must not overlap x.
+/// One of several products of the same x: w [N, K], out [B, N, 16].
+struct Product {
+  const tensor::Weight& w;
+  tensor::Blocks out;
+};
+/// out = w x for each, x [B, K, 16]; one that has fewer blocks than x multiplies the last ones. All weights are of one
+/// arithmetic; no out overlaps x.
+void products(Exec& exec, std::span<const Product> all, tensor::ConstBlocks x);
+/// The same for one.
 void product(Exec& exec, const tensor::Weight& w, tensor::ConstBlocks x, tensor::Blocks out);
 
 /// out = gelu_tanh(gate x) * (up x).  gate, up [N, K], x [B, K, 16], out [B, N, 16].

@@ -53,9 +53,7 @@ struct Pass {
         blocks(q.hidden.blocks),
         features(q.hidden.features),
         arithmetic(w.head.arithmetic()),
-        input(arithmetic == Arithmetic::kF32
-                  ? q.hidden
-                  : prepare(e, arithmetic, q.hidden, e.shared(prepared_floats(arithmetic, q.hidden)))) {
+        input(prepare(e, arithmetic, q.hidden, e.shared(prepared_floats(arithmetic, q.hidden)))) {
     DG_CHECK(arithmetic == w.embedding.arithmetic(), "head and embedding are multiplied in the same way");
     space.stats.resize(kParts * blocks);
     space.tile_sum.resize(tiles * blocks * kLanes);
@@ -82,10 +80,7 @@ struct Pass {
   /// Processed logits of a tile's rows of the head for `count` blocks: [count, tokens, 16].
   void logits(const Weight& rows, size_t first_block, size_t count, int worker, Blocks out) const {
     const ConstBlocks x = input.block_range(first_block, count);
-    if (arithmetic == Arithmetic::kF32)
-      product_on_this_thread(exec, worker, rows, x, out);
-    else
-      prepared_product_on_this_thread(exec, worker, rows, x, count * kLanes, out);
+    prepared_product_on_this_thread(exec, worker, rows, x, count * kLanes, out);
     for (size_t b = 0; b < count; ++b)
       exec.kernels().softcap(out.block(b), weights.softcap, query.inverse_temperature[first_block + b], out.features);
   }

@@ -17,7 +17,8 @@ TEST(ChooseExperts, takes_the_largest_and_the_lower_index_of_equal_ones) {
   const auto scores = to_blocks({0, 2, 2, 1, /**/ 5, 5, 5, 5}, 2, 4);
   const float scale[] = {1, 1, 1, 10};
   Assignment a;
-  choose_experts(scores.view(), std::vector<uint32_t>{0, 1}, scale, 2, a);
+  Exec exec(best_table(), 2);
+  choose_experts(exec, scores.view(), std::vector<uint32_t>{0, 1}, scale, 2, a);
   std::vector<uint32_t> chosen;
   for (const auto& e : a.entries) chosen.push_back(e.expert);
   EXPECT_THAT(chosen, ElementsAre(1, 2, 0, 1));
@@ -28,7 +29,8 @@ TEST(ChooseExperts, weights_sum_to_one_before_the_experts_own_scale) {
   const auto scores = to_blocks({0.3f, -1.0f, 2.0f, 0.5f}, 1, 4);
   const float scale[] = {1, 1, 2, 1};
   Assignment a;
-  choose_experts(scores.view(), std::vector<uint32_t>{0}, scale, 3, a);
+  Exec exec(best_table(), 2);
+  choose_experts(exec, scores.view(), std::vector<uint32_t>{0}, scale, 3, a);
   ASSERT_EQ(a.entries.size(), 3u);
   EXPECT_NEAR(a.entries[0].weight + a.entries[1].weight / 2 + a.entries[2].weight, 1.0, 1e-6);
 }
@@ -50,7 +52,7 @@ TEST(Experts, equals_each_rows_experts_computed_alone) {
   Assignment a;
   ExpertWorkspace space;
   Exec exec(best_table(), 2);
-  choose_experts(scores.view(), valid, scale.data(), used, a);
+  choose_experts(exec, scores.view(), valid, scale.data(), used, a);
   experts(exec, w, in.view(), valid, a, space, out.view());
   for (size_t i = 0; i < valid.size(); ++i) {
     const size_t r = valid[i];

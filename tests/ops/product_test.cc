@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "ops/random.h"
+#include "ops/rows.h"
 #include "tensor/quant/quant.h"
 
 namespace dgemma::ops {
@@ -37,6 +38,21 @@ TEST(Product, threads_do_not_change_a_bit) {
   product(a, weight(w, n, k), in.view(), one.view());
   product(b, weight(w, n, k), in.view(), three.view());
   EXPECT_EQ(0, std::memcmp(one.view().data, three.view().data, rows * n * sizeof(float)));
+}
+
+TEST(Products, of_the_same_x_are_those_computed_one_by_one_and_may_leave_first_blocks_out) {
+  const size_t rows = 64, k = 48, many = 101, few = 7, blocks = rows / tensor::kLanes;
+  const auto a = random_values(many * k, 5), b = random_values(few * k, 6), c = random_values(many * k, 7);
+  const auto in = to_blocks(random_values(rows * k, 8), rows, k);
+  const tensor::BlockMatrix a_alone(rows, many), b_alone(rows, few), a_out(rows, many), b_out(rows, few);
+  Exec exec(best_table(), 2);
+  product(exec, weight(a, many, k), in.view(), a_alone.view());
+  product(exec, weight(b, few, k), in.view(), b_alone.view());
+  const tensor::Weight wa = weight(a, many, k), wb = weight(b, few, k), wc = weight(c, many, k);
+  const tensor::Blocks last_two = a_out.view().block_range(blocks - 2, 2), none{nullptr, 0, many, 0};
+  products(exec, std::vector<Product>{{wb, b_out.view()}, {wa, last_two}, {wc, none}}, in.view());
+  expect_same_rows(b_out.view(), b_alone.view(), rows);
+  expect_same_rows(last_two, a_alone.view().block_range(blocks - 2, 2), 2 * tensor::kLanes);
 }
 
 TEST(Product, of_weights_in_every_stored_type_equals_that_of_their_decoded_values) {

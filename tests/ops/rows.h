@@ -59,7 +59,7 @@ inline BlockMatrix run_experts(const ExpertWeights& w, const std::vector<float>&
   Assignment a;
   ExpertWorkspace space;
   Exec exec(best_table(), threads);
-  choose_experts(to_blocks(scores, rows, w.experts).view(), valid, scale.data(), w.used, a);
+  choose_experts(exec, to_blocks(scores, rows, w.experts).view(), valid, scale.data(), w.used, a);
   experts(exec, w, to_blocks(x, rows, d).view(), valid, a, space, out.view());
   return out;
 }
