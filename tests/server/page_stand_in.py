@@ -203,6 +203,11 @@ class StandIn(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
         return self
 
+    def stop(self):
+        self.release.set()
+        self.shutdown()
+        self.socket.close()
+
 
 if __name__ == "__main__":
     service = StandIn(int(sys.argv[1]) if len(sys.argv) > 1 else 8080)
