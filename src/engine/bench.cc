@@ -337,7 +337,9 @@ class ReportBuilder {
 
   SweepWork work(const engine::SweepShape& shape) const {
     SweepWork work = engine::sweep_work(model_, shape);
-    engine::set_limits(work, {report_.read_bytes_per_s, peak(), report_.f32_ops_per_s});
+    const double f32 = report_.f32_ops_per_s;
+    const double attention = report_.compute == "f32" ? f32 : report_.bf16_ops_per_s.value_or(f32);
+    engine::set_limits(work, {report_.read_bytes_per_s, peak(), attention, f32});
     return work;
   }
   /// The arithmetic that the products run in.

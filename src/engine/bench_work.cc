@@ -86,8 +86,9 @@ SweepWork sweep_work(const model::Model& model, const SweepShape& shape) {
 
 void set_limits(SweepWork& work, const MachineRoof& roof) {
   for (const BenchPart& part : kBenchParts) {
-    const bool always_f32 = part.value == &PartValues::attention || part.value == &PartValues::rest;
-    const double ops_per_s = always_f32 ? roof.f32_ops_per_s : roof.product_ops_per_s;
+    const double ops_per_s = part.value == &PartValues::rest        ? roof.f32_ops_per_s
+                             : part.value == &PartValues::attention ? roof.attention_ops_per_s
+                                                                    : roof.product_ops_per_s;
     work.limit_s.*part.value =
         std::max(work.bytes.*part.value / roof.read_bytes_per_s, work.operations.*part.value / ops_per_s);
   }

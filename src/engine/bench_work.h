@@ -21,10 +21,11 @@ struct SweepShape {
 /// Bytes and operations; limit_s stays empty.
 SweepWork sweep_work(const model::Model& model, const SweepShape& shape);
 
-/// What the machine can do. Attention and the router are computed in f32 whatever the products are computed in.
+/// What the machine can do. The router is computed in f32 whatever the products are computed in.
 struct MachineRoof {
   double read_bytes_per_s = 0;
   double product_ops_per_s = 0;
+  double attention_ops_per_s = 0;  ///< of bf16 unless the products are in f32
   double f32_ops_per_s = 0;
 };
 

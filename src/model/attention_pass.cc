@@ -96,8 +96,7 @@ void Model::Pass::keys_and_values(size_t index, size_t block) {
   }
 }
 
-/// Writes the block's keys and values as rows: encode groups into the cache, in its type, denoise groups beside it, in
-/// f32: a canvas's own keys and values live for one step.
+/// Writes the block's keys and values as rows: encode groups into the cache, denoise groups beside it.
 void Model::Pass::store_rows(size_t index, size_t block) {
   const size_t width = weights_.layer[index].k.rows;
   const PlacedGroup& p = group_of(block);
@@ -105,20 +104,26 @@ void Model::Pass::store_rows(size_t index, size_t block) {
   const size_t rows = std::min(kLanes, p.group->tokens.size() - first_row);
   const float* k = view(space_.k, width).block(block);
   const float* v = view(space_.v, width).block(block);
-  void* keys = space_.canvas_keys.data() + block * kLanes * width;
-  void* values = space_.canvas_values.data() + block * kLanes * width;
+  void* keys = canvas_rows(space_.canvas_keys, index, block);
+  void* values = canvas_rows(space_.canvas_values, index, block);
   if (!p.group->denoise) {
     keys = p.group->cache->key_row(index, p.position + static_cast<int64_t>(first_row));
     values = p.group->cache->value_row(index, p.position + static_cast<int64_t>(first_row));
   }
   const kernels::KernelTable& kernel = exec_.kernels();
-  if (!p.group->denoise && p.group->cache->type() == tensor::DType::kBF16) {
+  if (model_.cache_type_ == tensor::DType::kBF16) {
     kernel.lanes_to_rows_bf16(k, width, static_cast<uint16_t*>(keys), width, rows);
     kernel.lanes_to_rows_bf16(v, width, static_cast<uint16_t*>(values), width, rows);
   } else {
     kernel.lanes_to_rows_f32(k, width, static_cast<float*>(keys), width, rows);
     kernel.lanes_to_rows_f32(v, width, static_cast<float*>(values), width, rows);
   }
+}
+
+/// Where the rows of a denoise group's block are that live for one step, in the cache's type.
+void* Model::Pass::canvas_rows(tensor::AlignedBuffer<float>& memory, size_t index, size_t block) const {
+  const size_t bytes = weights_.layer[index].k.rows * tensor::info(model_.cache_type_).block_bytes;
+  return reinterpret_cast<std::byte*>(memory.data()) + block * kLanes * bytes;
 }
 
 ops::BlockKeys Model::Pass::visible_keys(size_t index, size_t block) const {
@@ -138,10 +143,10 @@ ops::BlockKeys Model::Pass::visible_keys(size_t index, size_t block) const {
     runs[0].high[lane] = static_cast<int32_t>(end - kept);
   }
   if (p.group->denoise) {
-    const size_t width = weights_.layer[index].k.rows;
-    runs[1].keys = space_.canvas_keys.data() + p.first_block * kLanes * width;
-    runs[1].values = space_.canvas_values.data() + p.first_block * kLanes * width;
-    runs[1].row_stride = width;
+    runs[1].dtype = model_.cache_type_;
+    runs[1].keys = canvas_rows(space_.canvas_keys, index, p.first_block);
+    runs[1].values = canvas_rows(space_.canvas_values, index, p.first_block);
+    runs[1].row_stride = weights_.layer[index].k.rows;
     runs[1].high.fill(static_cast<int32_t>(p.group->tokens.size()));
   }
   return runs;

@@ -25,17 +25,18 @@ struct PlacedGroup {
 };
 
 struct Workspace {
-  tensor::BlockMatrix x;                                    // [B, D] residual stream
-  tensor::BlockMatrix normed;                               // [B, D]
-  tensor::BlockMatrix branch;                               // [B, D] what a branch adds
-  tensor::BlockMatrix experts;                              // [B, D]
-  tensor::BlockMatrix q;                                    // [B, H * Dh]
-  tensor::BlockMatrix k, v;                                 // [B, K * Dh]
-  tensor::BlockMatrix attended;                             // [B, H * Dh]
-  tensor::BlockMatrix hidden;                               // [B, F]
-  tensor::BlockMatrix scores;                               // [B, E]
-  tensor::BlockMatrix soft;                                 // [B, D] in: of the step before, out: of this step
-  tensor::AlignedBuffer<float> canvas_keys, canvas_values;  // [B * 16, K * Dh] rows of the denoise groups
+  tensor::BlockMatrix x;         // [B, D] residual stream
+  tensor::BlockMatrix normed;    // [B, D]
+  tensor::BlockMatrix branch;    // [B, D] what a branch adds
+  tensor::BlockMatrix experts;   // [B, D]
+  tensor::BlockMatrix q;         // [B, H * Dh]
+  tensor::BlockMatrix k, v;      // [B, K * Dh]
+  tensor::BlockMatrix attended;  // [B, H * Dh]
+  tensor::BlockMatrix hidden;    // [B, F]
+  tensor::BlockMatrix scores;    // [B, E]
+  tensor::BlockMatrix soft;      // [B, D] in: of the step before, out: of this step
+  tensor::AlignedBuffer<float> canvas_keys,
+      canvas_values;  // [B * 16, K * Dh] of the cache's type: rows of denoise groups
   ops::Assignment assignment;
   ops::ExpertWorkspace expert_space;
   ops::VocabularyWorkspace vocabulary;
@@ -97,6 +98,7 @@ struct Model::Pass {
   void queries(size_t index, size_t block);
   void keys_and_values(size_t index, size_t block);
   void store_rows(size_t index, size_t block);
+  void* canvas_rows(tensor::AlignedBuffer<float>& memory, size_t index, size_t block) const;
   ops::BlockKeys visible_keys(size_t index, size_t block) const;
   void feedforward_branch(const LayerWeights& w);
   bool vocabulary_rows(size_t count);

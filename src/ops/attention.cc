@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/check.h"
+#include "ops/bf16_product.h"
 
 namespace dgemma::ops {
 namespace {
@@ -27,6 +28,10 @@ struct HeadGroup {
   float* scores;        // [heads, kKeyTile, 16]
   float* rescale;       // [heads, 16]
   SoftmaxLanes* stats;  // [heads]
+  // For runs in bf16, which are multiplied in pairs.
+  float* q_pairs;    // [heads, Dh / 2, 16]
+  float* p_pairs;    // [heads, kKeyTile / 2, 16]
+  uint32_t* values;  // [kKeyTile / 2, Dh]
 
   size_t head_floats() const { return head_dim * kLanes; }
 
@@ -50,9 +55,10 @@ struct HeadGroup {
   /// Adds the keys first .. first + count - 1 of a run.
   void add_tile(const KeyRun& run, size_t kv_offset, size_t first, size_t count, bool masked) {
     const size_t at = first * run.row_stride + kv_offset, stride = count * kLanes;
-    if (run.dtype == DType::kBF16)
-      table.product_bf16(static_cast<const uint16_t*>(run.keys) + at, run.row_stride, q, head_floats(), scores, stride,
-                         heads, count, head_dim);
+    const bool pairs = run.dtype == DType::kBF16;
+    if (pairs)
+      table.product_pairs(static_cast<const uint16_t*>(run.keys) + at, run.row_stride, q_pairs, head_floats() / 2,
+                          scores, stride, heads, count, head_dim);
     else
       table.product_f32(static_cast<const float*>(run.keys) + at, run.row_stride, q, head_floats(), scores, stride,
                         heads, count, head_dim);
@@ -60,12 +66,21 @@ struct HeadGroup {
       if (masked) mask(run, scores + h * stride, first, count);
       table.softmax_tile(scores + h * stride, count, 0, &stats[h], rescale + h * kLanes, nullptr);
     }
-    if (run.dtype == DType::kBF16)
-      table.weighted_sum_bf16(static_cast<const uint16_t*>(run.values) + at, run.row_stride, scores, stride, out,
-                              head_floats(), rescale, heads, head_dim, count);
+    if (pairs)
+      add_pairs(static_cast<const uint16_t*>(run.values) + at, run.row_stride, count);
     else
       table.weighted_sum_f32(static_cast<const float*>(run.values) + at, run.row_stride, scores, stride, out,
                              head_floats(), rescale, heads, head_dim, count);
+  }
+
+  /// out = out * rescale + scores^T v, both rounded to bf16.
+  void add_pairs(const uint16_t* v, size_t row_stride, size_t count) {
+    const size_t pairs = tensor::paired_features(count);
+    for (size_t h = 0; h < heads; ++h)
+      table.round_pairs(scores + h * count * kLanes, count, p_pairs + h * pairs * kLanes);
+    interleave_rows(v, row_stride, count, head_dim, values);
+    table.weighted_sum_pairs(values, head_dim, p_pairs, pairs * kLanes, out, head_floats(), rescale, heads, head_dim,
+                             2 * pairs);
   }
 
   static void mask(const KeyRun& run, float* z, size_t first, size_t count) {
@@ -98,16 +113,27 @@ void attention(Exec& exec, const AttentionShape& shape, ConstBlocks q, std::span
   exec.run(q.blocks * kv_heads, [&](size_t task, int worker) {
     const size_t block = task / kv_heads, kv_head = task % kv_heads;
     const size_t first_value = kv_head * group * head_dim * kLanes;
-    const size_t stats_floats = group * sizeof(SoftmaxLanes) / sizeof(float);
-    float* memory = exec.scratch(worker, stats_floats + group * kLanes * (kKeyTile + 1));
+    const bool pairs = std::ranges::any_of(keys[block], [](const KeyRun& run) { return run.dtype == DType::kBF16; });
+    DG_CHECK(!pairs || head_dim % 2 == 0, "bf16 heads of ", head_dim);
+    const size_t tile = kKeyTile, stats_floats = group * sizeof(SoftmaxLanes) / sizeof(float);
+    const size_t row_floats = kLanes * (tile + 1 + (pairs ? head_dim / 2 + tile / 2 : 0));
+    float* memory = exec.scratch(worker, stats_floats + group * row_floats + (pairs ? tile / 2 * head_dim : 0));
+    float* rescale = memory + stats_floats;
+    float* scores = rescale + group * kLanes;
+    float* q_pairs = scores + group * tile * kLanes;
+    float* p_pairs = q_pairs + group * head_dim / 2 * kLanes;
     HeadGroup heads{exec.kernels(),
                     group,
                     head_dim,
                     q.block(block) + first_value,
                     out.block(block) + first_value,
-                    memory + stats_floats + group * kLanes,
-                    memory + stats_floats,
-                    reinterpret_cast<SoftmaxLanes*>(memory)};
+                    scores,
+                    rescale,
+                    reinterpret_cast<SoftmaxLanes*>(memory),
+                    q_pairs,
+                    p_pairs,
+                    reinterpret_cast<uint32_t*>(p_pairs + group * tile / 2 * kLanes)};
+    if (pairs) exec.kernels().round_pairs(heads.q, group * head_dim, q_pairs);
     heads.start();
     for (const KeyRun& run : keys[block])
       if (run.keys != nullptr) heads.add_run(run, kv_head * head_dim);

@@ -22,8 +22,9 @@ namespace dgemma::ops {
 inline constexpr int32_t kKeyTile = 64;
 
 /// Consecutive keys and values, and which of them each row of a lane block sees: low[lane] <= i < high[lane].
-/// Row i of the run is at keys + i * row_stride, kv head h at offset h * head_dim in it. bf16 is widened exactly where
-/// it is read: queries, scores and sums are f32 for both.
+/// Row i of the run is at keys + i * row_stride, kv head h at offset h * head_dim in it. With a run in bf16, queries
+/// and probabilities are rounded to bf16 too and products are those of pairs (kernels/table.h); scores, the softmax and
+/// sums are f32 for both. row_stride and head_dim are even then.
 struct KeyRun {
   tensor::DType dtype = tensor::DType::kF32;  ///< or kBF16
   const void* keys = nullptr;                 ///< [count, row_stride]

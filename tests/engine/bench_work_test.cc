@@ -84,12 +84,13 @@ TEST(SetLimits, takes_the_longer_of_reading_and_computing) {
   SweepWork w;
   w.bytes.dense = 100, w.operations.dense = 10;
   w.bytes.experts = 10, w.operations.experts = 300;
-  w.operations.attention = 300;
-  set_limits(w, {10, 20, 5});
+  w.operations.attention = 300, w.operations.rest = 10;
+  set_limits(w, {10, 20, 5, 1});
   EXPECT_EQ(w.limit_s.dense, 10);
   EXPECT_EQ(w.limit_s.experts, 15);
-  EXPECT_EQ(w.limit_s.attention, 60) << "in f32 whatever the products are computed in";
-  EXPECT_EQ(w.limit_s.total(), 85);
+  EXPECT_EQ(w.limit_s.attention, 60) << "at its own rate";
+  EXPECT_EQ(w.limit_s.rest, 10) << "in f32 whatever the products are computed in";
+  EXPECT_EQ(w.limit_s.total(), 95);
 }
 
 }  // namespace

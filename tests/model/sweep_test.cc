@@ -234,7 +234,9 @@ TEST_P(Sweep, going_back_and_encoding_again_gives_the_same_as_a_fresh_cache) {
   step(back).expect_same(step(fresh));
 }
 
+// Tables that do not fuse differ in the last bits, which decide now and then to which bf16 a number is rounded.
 TEST_P(Sweep, every_kernel_table_decides_alike) {
+  const float near = GetParam() == tensor::DType::kF32 ? 1e-4f : 5e-3f;
   KvCache cache = encoded(some_tokens(40, 3), 64);
   const Canvas best = step(cache);
   for (const kernels::KernelTable* table : kernels::available()) {
@@ -244,7 +246,7 @@ TEST_P(Sweep, every_kernel_table_decides_alike) {
     ASSERT_TRUE(tiny_.model.sweep(exec, *workspace_, {&g, 1}));
     for (size_t r = 0; r < 16; ++r) {
       EXPECT_EQ(canvas.predictions[r].best, best.predictions[r].best) << table->name;
-      EXPECT_NEAR(canvas.predictions[r].entropy, best.predictions[r].entropy, 1e-4) << table->name;
+      EXPECT_NEAR(canvas.predictions[r].entropy, best.predictions[r].entropy, near) << table->name;
     }
   }
 }
