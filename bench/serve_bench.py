@@ -3,12 +3,15 @@
 
     bench/serve_bench.py build/dgemma models/pocket load [--requests 1000] [--connections 32]
     bench/serve_bench.py build/dgemma models/pocket overhead [--requests 50]
+    bench/serve_bench.py build/dgemma models/pocket throughput [--requests 200] [--threads 2]
 
-Both start the service themselves on a free port. `load` mixes whole answers and streams with clients that leave (30 %), and
+All start the service themselves on a free port. `load` mixes whole answers and streams with clients that leave (30 %), and
 malformed, oversized and slow requests; each answer has to be the one that its seed gives alone, each bad request gets
 its status, no place may stay taken, and memory has to keep its level. `overhead` takes one request after the
-other and subtracts from the client's time what the service says that generating took (usage.diffusion.timing). Exit
-status 1 where something is wrong, the service's own end included: so a sanitizer's findings show.
+other and subtracts from the client's time what the service says that generating took (usage.diffusion.timing).
+`throughput` compares tokens/s of 1, 2 and 4 clients with those of generating alone: the same answers one after the other,
+by the time that the engine itself took for each, as `dgemma generate` reports it; no caches are kept between answers. In
+both the client is a plain socket that sends ready bytes, and nothing is parsed while the clock runs. Exit status 1 where something is wrong, the service's own end included: so a sanitizer's findings show.
 """
 import argparse
 import http.client
@@ -200,19 +203,50 @@ def load(service, options):
     return run.problems
 
 
+class Line:
+    """A connection that is kept, and the bytes of what it asks: as little of a client as can be."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=300)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    @staticmethod
+    def request(*arguments, **more):
+        text = body(*arguments, **more).encode()
+        return (f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                f"Content-Length: {len(text)}\r\n\r\n").encode() + text
+
+    def ask(self, request, stream, awaited=b"\0"):
+        """(seconds until the response's end, seconds until `awaited` came, usage)."""
+        start, first, data = time.perf_counter(), None, b""
+        self.socket.sendall(request)
+        while not (data.endswith(b"\r\n0\r\n\r\n") if stream else self.whole(data)):
+            data += self.socket.recv(1 << 16)
+            if first is None and awaited in data:
+                first = time.perf_counter() - start
+        seconds = time.perf_counter() - start
+        last = data.rsplit(b"\ndata: {", 1)[1].splitlines()[0] if stream else data.partition(b"\r\n\r\n{")[2]
+        return seconds, first, json.loads(b"{" + last)["usage"]
+
+    @staticmethod
+    def whole(data):
+        head, blank, content = data.partition(b"\r\n\r\n")
+        return blank and len(content) == int(re.search(rb"Content-Length: (\d+)", head).group(1))
+
+
 def overhead(service, options):
-    connection = service.connect()
+    line = Line(service.port)
     rows = {"whole answer": [], "stream": [], "first draft after the first step": []}
     own = []
     for seed in range(options.requests):
         for name, stream, steps in zip(rows, (False, True, True), (48, 48, 1)):
-            start = time.monotonic()
             knobs = {"drafts": name.startswith("first"), "max_denoising_steps": steps}
-            _, _, usage, first = ask(connection, QUESTIONS[2], seed, stream, diffusion=knobs)
+            request = Line.request(QUESTIONS[2], seed, stream, diffusion=knobs)
+            seconds, first, usage = line.ask(request, stream, b'"type":"draft"')
             timing = usage["diffusion"]["timing"]
             own += [] if first else [timing["total_s"]]
             spent = timing["prompt_s"] + timing["denoise_s"] if first else timing["total_s"]
-            rows[name].append((first or time.monotonic()) - start - spent)
+            rows[name].append((first or seconds) - spent)
     print(f"an answer's own time: median {1e3 * statistics.median(own):.1f} ms; beside it:")
     for name, values in rows.items():
         ms = sorted(1e3 * value for value in values)
@@ -221,17 +255,56 @@ def overhead(service, options):
     return []
 
 
+def answers_of(service, requests):
+    """[(tokens, the engine's seconds)] of one client after its requests."""
+    line = Line(service.port)
+    usages = [line.ask(request, False)[2] for request in requests]
+    return [(usage["completion_tokens"], usage["diffusion"]["timing"]["total_s"]) for usage in usages]
+
+
+def rate(service, requests, clients):
+    """Tokens/s of so many clients that share the requests, and of the engine alone where there is one."""
+    start = time.perf_counter()
+    with ThreadPoolExecutor(clients) as pool:
+        shares = pool.map(lambda client: answers_of(service, requests[client::clients]), range(clients))
+        tokens, own = map(sum, zip(*(answer for share in shares for answer in share)))
+    return tokens / (time.perf_counter() - start), tokens / own
+
+
+def throughput(service, options):
+    requests = [Line.request(QUESTIONS[i % len(QUESTIONS)], i, False) for i in range(options.requests)]
+    rate(service, requests, 1)  # warm
+    rates = {1: [], 2: [], 4: []}
+    alone = []
+    for _ in range(5):
+        for clients, list_of in rates.items():
+            served, own = rate(service, requests, clients)
+            list_of.append(served)
+            alone += [own] if clients == 1 else []
+    print(f"generating alone: median {statistics.median(alone):.0f} tokens/s")
+    for clients, list_of in rates.items():
+        ratios = sorted(served / own for served, own in zip(list_of, alone))
+        print(f"{clients} clients: median {statistics.median(list_of):.0f} tokens/s, "
+              f"{statistics.median(ratios):.3f} times that ({ratios[0]:.3f} to {ratios[-1]:.3f})")
+    return []
+
+
+MODES = {"load": (load, 1000, []), "overhead": (overhead, 50, []), "throughput": (throughput, 200, ["--cache-mib", "0"])}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
     parser.add_argument("model")
-    parser.add_argument("what", choices=["load", "overhead"])
-    parser.add_argument("--requests", type=int, default=1000)
+    parser.add_argument("what", choices=list(MODES))
+    parser.add_argument("--requests", type=int, help="default: 1000, 50 or 200")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--threads", default="1")
     options = parser.parse_args()
-    service = Service(options.program, options.model, "-t", options.threads)
-    problems = load(service, options) if options.what == "load" else overhead(service, options)
+    mode, requests, more = MODES[options.what]
+    options.requests = options.requests or requests
+    service = Service(options.program, options.model, "-t", options.threads, *more)
+    problems = mode(service, options)
     problems += service.stop()
     for problem in problems[:20]:
         print("PROBLEM:", problem.strip())
