@@ -72,6 +72,45 @@ TEST(ChatSink, streams_tool_calls_with_their_index_and_id) {
   EXPECT_EQ(chunks.back()["usage"]["completion_tokens"], 7);
 }
 
+/// What the openai package makes of deltas (its accumulate_delta): strings are joined, entries of lists meet by index.
+void accumulate(Json& all, const Json& delta) {
+  for (const auto& [name, value] : delta.items()) {
+    Json& known = all[name];
+    if (known.is_null() || name == "index" || name == "type") {
+      known = value;
+    } else if (value.is_string()) {
+      known = known.get<std::string>() + value.get<std::string>();
+    } else if (value.is_object()) {
+      accumulate(known, value);
+    } else if (value.is_array()) {
+      for (const Json& entry : value) {
+        const size_t index = entry.at("index");
+        ASSERT_LE(index, known.size()) << "a client would put it at the end";
+        if (index == known.size())
+          known.push_back(entry);
+        else
+          accumulate(known[index], entry);
+      }
+    }
+  }
+}
+
+TEST(ChatSink, a_stream_with_tool_calls_adds_up_to_the_whole_message) {
+  Json all = Json::object();
+  for (const Json& chunk : sse_objects(written(make_chat_sink, true, tool_answer)))
+    if (!chunk["choices"].empty()) accumulate(all, chunk["choices"][0]["delta"]);
+  Json message = Json::parse(written(make_chat_sink, false, tool_answer))["choices"][0]["message"];
+  message.erase("refusal");
+  ASSERT_EQ(all["tool_calls"].size(), 2u);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(all["tool_calls"][i]["index"], i);
+    EXPECT_TRUE(all["tool_calls"][i]["id"].get<std::string>().starts_with("call_"));
+    all["tool_calls"][i].erase("index"), all["tool_calls"][i].erase("id");
+    message["tool_calls"][i].erase("id");
+  }
+  EXPECT_EQ(all, message);
+}
+
 TEST(ChatSink, one_object_has_all_parts) {
   const Json response = Json::parse(written(make_chat_sink, false, tool_answer));
   EXPECT_EQ(Schema(document()).check("ChatResponse", response), "");
