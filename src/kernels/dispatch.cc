@@ -38,6 +38,8 @@ constexpr Candidate kCandidates[] = {
 #elif defined(__aarch64__)
     {"neon", neon_table, [](const Cpu& c) { return c.neon; }},
     {"neondot", neondot_table, [](const Cpu& c) { return c.neon && c.dotprod; }},
+    {"neoni8mm", neoni8mm_table, [](const Cpu& c) { return c.neon && c.dotprod && c.i8mm; }},
+    {"neonbf16", neonbf16_table, [](const Cpu& c) { return c.neon && c.dotprod && c.i8mm && c.arm_bf16; }},
 #endif
 };
 constexpr size_t kCount = std::size(kCandidates);

@@ -21,6 +21,8 @@ const KernelTable* amxbf16_table();
 #elif defined(__aarch64__)
 const KernelTable* neon_table();
 const KernelTable* neondot_table();
+const KernelTable* neoni8mm_table();
+const KernelTable* neonbf16_table();
 #endif
 
 /// The decoder of every table that has no faster one: tensor::quant::decode.

@@ -1,0 +1,35 @@
+// The bf16 products for AArch64 with bf16 instructions; everything else is the neoni8mm table.
+//
+// bfmlalt and bfmlalb multiply the high (the low) halves of each lane and add the product, rounded once and denormals
+// kept: the two steps of a pair in table.h, without taking the halves apart. bfdot and bfmmla would multiply twice and
+// four times as much, but round in ways of their own. Only the instruction set is here; the kernels are in
+// lanes_product.inc. No standard library in this file: it is built with -m flags. Test: tests/kernels/pairs_test.cc,
+// which runs every table.
+#include <arm_neon.h>
+
+#define DG_WIDTH 4
+#define DG_SET1(s) vdupq_n_f32(s)
+#define DG_FMA(a, b, c) vfmaq_f32(c, a, b)
+#define DG_DOT_BF16(sum, w, x)                                                                                  \
+  (F) vbfmlalbq_f32(vbfmlaltq_f32((float32x4_t)(sum), (bfloat16x8_t)(w), (bfloat16x8_t)(x)), (bfloat16x8_t)(w), \
+                    (bfloat16x8_t)(x))
+#define DG_MAX_BLOCKS 1
+#define DG_ROWS_1 6  // as in neon.cc: 24 sums, 4 of x, a weight
+#include "kernels/lanes_types.inc"
+
+#include "kernels/lanes_product.inc"
+
+namespace dgemma::kernels {
+
+const KernelTable* neonbf16_table() {
+  static const KernelTable table = [] {
+    KernelTable t = *neoni8mm_table();
+    t.name = "neonbf16";
+    t.product_pairs = product_pairs;
+    t.weighted_sum_pairs = weighted_sum_pairs;
+    return t;
+  }();
+  return &table;
+}
+
+}  // namespace dgemma::kernels
