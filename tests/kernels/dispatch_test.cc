@@ -62,6 +62,13 @@ TEST(Dispatch, amx_runs_or_says_what_it_lacks) {
     EXPECT_THAT(table.error().message, HasSubstr("cannot run kernels named \"amx\" ("));
   }
 }
+#elif defined(__aarch64__)
+TEST(Dispatch, a_table_is_there_where_its_instructions_are) {
+  EXPECT_TRUE(choose("neon").has_value());
+  EXPECT_EQ(choose("neondot").has_value(), cpu().dotprod);
+  EXPECT_EQ(choose("neoni8mm").has_value(), cpu().dotprod && cpu().i8mm);
+  EXPECT_EQ(choose("neonbf16").has_value(), cpu().dotprod && cpu().i8mm && cpu().arm_bf16);
+}
 #endif
 
 TEST(Dispatch, every_entry_of_every_available_table_is_filled) {
