@@ -7,7 +7,7 @@
 #define DG_WIDTH 16
 #define DG_SET1(s) _mm512_set1_ps(s)
 #define DG_FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
-#define DG_DOT_BF16(sum, w, x) _mm512_dpbf16_ps(sum, (__m512bh)(w), (__m512bh)(x))
+#define DG_DOT_BF16(sum, w, x) _mm512_dpbf16_ps(sum, (__m512bh)pair(w), (__m512bh)(x))
 #define DG_MAX_BLOCKS 4
 #define DG_ROWS_1 12  // as in avx512.cc: the instruction takes the same time as a multiply-add
 #define DG_ROWS_2 12

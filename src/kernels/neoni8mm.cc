@@ -24,32 +24,31 @@
 namespace dgemma::kernels {
 namespace {
 
+constexpr size_t kTileRows = 8, kTilePairs = kTileRows / 2;  // whose sums are in registers
+constexpr size_t kPanelTiles = kPanelRows / kTileRows;
 constexpr size_t kStripPanels = 4;
-constexpr size_t kChunk = 4;                // superblocks
-constexpr size_t kSteps = kSuperblock / 8;  // usmmla's depth is 8 columns
-constexpr size_t kGroupSteps = kScaleGroup / 8;
-constexpr size_t kRowPairs = kPanelRows / 2;
-constexpr size_t kTilePairs = 4;     // row pairs whose sums are in registers
-constexpr size_t kQuad = 4;          // tokens that are paired at a time
-constexpr size_t kFewestTokens = 3;  // that usmmla multiplies
+constexpr size_t kChunk = 4;                     // superblocks
+constexpr size_t kGroupSteps = kScaleGroup / 8;  // usmmla's depth is 8 columns
+constexpr size_t kQuad = 4;                      // tokens that are paired at a time
+constexpr size_t kFewestTokens = 3;              // that usmmla multiplies
 
-// A superblock of a panel.
-struct alignas(64) OpenedRows {
-  float scale[kGroups][kRowPairs][4];     // each row's twice
-  uint8_t code[kSteps][kRowPairs][2][8];  // [.., row of the pair, column]
+// A group of 32 columns of a tile's rows.
+struct alignas(64) RowPairs {
+  uint8_t code[kGroupSteps][kTilePairs][2][8];  // [.., row of the pair, column]
+  float scale[kTilePairs][4];                   // each row's twice
 };
 
-// A superblock of four tokens; those past the last have scales of 0.
-struct alignas(64) PairedTokens {
-  float scale[kGroups][kQuad];
-  int32_t start[kGroups][kQuad];          // of a sum
-  int8_t value[kSteps][kQuad / 2][2][8];  // [.., token of the pair, feature]
+// A group of four tokens.
+struct alignas(64) TokenPairs {
+  int8_t value[kGroupSteps][kQuad / 2][2][8];  // [.., token of the pair, feature]
+  float scale[kQuad / 2][4];                   // each pair's twice; 0 past the last token
+  int32_t start[kQuad / 2][4];                 // of a sum, likewise
 };
 
 struct Space {
-  OpenedRows rows[kStripPanels][kChunk];
-  PairedTokens tokens[kChunk];
-  alignas(64) float edge[2 * kTilePairs][kQuad];  // of c's last rows
+  RowPairs rows[kStripPanels * kPanelTiles][kChunk * kGroups];
+  TokenPairs tokens[kChunk * kGroups];
+  alignas(64) float edge[kTileRows][kLanes];  // c's last rows
 };
 
 // Words of two lines side by side: the pairs of lanes 0 and 1, and of lanes 2 and 3.
@@ -61,150 +60,157 @@ DG_INLINE void store_pairs(U first, U second, void* to) {
 
 DG_INLINE U line_at(const uint8_t* at) { return *reinterpret_cast<const UAnywhere*>(at); }
 
+// Group `group` of a superblock's rows, from the tile's first row on.
 template <int kBits>
-DG_INLINE void open_superblock(const uint8_t* from, OpenedRows& to) {
-#pragma GCC unroll 8
-  for (size_t i = 0; i < kGroups * kPanelRows; i += kWidth) {
-    const F scale = scales_at(from + 2 * i);
-    store_pairs((U)scale, (U)scale, to.scale[0][0] + 2 * i);
-  }
-  const uint8_t* lines = from + kScaleBytes;
+DG_INLINE void open_rows(const uint8_t* superblock, size_t group, size_t row, RowPairs& to) {
+  const uint8_t* scales = superblock + (group * kPanelRows + row) * 2;
+  const uint8_t* lines = superblock + kScaleBytes + group * (kBits == 4 ? 4 : 8) * kLineBytes + row * 4;
 #pragma GCC unroll 2
-  for (size_t step = 0; step < kSteps; ++step)
+  for (size_t i = 0; i < kTileRows; i += kWidth) {
+    const U scale = (U)scales_at(scales + 2 * i);
+    store_pairs(scale, scale, to.scale[i / 2]);
 #pragma GCC unroll 4
-    for (size_t row = 0; row < kPanelRows; row += kWidth) {
-      uint8_t* pairs = to.code[step][row / 2][0];
+    for (size_t step = 0; step < kGroupSteps; ++step) {
       if constexpr (kBits == 4) {
-        const U codes = line_at(lines + step * kLineBytes + row * 4);
-        store_pairs(codes & 0x0f0f0f0fu, codes >> 4 & 0x0f0f0f0fu, pairs);
+        const U codes = line_at(lines + step * kLineBytes + i * 4);
+        store_pairs(codes & 0x0f0f0f0fu, codes >> 4 & 0x0f0f0f0fu, to.code[step][i / 2]);
       } else {
-        const uint8_t* line = lines + 2 * step * kLineBytes + row * 4;
-        store_pairs(line_at(line), line_at(line + kLineBytes), pairs);
+        const uint8_t* line = lines + 2 * step * kLineBytes + i * 4;
+        store_pairs(line_at(line), line_at(line + kLineBytes), to.code[step][i / 2]);
       }
     }
+  }
 }
 
-// A superblock of the four tokens at x, of which `tokens` count.
+// `superblocks` superblocks of `panels` panels; w: the first panel's.
 template <int kBits>
-DG_INLINE void pair_tokens(const float* x, size_t tokens, PairedTokens& to) {
+DG_INLINE void open_chunk(const uint8_t* w, size_t panel_stride, size_t panels, size_t superblocks, Space& space) {
+  for (size_t panel = 0; panel < panels; ++panel)
+    for (size_t s = 0; s < superblocks; ++s)
+      for (size_t group = 0; group < kGroups; ++group)
+        for (size_t tile = 0; tile < kPanelTiles; ++tile)
+          open_rows<kBits>(w + panel * panel_stride + s * superblock_bytes<kBits>(), group, tile * kTileRows,
+                           space.rows[panel * kPanelTiles + tile][s * kGroups + group]);
+}
+
+// The lower and the upper two of four lanes, each twice.
+DG_INLINE void store_twice(U four, void* to) {
+  store_int(to, (I)__builtin_shufflevector(four, four, 0, 1, 0, 1));
+  store_int(static_cast<uint8_t*>(to) + 16, (I)__builtin_shufflevector(four, four, 2, 3, 2, 3));
+}
+
+// Group `group` of the superblock of four tokens at x, of which `tokens` count.
+template <int kBits>
+DG_INLINE void pair_tokens(const float* x, size_t group, size_t tokens, TokenPairs& to) {
   const I there = I{0, 1, 2, 3} < static_cast<int32_t>(tokens);
-#pragma GCC unroll 2
-  for (size_t group = 0; group < kGroups; ++group) {
-    store(to.scale[group], select(there, load(x + group * kLanes), all(0.0f)));
-    store_int(to.start[group], load_int(x + (kStartRow + group) * kLanes) * (kBits == 4 ? 1 : 16));
-  }
-#pragma GCC unroll 8
-  for (size_t step = 0; step < kSteps; ++step) {
-    const float* line = x + (kValueRow + 2 * step) * kLanes;
-    store_pairs((U)load(line), (U)load(line + kLanes), to.value[step][0][0]);
+  store_twice((U)select(there, load(x + group * kLanes), all(0.0f)), to.scale);
+  store_twice((U)(load_int(x + (kStartRow + group) * kLanes) * (kBits == 4 ? 1 : 16)), to.start);
+#pragma GCC unroll 4
+  for (size_t step = 0; step < kGroupSteps; ++step) {
+    const float* line = x + (kValueRow + group * kGroupLines + 2 * step) * kLanes;
+    store_pairs((U)load(line), (U)load(line + kLanes), to.value[step]);
   }
 }
 
-// Two floats, twice.
-DG_INLINE F both(const float* two) { return (F)vdupq_lane_f64((float64x1_t)vld1_f32(two), 0); }
-
-// The sums of kTilePairs pairs of rows with T pairs of tokens.
+// The sums of a tile's rows with T pairs of tokens.
 template <int T>
 struct Tile {
-  static constexpr int kRows = static_cast<int>(kTilePairs);
-  F total[kRows][T];
+  static constexpr int R = static_cast<int>(kTilePairs);
+  F total[R][T];
 
-  DG_INLINE void load_from(const float* c, size_t row_stride) {
+  static DG_INLINE size_t offset(int r, int t) {
+    return static_cast<size_t>(r) * 2 * kLanes + static_cast<size_t>(t) * 2;
+  }
+
+  DG_INLINE void load_from(const float* c) {
 #pragma GCC unroll 4
-    for (int r = 0; r < kRows; ++r)
+    for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
       for (int t = 0; t < T; ++t) {
-        const float* at = c + static_cast<size_t>(2 * r) * row_stride + 2 * t;
-        total[r][t] = (F)vcombine_f32(vld1_f32(at), vld1_f32(at + row_stride));
+        const float* at = c + offset(r, t);
+        total[r][t] = (F)vcombine_f32(vld1_f32(at), vld1_f32(at + kLanes));
       }
   }
 
-  DG_INLINE void store_to(float* c, size_t row_stride) const {
+  DG_INLINE void store_to(float* c) const {
 #pragma GCC unroll 4
-    for (int r = 0; r < kRows; ++r)
+    for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
       for (int t = 0; t < T; ++t) {
-        float* at = c + static_cast<size_t>(2 * r) * row_stride + 2 * t;
+        float* at = c + offset(r, t);
         vst1_f32(at, vget_low_f32((float32x4_t)total[r][t]));
-        vst1_f32(at + row_stride, vget_high_f32((float32x4_t)total[r][t]));
+        vst1_f32(at + kLanes, vget_high_f32((float32x4_t)total[r][t]));
       }
   }
 
-  DG_INLINE void add_group(const OpenedRows& w, const PairedTokens& x, size_t group, size_t first_pair) {
-    int32x4_t sum[kRows][T];
-#pragma GCC unroll 4
-    for (int r = 0; r < kRows; ++r)
+  DG_INLINE void add_group(const RowPairs& w, const TokenPairs& x) {
+    int32x4_t sum[R][T];
 #pragma GCC unroll 2
-      for (int t = 0; t < T; ++t) sum[r][t] = (int32x4_t)both(reinterpret_cast<const float*>(x.start[group]) + 2 * t);
+    for (int t = 0; t < T; ++t) {
+      const auto start = vld1q_s32(x.start[t]);
 #pragma GCC unroll 4
-    for (size_t step = group * kGroupSteps; step < (group + 1) * kGroupSteps; ++step) {
+      for (int r = 0; r < R; ++r) sum[r][t] = start;
+    }
+#pragma GCC unroll 4
+    for (size_t step = 0; step < kGroupSteps; ++step) {
       int8x16_t tokens[T];
 #pragma GCC unroll 2
       for (int t = 0; t < T; ++t) tokens[t] = vld1q_s8(x.value[step][t][0]);
 #pragma GCC unroll 4
-      for (int r = 0; r < kRows; ++r) {
-        const uint8x16_t rows = vld1q_u8(w.code[step][first_pair + static_cast<size_t>(r)][0]);
+      for (int r = 0; r < R; ++r) {
+        const uint8x16_t rows = vld1q_u8(w.code[step][r][0]);
 #pragma GCC unroll 2
         for (int t = 0; t < T; ++t) sum[r][t] = vusmmlaq_s32(sum[r][t], rows, tokens[t]);
       }
     }
 #pragma GCC unroll 2
     for (int t = 0; t < T; ++t) {
-      const F x_scale = both(x.scale[group] + 2 * t);
+      const F x_scale = load(x.scale[t]);
 #pragma GCC unroll 4
-      for (int r = 0; r < kRows; ++r)
-        total[r][t] = fma((F)vcvtq_f32_s32(sum[r][t]) * x_scale,
-                          load(w.scale[group][first_pair + static_cast<size_t>(r)]), total[r][t]);
+      for (int r = 0; r < R; ++r)
+        total[r][t] = fma((F)vcvtq_f32_s32(sum[r][t]) * x_scale, load(w.scale[r]), total[r][t]);
     }
   }
 };
 
-// 8 rows of an opened chunk of `count` superblocks, for T pairs of tokens; c's rows are row_stride apart.
+// A tile's rows and `groups` groups of an opened chunk, for T pairs of tokens.
 template <int T>
-__attribute__((noinline)) void multiply_tile(const OpenedRows* w, const PairedTokens* x, size_t count,
-                                             size_t first_pair, float* c, size_t row_stride) {
+__attribute__((noinline)) void multiply_tile(const RowPairs* w, const TokenPairs* x, size_t groups, float* c) {
   Tile<T> tile;
-  tile.load_from(c, row_stride);
-  for (size_t s = 0; s < count; ++s)
-#pragma GCC unroll 2
-    for (size_t group = 0; group < kGroups; ++group) tile.add_group(w[s], x[s], group, first_pair);
-  tile.store_to(c, row_stride);
+  tile.load_from(c);
+#pragma GCC unroll 1
+  for (size_t g = 0; g < groups; ++g) tile.add_group(w[g], x[g]);
+  tile.store_to(c);
 }
 
-// The same for the last of a matrix's rows, `rows` of 8: the others are computed beside c.
+// All `rows` rows of the strip for the paired tokens; rows of a tile that c does not have are computed beside it.
 template <int T>
-void multiply_edge(Space& space, const OpenedRows* w, size_t count, size_t first_pair, float* c, size_t rows) {
-  for (size_t r = 0; r < 2 * kTilePairs; ++r) store(space.edge[r], r < rows ? load(c + r * kLanes) : all(0.0f));
-  multiply_tile<T>(w, space.tokens, count, first_pair, space.edge[0], kQuad);
-  for (size_t r = 0; r < rows; ++r) store(c + r * kLanes, load(space.edge[r]));
-}
-
-// All `rows` rows of the strip for the paired tokens.
-template <int T>
-DG_INLINE void multiply_strip(Space& space, size_t count, float* c, size_t rows) {
-  constexpr size_t kTileRows = 2 * kTilePairs;
-  for (size_t row = 0; row < rows; row += kTileRows) {
-    const OpenedRows* w = space.rows[row / kPanelRows];
-    const size_t first_pair = row % kPanelRows / 2;
-    if (row + kTileRows <= rows)
-      multiply_tile<T>(w, space.tokens, count, first_pair, c + row * kLanes, kLanes);
-    else
-      multiply_edge<T>(space, w, count, first_pair, c + row * kLanes, rows - row);
+DG_INLINE void multiply_strip(Space& space, size_t groups, float* c, size_t rows) {
+  for (size_t row = 0; row < rows; row += kTileRows, c += kTileRows * kLanes) {
+    const RowPairs* w = space.rows[row / kTileRows];
+    const size_t count = least(kTileRows, rows - row);
+    if (count == kTileRows) {
+      multiply_tile<T>(w, space.tokens, groups, c);
+      continue;
+    }
+    for (size_t r = 0; r < kTileRows; ++r) store(space.edge[r], r < count ? load(c + r * kLanes) : all(0.0f));
+    multiply_tile<T>(w, space.tokens, groups, space.edge[0]);
+    for (size_t r = 0; r < count; ++r) store(c + r * kLanes, load(space.edge[r]));
   }
 }
 
 // The opened strip with all tokens; t is at both.
 template <int kBits>
-DG_INLINE void multiply_chunk(Space& space, const Target& t, size_t count, size_t rows, size_t tokens) {
+DG_INLINE void multiply_chunk(Space& space, const Target& t, size_t superblocks, size_t rows, size_t tokens) {
   for (size_t token = 0; token < tokens; token += kQuad) {
-    const size_t quad = least(kQuad, tokens - token);
+    const size_t quad = least(kQuad, tokens - token), lane = token % kLanes;
     const Target at = t.from_block(token / kLanes);
-    for (size_t s = 0; s < count; ++s)
-      pair_tokens<kBits>(at.from_superblock(s).x + token % kLanes, quad, space.tokens[s]);
+    for (size_t g = 0; g < superblocks * kGroups; ++g)
+      pair_tokens<kBits>(at.from_superblock(g / kGroups).x + lane, g % kGroups, quad, space.tokens[g]);
     if (quad > 2)
-      multiply_strip<2>(space, count, at.c + token % kLanes, rows);
+      multiply_strip<2>(space, superblocks * kGroups, at.c + lane, rows);
     else
-      multiply_strip<1>(space, count, at.c + token % kLanes, rows);
+      multiply_strip<1>(space, superblocks * kGroups, at.c + lane, rows);
   }
 }
 
@@ -224,9 +230,8 @@ void product_packed(const uint8_t* w, size_t panel_stride, const float* x, size_
     begin_rows(strip, scale, blocks, rows);
     for (size_t s0 = 0; s0 < superblocks; s0 += kChunk) {
       const size_t count = least(kChunk, superblocks - s0);
-      for (size_t panel = 0; panel * kPanelRows < rows; ++panel)
-        for (size_t s = 0; s < count; ++s)
-          open_superblock<kBits>(w + panel * panel_stride + (s0 + s) * superblock_bytes<kBits>(), space.rows[panel][s]);
+      open_chunk<kBits>(w + s0 * superblock_bytes<kBits>(), panel_stride, (rows + kPanelRows - 1) / kPanelRows, count,
+                        space);
       multiply_chunk<kBits>(space, strip.from_superblock(s0), count, rows, tokens);
     }
   }
