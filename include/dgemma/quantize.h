@@ -13,7 +13,10 @@ namespace dgemma {
 struct QuantizeOptions {
   std::string model_path;   ///< a folder in Hugging Face layout, a .safetensors or a .gguf file
   std::string output_path;  ///< the file to write; one that is there is replaced when the new one is whole
-  int threads = 0;          ///< 1 .. 1024; 0: physical cores that this process may use
+  /// 4: every matrix but the table of tokens is rounded to 4 bits; 8: every one to 8; 0: what has 4 bits in the file
+  /// keeps them, the rest gets 8.
+  int bits = 0;
+  int threads = 0;  ///< 1 .. 1024; 0: physical cores that this process may use
   /// Called from time to time; may be empty. Bytes are those of the packed matrices.
   std::function<void(const LoadProgress&)> progress;
 };
@@ -24,9 +27,10 @@ struct QuantizeReport {
   double seconds = 0;
 };
 
-/// Packs a model: Q4_0 and Q8_0 keep every value, other types become 8 bits in groups of 32 columns. The file holds
-/// config, tokenizer and chat template too. Errors: kNotFound (no such model), kIo, kModelFile, kOutOfMemory, kUsage
-/// (threads, output that is the model itself, a model that is packed already).
+/// Packs a model: Q4_0 and Q8_0 keep every value where they keep their bits, all else is rounded in groups of 32
+/// columns (tensor/packed.h has the bounds). The file holds config, tokenizer and chat template too. Errors: kNotFound
+/// (no such model), kIo, kModelFile, kOutOfMemory, kUsage (bits, threads, output that is the model itself, a model that
+/// is packed already).
 Result<QuantizeReport> quantize_model(const QuantizeOptions& options);
 
 }  // namespace dgemma

@@ -397,19 +397,24 @@ void declare_quantize(CLI::App& app, QuantizeArguments& arguments) {
   add_model(table, arguments.quantize.model_path);
   table.heading("Result");
   table.text("-o,--output", "FILE", "The file to write, whole or not at all", arguments.quantize.output_path);
+  table.whole("--bits", "4: round all but the token table to 4 bits; 8 (default: 4 where the file has 4, else 8)", 4, 8,
+              arguments.quantize.bits);
   table.flag("--json", "One JSON object on standard output, for programs", arguments.json);
   add_threads(table, arguments.quantize.threads);
   app.footer(
       "Examples:\n"
       "  dgemma quantize -m model-Q4_0.gguf -o model.packed.gguf\n"
+      "  dgemma quantize -m model-bf16 --bits 4 -o model.packed.gguf\n"
       "  dgemma generate -m model.packed.gguf -p \"Hello\"\n"
       "\nThe file is used where it is mapped, so loading costs nothing, and computes with --compute int8,\n"
-      "or bf16 for comparison. Q4_0 and Q8_0 keep every value; other types become 8 bits. Only this\n"
-      "program reads it, and only this version's layout.");
+      "or bf16 for comparison. Q4_0 and Q8_0 keep every value; other types become 8 bits, or with\n"
+      "--bits 4 half of the size. Only this program reads it, and only this version's layout.");
 }
 
 Result<Invocation> check_quantize(QuantizeArguments& arguments, const Environment& environment) {
   if (arguments.quantize.output_path.empty()) return conflict("--output", "a file to write", "none. Give -o FILE");
+  const int bits = arguments.quantize.bits;
+  if (bits != 0 && bits != 4 && bits != 8) return conflict("--bits", "4 or 8", std::to_string(bits));
   DG_TRY(need_model(arguments.quantize.model_path, environment));
   return Invocation(std::move(arguments));
 }

@@ -28,10 +28,18 @@ Result<void> check_output(const formats::Checkpoint& source, const std::string& 
   return {};
 }
 
+Result<tensor::PackedBits> packed_bits(int bits) {
+  if (bits == 0) return tensor::PackedBits::kAuto;
+  if (bits == 4) return tensor::PackedBits::kFour;
+  if (bits == 8) return tensor::PackedBits::kEight;
+  return Unexpected(ErrorCode::kUsage, base::concat("bits: expected 4 or 8, got ", bits));
+}
+
 }  // namespace
 
 Result<QuantizeReport> quantize_model(const QuantizeOptions& options) {
   const auto start = std::chrono::steady_clock::now();
+  DG_TRY_ASSIGN(const tensor::PackedBits bits, packed_bits(options.bits));
   EngineOptions machine;
   machine.threads = options.threads;
   DG_TRY_ASSIGN(const engine::Settings settings, engine::resolve_settings(machine));
@@ -42,7 +50,8 @@ Result<QuantizeReport> quantize_model(const QuantizeOptions& options) {
   if (source.gguf() == nullptr) {
     DG_TRY_ASSIGN(texts, engine::folder_texts(source));
   }
-  DG_TRY(model::write_packed_file(source, config, texts, options.output_path, settings.threads, options.progress));
+  DG_TRY(
+      model::write_packed_file(source, config, texts, options.output_path, bits, settings.threads, options.progress));
   std::error_code ignored;
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return QuantizeReport{source.file_bytes(), fs::file_size(options.output_path, ignored), seconds};

@@ -49,13 +49,13 @@ Result<void> write_items(const std::vector<PackedItem>& items, const formats::Ch
   LoadProgress done;
   uint64_t largest = 0;
   for (const PackedItem& item : items) {
-    const uint64_t bytes = item.bytes(tensor::packed_type(item.first->dtype));
+    const uint64_t bytes = item.bytes();
     done.total_bytes += bytes, largest = std::max(largest, bytes);
   }
   DG_TRY_ASSIGN(const base::HugeMemory memory, base::HugeMemory::allocate(largest));
   base::ThreadPool pool(threads);
   for (const PackedItem& item : items) {
-    const uint64_t bytes = item.bytes(tensor::packed_type(item.first->dtype));
+    const uint64_t bytes = item.bytes();
     DG_TRY(pack_item(item, pool, memory.data()));
     DG_TRY(writer.write_tensor(file, {memory.data(), bytes}));
     source.release_pages();
@@ -85,7 +85,7 @@ Result<void> bind_packed(const formats::Checkpoint& checkpoint, Weights& weights
   const auto together = [&](const Weight&, const Weight&, const std::string& name) {
     return checkpoint.find(name) != nullptr;
   };
-  for (const PackedItem& item : packed_items(weights, together)) {
+  for (PackedItem& item : packed_items(weights, together)) {
     const TensorEntry* entry = checkpoint.find(item.name);
     if (entry == nullptr)
       return formats::bad_file(checkpoint.path(), item.name, "a packed tensor", "none of that name");
@@ -95,7 +95,8 @@ Result<void> bind_packed(const formats::Checkpoint& checkpoint, Weights& weights
     if (entry->shape != item.shape())
       return formats::bad_file(checkpoint.path(), item.name, "shape " + formats::shape_text(item.shape()),
                                formats::shape_text(entry->shape));
-    item.point_to(entry->dtype, entry->data.data());
+    item.type = entry->dtype;
+    item.point_to(entry->data.data());
     weights.resident_bytes += entry->data.size();
     if (names) names(item.name);
   }
@@ -105,11 +106,12 @@ Result<void> bind_packed(const formats::Checkpoint& checkpoint, Weights& weights
 
 Result<void> write_packed_file(const formats::Checkpoint& source, const Config& config,
                                const std::vector<std::pair<std::string, std::string>>& texts, const std::string& path,
-                               int threads, const std::function<void(const LoadProgress&)>& progress) {
+                               tensor::PackedBits bits, int threads,
+                               const std::function<void(const LoadProgress&)>& progress) {
   DG_TRY_ASSIGN(const bool packed, is_packed_file(source));
   if (packed) return Unexpected(ErrorCode::kUsage, source.path() + ": expected a model to pack, got a packed one");
   DG_TRY_ASSIGN(Weights weights, bind_weights(source, config, {}));
-  const std::vector<PackedItem> items = items_to_pack(weights);
+  const std::vector<PackedItem> items = items_to_pack(weights, bits);
   const std::vector<Copied> copied = copied_tensors(source, config);
 
   formats::GgufWriter writer;
@@ -119,10 +121,7 @@ Result<void> write_packed_file(const formats::Checkpoint& source, const Config& 
   writer.add(kPackedLayoutKey, kPackedLayout);
   writer.add(kPackedVocabularyKey, static_cast<uint32_t>(config.vocab));
   for (const Copied& c : copied) writer.add_tensor(c.name, c.entry->dtype, c.shape, c.entry->data.size());
-  for (const PackedItem& item : items) {
-    const DType type = tensor::packed_type(item.first->dtype);
-    writer.add_tensor(item.name, type, item.shape(), item.bytes(type));
-  }
+  for (const PackedItem& item : items) writer.add_tensor(item.name, item.type, item.shape(), item.bytes());
   DG_TRY_ASSIGN(base::NewFile file, base::NewFile::create(path));
   DG_TRY(writer.write_header(file));
   for (const Copied& c : copied) DG_TRY(writer.write_tensor(file, c.entry->data));

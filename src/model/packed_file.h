@@ -18,6 +18,7 @@
 #include "formats/checkpoint.h"
 #include "model/config.h"
 #include "model/weights.h"
+#include "tensor/packed.h"
 
 namespace dgemma::model {
 
@@ -38,6 +39,7 @@ Result<void> bind_packed(const formats::Checkpoint& checkpoint, Weights& weights
 /// memory for the largest tensor. Errors: kIo, kModelFile, kOutOfMemory, kUsage (packed already).
 Result<void> write_packed_file(const formats::Checkpoint& source, const Config& config,
                                const std::vector<std::pair<std::string, std::string>>& texts, const std::string& path,
-                               int threads, const std::function<void(const LoadProgress&)>& progress);
+                               tensor::PackedBits bits, int threads,
+                               const std::function<void(const LoadProgress&)>& progress);
 
 }  // namespace dgemma::model

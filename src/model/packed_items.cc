@@ -12,10 +12,10 @@ class Lister {
  public:
   explicit Lister(const AlternateTest& alternate) : alternate_(alternate) {}
 
-  void one(const std::string& name, Weight& w) { items_.push_back({name + ".weight", &w, nullptr, 1, w.rows, w.rows}); }
+  void one(const std::string& name, Weight& w) { add(name + ".weight", w, nullptr, 1, w.rows, w.rows); }
 
   void stack(const std::string& name, Weight& w, size_t count, size_t rows) {
-    items_.push_back({name + ".weight", &w, nullptr, count, rows, rows});
+    add(name + ".weight", w, nullptr, count, rows, rows);
   }
 
   /// Gate and up as one item or as two; `ending`: "" or "_exps".
@@ -23,27 +23,31 @@ class Lister {
                    size_t rows, size_t stride) {
     const std::string together = name + "gate_up" + ending + ".weight";
     if (alternate_(gate, up, together)) {
-      items_.push_back({together, &gate, &up, count, rows, stride});
+      add(together, gate, &up, count, rows, stride);
       return;
     }
-    items_.push_back({name + "gate" + ending + ".weight", &gate, nullptr, count, rows, stride});
-    items_.push_back({name + "up" + ending + ".weight", &up, nullptr, count, rows, stride});
+    add(name + "gate" + ending + ".weight", gate, nullptr, count, rows, stride);
+    add(name + "up" + ending + ".weight", up, nullptr, count, rows, stride);
   }
 
   std::vector<PackedItem> take() { return std::move(items_); }
 
  private:
+  void add(const std::string& name, Weight& first, Weight* second, size_t count, size_t rows, size_t stride) {
+    items_.push_back({name, tensor::DType::kPacked8, &first, second, count, rows, stride});
+  }
+
   const AlternateTest& alternate_;
   std::vector<PackedItem> items_;
 };
 
 }  // namespace
 
-void PackedItem::point_to(tensor::DType packed, const std::byte* data) const {
-  const size_t panel = tensor::panel_bytes(packed, first->cols);
+void PackedItem::point_to(const std::byte* data) const {
+  const size_t panel = tensor::panel_bytes(type, first->cols);
   const size_t all_rows = count == 1 ? rows : panels() * tensor::kPanelRows;
-  *first = {packed, data, all_rows, first->cols, parts() * panel};
-  if (second != nullptr) *second = {packed, data + panel, all_rows, second->cols, parts() * panel};
+  *first = {type, data, all_rows, first->cols, parts() * panel};
+  if (second != nullptr) *second = {type, data + panel, all_rows, second->cols, parts() * panel};
 }
 
 bool is_tied(const ops::VocabularyWeights& vocabulary) {

@@ -14,7 +14,8 @@ namespace dgemma::model {
 
 /// A matrix, or a stack of `count` matrices of `rows` rows each, or two of these whose panels alternate.
 struct PackedItem {
-  std::string name;  ///< of the tensor in a packed file
+  std::string name;                              ///< of the tensor in a packed file
+  tensor::DType type = tensor::DType::kPacked8;  ///< what it becomes, or is
   tensor::Weight* first = nullptr;
   tensor::Weight* second = nullptr;  ///< null: one matrix only
   size_t count = 1;
@@ -27,11 +28,9 @@ struct PackedItem {
   std::vector<uint64_t> shape() const {
     return {panels() * parts(), tensor::superblocks_for(first->cols), tensor::kPanelRows * tensor::kSuperblock};
   }
-  uint64_t bytes(tensor::DType packed) const {
-    return uint64_t{panels()} * parts() * tensor::panel_bytes(packed, first->cols);
-  }
-  /// Makes the weights views of packed data of bytes(packed) bytes.
-  void point_to(tensor::DType packed, const std::byte* data) const;
+  uint64_t bytes() const { return uint64_t{panels()} * parts() * tensor::panel_bytes(type, first->cols); }
+  /// Makes the weights views of packed data of bytes() bytes.
+  void point_to(const std::byte* data) const;
 };
 
 /// Do these two matrices, which a packed file would call `name` together, lie panel by panel in turn?

@@ -9,35 +9,43 @@
 namespace dgemma::model {
 
 using tensor::DType;
+using tensor::PackedBits;
 using tensor::Weight;
 
-std::vector<PackedItem> items_to_pack(Weights& weights) {
-  return packed_items(weights, [](const Weight& gate, const Weight& up, const std::string&) {
-    return tensor::packed_type(gate.dtype) == tensor::packed_type(up.dtype);
-  });
+std::vector<PackedItem> items_to_pack(Weights& weights, PackedBits bits) {
+  const auto together = [bits](const Weight& gate, const Weight& up, const std::string&) {
+    return tensor::packed_type(gate.dtype, bits) == tensor::packed_type(up.dtype, bits);
+  };
+  std::vector<PackedItem> items = packed_items(weights, together);
+  for (PackedItem& item : items) {
+    const bool table = item.first == &weights.vocabulary.embedding || item.first == &weights.vocabulary.head;
+    item.type = tensor::packed_type(item.first->dtype, table && bits == PackedBits::kFour ? PackedBits::kAuto : bits);
+  }
+  return items;
 }
 
 Result<void> pack_item(const PackedItem& item, base::ThreadPool& pool, std::byte* out) {
-  const DType type = tensor::packed_type(item.first->dtype);
-  const size_t panel = tensor::panel_bytes(type, item.first->cols), each = tensor::panels_for(item.rows);
+  const size_t panel = tensor::panel_bytes(item.type, item.first->cols), each = tensor::panels_for(item.rows);
   const Weight* const weights[2] = {item.first, item.second};
   std::atomic<bool> good{true};
   pool.run(item.panels(), [&](size_t index, int) {
     for (size_t part = 0; part < item.parts(); ++part) {
       const Weight matrix = weights[part]->row_range(index / each * item.stride, item.rows);
-      if (!tensor::pack_panel(matrix, index % each * tensor::kPanelRows, out + (index * item.parts() + part) * panel))
+      std::byte* to = out + (index * item.parts() + part) * panel;
+      if (!tensor::pack_panel(matrix, item.type, index % each * tensor::kPanelRows, to))
         good.store(false, std::memory_order_relaxed);
     }
   });
   if (good.load()) return {};
-  return Unexpected(ErrorCode::kModelFile, item.name +
-                                               ": expected numbers that are finite and below 8e6 in magnitude, "
-                                               "got others: the weights are broken. Check the file");
+  const char* largest = item.type == DType::kPacked8 ? "8e6" : "5e5";
+  return Unexpected(ErrorCode::kModelFile,
+                    base::concat(item.name, ": expected numbers that are finite and below ", largest,
+                                 " in magnitude, got others: the weights are broken. Check the file"));
 }
 
 void multiply_in_bf16(Weights& weights) {
   const bool tied = is_tied(weights.vocabulary);
-  for (const PackedItem& item : items_to_pack(weights))
+  for (const PackedItem& item : items_to_pack(weights, PackedBits::kAuto))
     for (Weight* w : {item.first, item.second})
       if (w != nullptr) w->bf16_products = true;
   if (tied) weights.vocabulary.head = weights.vocabulary.embedding;
@@ -45,9 +53,9 @@ void multiply_in_bf16(Weights& weights) {
 
 Result<void> pack_weights(Weights& weights, int threads, const std::function<void(const LoadProgress&)>& progress) {
   if (weights.vocabulary.embedding.packed()) return {};
-  const std::vector<PackedItem> items = items_to_pack(weights);
+  const std::vector<PackedItem> items = items_to_pack(weights, PackedBits::kAuto);
   LoadProgress done;
-  for (const PackedItem& item : items) done.total_bytes += item.bytes(tensor::packed_type(item.first->dtype));
+  for (const PackedItem& item : items) done.total_bytes += item.bytes();
   if (const uint64_t available = base::available_memory_bytes(); done.total_bytes > available)
     return Unexpected(ErrorCode::kOutOfMemory,
                       base::concat("the weights packed for --compute int8 take ", base::bytes_text(done.total_bytes),
@@ -57,11 +65,10 @@ Result<void> pack_weights(Weights& weights, int threads, const std::function<voi
   base::ThreadPool pool(threads);
   const bool tied = is_tied(weights.vocabulary);
   for (const PackedItem& item : items) {
-    const DType type = tensor::packed_type(item.first->dtype);
     std::byte* out = weights.packed.data() + done.done_bytes;
     DG_TRY(pack_item(item, pool, out));
-    item.point_to(type, out);
-    done.done_bytes += item.bytes(type);
+    item.point_to(out);
+    done.done_bytes += item.bytes();
     if (progress) progress(done);
   }
   finish_packed(weights, tied);

@@ -25,8 +25,10 @@ void multiply_in_bf16(Weights& weights);
 /// kOutOfMemory (how much, what for), kModelFile (a value that is not finite).
 Result<void> pack_weights(Weights& weights, int threads, const std::function<void(const LoadProgress&)>& progress);
 
-/// The items of weights that are not packed yet: gate and up alternate where they become the same type.
-std::vector<PackedItem> items_to_pack(Weights& weights);
+/// The items of weights that are not packed yet: gate and up alternate where they become the same type. The table of
+/// tokens and the head get 8 bits where all others are rounded to 4, as in published files: they are read whole anyway,
+/// and their errors are seen in every row.
+std::vector<PackedItem> items_to_pack(Weights& weights, tensor::PackedBits bits);
 /// Packs one item to `out`. Errors: kModelFile.
 Result<void> pack_item(const PackedItem& item, base::ThreadPool& pool, std::byte* out);
 

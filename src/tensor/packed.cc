@@ -7,6 +7,7 @@
 #include <cstring>
 #include <iterator>
 
+#include "tensor/four_bits.h"
 #include "tensor/quant/quant.h"
 
 namespace dgemma::tensor {
@@ -66,7 +67,7 @@ uint16_t half_at_least(float value) {
 }
 
 /// 32 floats to 8 bits; those past `count` are zeros.
-bool quantise_group(const float* values, size_t count, size_t group, RowInBlock out) {
+bool quantise_group_to_8(const float* values, size_t count, size_t group, RowInBlock out) {
   float largest = 0;
   bool finite = true;
   for (size_t i = 0; i < count; ++i) {
@@ -89,8 +90,21 @@ bool quantise_group(const float* values, size_t count, size_t group, RowInBlock 
   return finite && (half & kHalfExponent) != kHalfExponent;
 }
 
+/// 32 floats to 4 bits; those past `count` are zeros.
+bool quantise_group_to_4(const float* values, size_t count, size_t group, RowInBlock out) {
+  float padded[kScaleGroup] = {};
+  std::copy_n(values, count, padded);
+  FourBitGroup rounded;
+  const bool good = round_to_four_bits(padded, rounded);
+  out.scale(group, rounded.scale);
+  for (size_t i = 0; i < std::size(rounded.line); ++i) out.code(4 * group + i, rounded.line[i]);
+  return good;
+}
+
 /// One row of a type that has no direct way: decoded a few blocks at a time.
-bool quantise_row(const Weight& w, size_t row, size_t superblock_bytes, std::byte* panel, size_t row_in_panel) {
+template <class Quantise>
+bool quantise_row(const Weight& w, size_t row, size_t superblock_bytes, std::byte* panel, size_t row_in_panel,
+                  Quantise quantise) {
   const DTypeInfo& type = info(w.dtype);
   float values[kLargestBlock];
   bool good = true;
@@ -100,7 +114,7 @@ bool quantise_row(const Weight& w, size_t row, size_t superblock_bytes, std::byt
     for (size_t i = 0; i < count; i += kScaleGroup) {
       const size_t column = first + i;
       const RowInBlock out{panel + column / kSuperblock * superblock_bytes, row_in_panel};
-      good &= quantise_group(values + i, std::min(kScaleGroup, count - i), column / kScaleGroup % 2, out);
+      good &= quantise(values + i, std::min(kScaleGroup, count - i), column / kScaleGroup % 2, out);
     }
   }
   return good;
@@ -139,8 +153,10 @@ void unpack(const std::byte* superblock, size_t row, size_t cols, float* out) {
 
 }  // namespace
 
-DType packed_type(DType stored) {
-  return stored == DType::kQ4_0 || stored == DType::kPacked4 ? DType::kPacked4 : DType::kPacked8;
+DType packed_type(DType stored, PackedBits bits) {
+  if (is_packed(stored)) return stored;
+  const bool four = bits == PackedBits::kFour || (bits == PackedBits::kAuto && stored == DType::kQ4_0);
+  return four ? DType::kPacked4 : DType::kPacked8;
 }
 
 size_t panel_bytes(DType packed, size_t cols) {
@@ -148,18 +164,18 @@ size_t panel_bytes(DType packed, size_t cols) {
   return superblocks_for(cols) * info(packed).block_bytes;
 }
 
-bool pack_panel(const Weight& w, size_t first, std::byte* panel) {
-  const DType type = packed_type(w.dtype);
-  const size_t superblock_bytes = info(type).block_bytes;
-  std::memset(panel, 0, panel_bytes(type, w.cols));
+bool pack_panel(const Weight& w, DType packed, size_t first, std::byte* panel) {
+  const bool four = packed == DType::kPacked4;
+  const size_t superblock_bytes = info(packed).block_bytes;
+  std::memset(panel, 0, panel_bytes(packed, w.cols));
   bool good = true;
   for (size_t r = 0; r < std::min(kPanelRows, w.rows - first); ++r) {
-    if (w.dtype == DType::kQ4_0)
+    if (four && w.dtype == DType::kQ4_0)
       good &= copy_row(w, first + r, superblock_bytes, panel, r, copy_q4_0);
-    else if (w.dtype == DType::kQ8_0)
+    else if (!four && w.dtype == DType::kQ8_0)
       good &= copy_row(w, first + r, superblock_bytes, panel, r, copy_q8_0);
     else
-      good &= quantise_row(w, first + r, superblock_bytes, panel, r);
+      good &= quantise_row(w, first + r, superblock_bytes, panel, r, four ? quantise_group_to_4 : quantise_group_to_8);
   }
   return good;
 }

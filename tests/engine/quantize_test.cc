@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <map>
 
 #include "dgemma/engine.h"
 #include "dgemma/inspect.h"
@@ -34,10 +35,10 @@ std::vector<int32_t> answer(const EngineOptions& o) {
   return result->tokens;
 }
 
-std::string packed(const std::string& model) {
+std::string packed(const std::string& model, int bits = 0) {
   const std::string path = testing::TempDir() + "quantized.gguf";
   QuantizeOptions o;
-  o.model_path = golden::folder() + model, o.output_path = path, o.threads = 2;
+  o.model_path = golden::folder() + model, o.output_path = path, o.threads = 2, o.bits = bits;
   const auto done = quantize_model(o);
   EXPECT_TRUE(done) << done.error().message;
   EXPECT_EQ(done->written_bytes, std::filesystem::file_size(path));
@@ -55,6 +56,37 @@ TEST(Quantize, a_packed_file_answers_like_its_source_packed_in_memory) {
     const std::string file = packed(model);
     EXPECT_EQ(answer(options(file, "auto", 2)), answer(options(golden::folder() + model, "int8", 2))) << model;
   }
+}
+
+TEST(Quantize, four_bits_are_for_all_matrices_but_the_table_of_tokens) {
+  const auto types_of = [](const std::string& file) {
+    std::map<std::string, int> count;
+    std::string table;
+    const auto report = inspect_model(file);
+    EXPECT_TRUE(report) << report.error().message;
+    for (const auto& tensor : report->tensors) {
+      ++count[tensor.dtype];
+      if (tensor.name == "token_embd.weight") table = tensor.dtype;
+    }
+    return std::pair{count, table};
+  };
+  const auto [four, four_table] = types_of(packed("tiny-a", 4));
+  const auto [eight, eight_table] = types_of(packed("tiny-a", 8));
+  EXPECT_EQ(four_table, "PACKED8");
+  EXPECT_EQ(four.at("PACKED8"), 1);
+  EXPECT_EQ(four.at("PACKED4") + 1, eight.at("PACKED8"));
+  const std::string file = packed("tiny-a", 4);
+  EXPECT_EQ(answer(options(file, "auto", 1)), answer(options(file, "auto", 3)));
+}
+
+TEST(Quantize, other_numbers_of_bits_are_refused) {
+  QuantizeOptions o;
+  o.model_path = golden::folder() + "tiny-a", o.output_path = testing::TempDir() + "none.gguf", o.bits = 5;
+  const auto done = quantize_model(o);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ErrorCode::kUsage);
+  EXPECT_THAT(done.error().message, HasSubstr("expected 4 or 8, got 5"));
+  EXPECT_FALSE(std::filesystem::exists(o.output_path));
 }
 
 TEST(Quantize, a_packed_file_says_what_it_is) {

@@ -190,11 +190,11 @@ double error_of(DType type, bool folded) {
     std::vector<std::byte> blocks(source.size() / 32 * 18);
     tensor::quant::encode(DType::kQ4_0, source.data(), source.size(), blocks.data());
     for (size_t r = 0; r < kRows; r += kPanelRows)
-      EXPECT_TRUE(tensor::pack_panel({tensor::DType::kQ4_0, blocks.data(), kRows, kColumns}, r,
+      EXPECT_TRUE(tensor::pack_panel({tensor::DType::kQ4_0, blocks.data(), kRows, kColumns}, tensor::DType::kPacked4, r,
                                      reinterpret_cast<std::byte*>(w.data() + r / kPanelRows * panel)));
   } else {
     for (size_t r = 0; r < kRows; r += kPanelRows)
-      EXPECT_TRUE(tensor::pack_panel({DType::kF32, source.data(), kRows, kColumns}, r,
+      EXPECT_TRUE(tensor::pack_panel({DType::kF32, source.data(), kRows, kColumns}, DType::kPacked8, r,
                                      reinterpret_cast<std::byte*>(w.data() + r / kPanelRows * panel)));
   }
   PageEnd<float> quantised(tensor::quantised_features(kColumns) * kLanes), c(kRows * kLanes);

@@ -33,7 +33,7 @@ struct PackedMatrix {
     packed = {DType::kPacked8, bytes.data(), stack * panels * tensor::kPanelRows, cols, panel};
     for (size_t i = 0; i < stack; ++i)
       for (size_t p = 0; p < panels; ++p)
-        EXPECT_TRUE(tensor::pack_panel({DType::kF32, source.data() + i * each * cols, each, cols},
+        EXPECT_TRUE(tensor::pack_panel({DType::kF32, source.data() + i * each * cols, each, cols}, DType::kPacked8,
                                        p * tensor::kPanelRows, bytes.data() + (i * panels + p) * panel));
     for (size_t r = 0; r < rows; ++r)
       tensor::unpack_row(packed, r / each * panels * tensor::kPanelRows + r % each, values.data() + r * cols);

@@ -18,13 +18,13 @@ struct Packed {
   bool good = true;
 };
 
-Packed pack(const Weight& w) {
+Packed pack(const Weight& w, PackedBits bits = PackedBits::kAuto) {
   Packed out;
-  const DType type = packed_type(w.dtype);
+  const DType type = packed_type(w.dtype, bits);
   const size_t panel = panel_bytes(type, w.cols);
   out.bytes.resize(packed_bytes(type, w.rows, w.cols), std::byte{0xEE});
   for (size_t row = 0; row < w.rows; row += kPanelRows)
-    out.good &= pack_panel(w, row, out.bytes.data() + row / kPanelRows * panel);
+    out.good &= pack_panel(w, type, row, out.bytes.data() + row / kPanelRows * panel);
   out.weight = {type, out.bytes.data(), w.rows, w.cols, panel};
   return out;
 }
@@ -79,6 +79,33 @@ TEST(Packed, other_types_are_within_half_a_step_of_their_32_columns) {
           largest = std::max(largest, std::fabs(want[r * cols + j]));
         ASSERT_NEAR(got[i], want[r * cols + i], largest / 253) << r << " " << i;
       }
+    }
+  }
+}
+
+TEST(Packed, every_type_becomes_the_bits_that_are_asked_for) {
+  const size_t rows = 19, cols = 256;
+  const auto values = normal_values(rows * cols, 5);
+  for (const DType type : {DType::kF32, DType::kQ8_0, DType::kQ4_0, DType::kQ4_K}) {
+    EXPECT_EQ(packed_type(type, PackedBits::kFour), DType::kPacked4);
+    EXPECT_EQ(packed_type(type, PackedBits::kEight), DType::kPacked8);
+    std::vector<std::byte> stored(*storage_bytes(type, values.size()));
+    if (!quant::can_encode(type)) continue;
+    quant::encode(type, values.data(), values.size(), stored.data());
+    std::vector<float> want(values.size()), got(cols);
+    quant::decode(type, stored.data(), want.size(), want.data());
+    for (const PackedBits bits : {PackedBits::kFour, PackedBits::kEight}) {
+      const Packed packed = pack({type, stored.data(), rows, cols}, bits);
+      ASSERT_TRUE(packed.good);
+      double error = 0, size = 0;
+      for (size_t r = 0; r < rows; ++r) {
+        unpack_row(packed.weight, r, got.data());
+        for (size_t i = 0; i < cols; ++i) {
+          error += std::pow(double{got[i]} - want[r * cols + i], 2);
+          size += std::pow(double{want[r * cols + i]}, 2);
+        }
+      }
+      EXPECT_LT(std::sqrt(error / size), bits == PackedBits::kFour ? 0.083 : 0.008) << info(type).name;
     }
   }
 }
