@@ -1,7 +1,7 @@
 // The bf16 products for AVX-512 with BF16; everything else is the avx512vnni table.
 //
-// Only the instruction set is here; the kernels are in lanes_product.inc. No standard library in this file: it is built
-// with -m flags. Test: tests/kernels/pairs_test.cc, which runs every table.
+// Only the instruction set is here; the kernels are in lanes_product.inc, the table in lanes_pairs_table.inc. No
+// standard library in this file: it is built with -m flags. Test: tests/kernels/pairs_test.cc, which runs every table.
 #include <immintrin.h>
 
 #define DG_WIDTH 16
@@ -13,21 +13,7 @@
 #define DG_ROWS_2 12
 #define DG_ROWS_3 8
 #define DG_ROWS_4 6
-#include "kernels/lanes_types.inc"
-
-#include "kernels/lanes_product.inc"
-
-namespace dgemma::kernels {
-
-const KernelTable* avx512bf16_table() {
-  static const KernelTable table = [] {
-    KernelTable t = *avx512vnni_table();
-    t.name = "avx512bf16";
-    t.product_pairs = product_pairs;
-    t.weighted_sum_pairs = weighted_sum_pairs;
-    return t;
-  }();
-  return &table;
-}
-
-}  // namespace dgemma::kernels
+#define DG_NAME "avx512bf16"
+#define DG_GETTER avx512bf16_table
+#define DG_BASE_GETTER avx512vnni_table
+#include "kernels/lanes_pairs_table.inc"
