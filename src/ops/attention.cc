@@ -29,9 +29,9 @@ struct HeadGroup {
   float* rescale;       // [heads, 16]
   SoftmaxLanes* stats;  // [heads]
   // For runs in bf16, which are multiplied in pairs.
-  float* q_pairs;    // [heads, Dh / 2, 16]
-  float* p_pairs;    // [heads, kKeyTile / 2, 16]
-  uint32_t* values;  // [kKeyTile / 2, Dh]
+  float* q_pairs = nullptr;    // [heads, Dh / 2, 16]
+  float* p_pairs = nullptr;    // [heads, kKeyTile / 2, 16]
+  uint32_t* values = nullptr;  // [kKeyTile / 2, Dh]
 
   size_t head_floats() const { return head_dim * kLanes; }
 
@@ -41,6 +41,16 @@ struct HeadGroup {
       stats[h] = {};
       std::fill_n(stats[h].max, kLanes, -kInfinity);
     }
+  }
+
+  /// Takes memory for products in pairs and rounds the queries.
+  void round_queries(Exec& exec, int worker) {
+    DG_CHECK(head_dim % 2 == 0, "bf16 heads of ", head_dim);
+    const size_t q_floats = heads * head_floats() / 2, p_floats = heads * kKeyTile / 2 * kLanes;
+    q_pairs = exec.panel(worker, q_floats + p_floats + kKeyTile / 2 * head_dim);
+    p_pairs = q_pairs + q_floats;
+    values = reinterpret_cast<uint32_t*>(p_pairs + p_floats);
+    table.round_pairs(q, heads * head_dim, q_pairs);
   }
 
   void finish() {
@@ -113,27 +123,18 @@ void attention(Exec& exec, const AttentionShape& shape, ConstBlocks q, std::span
   exec.run(q.blocks * kv_heads, [&](size_t task, int worker) {
     const size_t block = task / kv_heads, kv_head = task % kv_heads;
     const size_t first_value = kv_head * group * head_dim * kLanes;
-    const bool pairs = std::ranges::any_of(keys[block], [](const KeyRun& run) { return run.dtype == DType::kBF16; });
-    DG_CHECK(!pairs || head_dim % 2 == 0, "bf16 heads of ", head_dim);
-    const size_t tile = kKeyTile, stats_floats = group * sizeof(SoftmaxLanes) / sizeof(float);
-    const size_t row_floats = kLanes * (tile + 1 + (pairs ? head_dim / 2 + tile / 2 : 0));
-    float* memory = exec.scratch(worker, stats_floats + group * row_floats + (pairs ? tile / 2 * head_dim : 0));
-    float* rescale = memory + stats_floats;
-    float* scores = rescale + group * kLanes;
-    float* q_pairs = scores + group * tile * kLanes;
-    float* p_pairs = q_pairs + group * head_dim / 2 * kLanes;
+    const size_t stats_floats = group * sizeof(SoftmaxLanes) / sizeof(float);
+    float* memory = exec.scratch(worker, stats_floats + group * kLanes * (kKeyTile + 1));
     HeadGroup heads{exec.kernels(),
                     group,
                     head_dim,
                     q.block(block) + first_value,
                     out.block(block) + first_value,
-                    scores,
-                    rescale,
-                    reinterpret_cast<SoftmaxLanes*>(memory),
-                    q_pairs,
-                    p_pairs,
-                    reinterpret_cast<uint32_t*>(p_pairs + group * tile / 2 * kLanes)};
-    if (pairs) exec.kernels().round_pairs(heads.q, group * head_dim, q_pairs);
+                    memory + stats_floats + group * kLanes,
+                    memory + stats_floats,
+                    reinterpret_cast<SoftmaxLanes*>(memory)};
+    if (std::ranges::any_of(keys[block], [](const KeyRun& run) { return run.dtype == DType::kBF16; }))
+      heads.round_queries(exec, worker);
     heads.start();
     for (const KeyRun& run : keys[block])
       if (run.keys != nullptr) heads.add_run(run, kv_head * head_dim);

@@ -22,8 +22,7 @@ constexpr uint32_t kNoRow = ExpertSlots::kNoRow;
 // is computed.
 constexpr size_t kHiddenPerTask = tensor::kSuperblock;
 constexpr size_t kRowsPerChoice = 16;
-constexpr size_t kOutputStep = 2 * tensor::kPanelRows,
-                 kOutputsPerTask = 256;  // of a down product, whose sums are short
+constexpr size_t kOutputsPerTask = 256;  // of a down product, whose sums are short
 
 /// Index of the first float of a row in lane blocks of `features` features.
 int32_t row_offset(size_t row, size_t features) {
@@ -99,11 +98,10 @@ void expert_products(Exec& exec, const ExpertWeights& weights, ConstBlocks x, Ex
     hidden_features(exec, worker, weights, expert, task % up_tasks * kHiddenPerTask, slots.blocks_of(input, expert),
                     slots.tokens[expert], slots.blocks_of(hidden, expert));
   });
-  const size_t share = exec.rows_per_task(slots.by_size.size() * features / 4, kOutputStep, kOutputsPerTask);
-  const size_t down_tasks = (features + share - 1) / share;
+  const size_t down_tasks = (features + kOutputsPerTask - 1) / kOutputsPerTask;
   exec.run(slots.by_size.size() * down_tasks, [&](size_t task, int worker) {
-    const size_t expert = slots.by_size[task / down_tasks], first = task % down_tasks * share;
-    const size_t count = std::min(share, features - first);
+    const size_t expert = slots.by_size[task / down_tasks], first = task % down_tasks * kOutputsPerTask;
+    const size_t count = std::min(kOutputsPerTask, features - first);
     prepared_product_on_this_thread(exec, worker, weights.down.row_range(expert * weights.down_stride + first, count),
                                     slots.blocks_of(hidden, expert), slots.tokens[expert],
                                     slots.blocks_of(output, expert).feature_range(first, count));
