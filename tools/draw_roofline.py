@@ -107,10 +107,11 @@ def points_of(reports, context):
     for index, report in enumerate(reports):
         step = chosen_step(report, context)
         for part in PARTS:
-            operations, bytes_, seconds = (step[k][part] for k in ("operations", "bytes", "parts"))
+            operations, bytes_, seconds, limit = (step[k][part] for k in ("operations", "bytes", "parts", "limit_s"))
             if min(operations, bytes_, seconds) <= 0:
                 continue
-            roof = min(peak_of(report), report["read_bytes_per_s"] * operations / bytes_)
+            # A part's own roof: attention and the router run in another precision than the products.
+            roof = operations / limit
             points.append(dict(part=part, report=index, x=operations / bytes_, y=operations / seconds, roof=roof))
     return points
 
