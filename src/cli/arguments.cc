@@ -397,8 +397,11 @@ void declare_quantize(CLI::App& app, QuantizeArguments& arguments) {
   add_model(table, arguments.quantize.model_path);
   table.heading("Result");
   table.text("-o,--output", "FILE", "The file to write, whole or not at all", arguments.quantize.output_path);
-  table.whole("--bits", "4: round all but the token table to 4 bits; 8 (default: 4 where the file has 4, else 8)", 4, 8,
-              arguments.quantize.bits);
+  table.value("--bits", "N", "Of all weights (4: but the token table); default: 4 where the file has Q4_0, else 8",
+              "4 or 8", [&bits = arguments.quantize.bits](const std::string& text) {
+                bits = text == "4" ? 4 : text == "8" ? 8 : 0;
+                return bits != 0;
+              });
   table.flag("--json", "One JSON object on standard output, for programs", arguments.json);
   add_threads(table, arguments.quantize.threads);
   app.footer(
@@ -413,8 +416,6 @@ void declare_quantize(CLI::App& app, QuantizeArguments& arguments) {
 
 Result<Invocation> check_quantize(QuantizeArguments& arguments, const Environment& environment) {
   if (arguments.quantize.output_path.empty()) return conflict("--output", "a file to write", "none. Give -o FILE");
-  const int bits = arguments.quantize.bits;
-  if (bits != 0 && bits != 4 && bits != 8) return conflict("--bits", "4 or 8", std::to_string(bits));
   DG_TRY(need_model(arguments.quantize.model_path, environment));
   return Invocation(std::move(arguments));
 }

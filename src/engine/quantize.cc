@@ -28,18 +28,19 @@ Result<void> check_output(const formats::Checkpoint& source, const std::string& 
   return {};
 }
 
-Result<tensor::PackedBits> packed_bits(int bits) {
-  if (bits == 0) return tensor::PackedBits::kAuto;
-  if (bits == 4) return tensor::PackedBits::kFour;
-  if (bits == 8) return tensor::PackedBits::kEight;
-  return Unexpected(ErrorCode::kUsage, base::concat("bits: expected 4 or 8, got ", bits));
+Result<std::optional<tensor::DType>> wanted_type(int bits) {
+  if (bits != 0 && bits != 4 && bits != 8)
+    return Unexpected(ErrorCode::kUsage, base::concat("bits: expected 4 or 8, got ", bits));
+  std::optional<tensor::DType> type;
+  if (bits != 0) type = bits == 4 ? tensor::DType::kPacked4 : tensor::DType::kPacked8;
+  return type;
 }
 
 }  // namespace
 
 Result<QuantizeReport> quantize_model(const QuantizeOptions& options) {
   const auto start = std::chrono::steady_clock::now();
-  DG_TRY_ASSIGN(const tensor::PackedBits bits, packed_bits(options.bits));
+  DG_TRY_ASSIGN(const auto type, wanted_type(options.bits));
   EngineOptions machine;
   machine.threads = options.threads;
   DG_TRY_ASSIGN(const engine::Settings settings, engine::resolve_settings(machine));
@@ -51,7 +52,7 @@ Result<QuantizeReport> quantize_model(const QuantizeOptions& options) {
     DG_TRY_ASSIGN(texts, engine::folder_texts(source));
   }
   DG_TRY(
-      model::write_packed_file(source, config, texts, options.output_path, bits, settings.threads, options.progress));
+      model::write_packed_file(source, config, texts, options.output_path, type, settings.threads, options.progress));
   std::error_code ignored;
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return QuantizeReport{source.file_bytes(), fs::file_size(options.output_path, ignored), seconds};

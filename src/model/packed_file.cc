@@ -47,11 +47,9 @@ Result<void> write_items(const std::vector<PackedItem>& items, const formats::Ch
                          formats::GgufWriter& writer, base::NewFile& file, int threads,
                          const std::function<void(const LoadProgress&)>& progress) {
   LoadProgress done;
+  done.total_bytes = bytes_of(items);
   uint64_t largest = 0;
-  for (const PackedItem& item : items) {
-    const uint64_t bytes = item.bytes();
-    done.total_bytes += bytes, largest = std::max(largest, bytes);
-  }
+  for (const PackedItem& item : items) largest = std::max(largest, item.bytes());
   DG_TRY_ASSIGN(const base::HugeMemory memory, base::HugeMemory::allocate(largest));
   base::ThreadPool pool(threads);
   for (const PackedItem& item : items) {
@@ -106,12 +104,12 @@ Result<void> bind_packed(const formats::Checkpoint& checkpoint, Weights& weights
 
 Result<void> write_packed_file(const formats::Checkpoint& source, const Config& config,
                                const std::vector<std::pair<std::string, std::string>>& texts, const std::string& path,
-                               tensor::PackedBits bits, int threads,
+                               std::optional<DType> type, int threads,
                                const std::function<void(const LoadProgress&)>& progress) {
   DG_TRY_ASSIGN(const bool packed, is_packed_file(source));
   if (packed) return Unexpected(ErrorCode::kUsage, source.path() + ": expected a model to pack, got a packed one");
   DG_TRY_ASSIGN(Weights weights, bind_weights(source, config, {}));
-  const std::vector<PackedItem> items = items_to_pack(weights, bits);
+  const std::vector<PackedItem> items = items_to_pack(weights, type);
   const std::vector<Copied> copied = copied_tensors(source, config);
 
   formats::GgufWriter writer;

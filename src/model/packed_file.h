@@ -18,7 +18,6 @@
 #include "formats/checkpoint.h"
 #include "model/config.h"
 #include "model/weights.h"
-#include "tensor/packed.h"
 
 namespace dgemma::model {
 
@@ -35,11 +34,12 @@ Result<bool> is_packed_file(const formats::Checkpoint& checkpoint);
 Result<void> bind_packed(const formats::Checkpoint& checkpoint, Weights& weights,
                          const std::function<void(const std::string& name)>& names);
 
-/// Packs a checkpoint to a file, whole or not at all. `texts`: keys and values beyond what a GGUF source has. Takes
-/// memory for the largest tensor. Errors: kIo, kModelFile, kOutOfMemory, kUsage (packed already).
+/// Packs a checkpoint to a file, whole or not at all; `type` as in items_to_pack. `texts`: keys and values beyond what
+/// a GGUF source has. Takes memory for the largest tensor. Errors: kIo, kModelFile, kOutOfMemory, kUsage (packed
+/// already).
 Result<void> write_packed_file(const formats::Checkpoint& source, const Config& config,
                                const std::vector<std::pair<std::string, std::string>>& texts, const std::string& path,
-                               tensor::PackedBits bits, int threads,
+                               std::optional<tensor::DType> type, int threads,
                                const std::function<void(const LoadProgress&)>& progress);
 
 }  // namespace dgemma::model

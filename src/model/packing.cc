@@ -9,19 +9,25 @@
 namespace dgemma::model {
 
 using tensor::DType;
-using tensor::PackedBits;
 using tensor::Weight;
 
-std::vector<PackedItem> items_to_pack(Weights& weights, PackedBits bits) {
-  const auto together = [bits](const Weight& gate, const Weight& up, const std::string&) {
-    return tensor::packed_type(gate.dtype, bits) == tensor::packed_type(up.dtype, bits);
+std::vector<PackedItem> items_to_pack(Weights& weights, std::optional<DType> wanted) {
+  const auto type_of = [&](const Weight& w) {
+    const bool table = &w == &weights.vocabulary.embedding || &w == &weights.vocabulary.head;
+    return wanted && !(table && wanted == DType::kPacked4) ? *wanted : tensor::packed_type(w.dtype);
+  };
+  const auto together = [&](const Weight& gate, const Weight& up, const std::string&) {
+    return type_of(gate) == type_of(up);
   };
   std::vector<PackedItem> items = packed_items(weights, together);
-  for (PackedItem& item : items) {
-    const bool table = item.first == &weights.vocabulary.embedding || item.first == &weights.vocabulary.head;
-    item.type = tensor::packed_type(item.first->dtype, table && bits == PackedBits::kFour ? PackedBits::kAuto : bits);
-  }
+  for (PackedItem& item : items) item.type = type_of(*item.first);
   return items;
+}
+
+uint64_t bytes_of(std::span<const PackedItem> items) {
+  uint64_t sum = 0;
+  for (const PackedItem& item : items) sum += item.bytes();
+  return sum;
 }
 
 Result<void> pack_item(const PackedItem& item, base::ThreadPool& pool, std::byte* out) {
@@ -45,7 +51,7 @@ Result<void> pack_item(const PackedItem& item, base::ThreadPool& pool, std::byte
 
 void multiply_in_bf16(Weights& weights) {
   const bool tied = is_tied(weights.vocabulary);
-  for (const PackedItem& item : items_to_pack(weights, PackedBits::kAuto))
+  for (const PackedItem& item : items_to_pack(weights, {}))
     for (Weight* w : {item.first, item.second})
       if (w != nullptr) w->bf16_products = true;
   if (tied) weights.vocabulary.head = weights.vocabulary.embedding;
@@ -53,14 +59,16 @@ void multiply_in_bf16(Weights& weights) {
 
 Result<void> pack_weights(Weights& weights, int threads, const std::function<void(const LoadProgress&)>& progress) {
   if (weights.vocabulary.embedding.packed()) return {};
-  const std::vector<PackedItem> items = items_to_pack(weights, PackedBits::kAuto);
+  const std::vector<PackedItem> items = items_to_pack(weights, {});
   LoadProgress done;
-  for (const PackedItem& item : items) done.total_bytes += item.bytes();
+  done.total_bytes = bytes_of(items);
   if (const uint64_t available = base::available_memory_bytes(); done.total_bytes > available)
-    return Unexpected(ErrorCode::kOutOfMemory,
-                      base::concat("the weights packed for --compute int8 take ", base::bytes_text(done.total_bytes),
-                                   " of memory, ", base::bytes_text(available),
-                                   " are available. Use --compute f32, a smaller model or a machine with more memory"));
+    return Unexpected(
+        ErrorCode::kOutOfMemory,
+        base::concat("the weights packed for --compute int8 take ", base::bytes_text(done.total_bytes), " of memory, ",
+                     base::bytes_text(available), " are available. dgemma quantize --bits 4 makes a file of ",
+                     base::bytes_text(bytes_of(items_to_pack(weights, DType::kPacked4))),
+                     " that is used where it is mapped"));
   DG_TRY_ASSIGN(weights.packed, base::HugeMemory::allocate(done.total_bytes));
   base::ThreadPool pool(threads);
   const bool tied = is_tied(weights.vocabulary);

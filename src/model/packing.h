@@ -7,6 +7,8 @@
 #pragma once
 
 #include <functional>
+#include <optional>
+#include <span>
 
 #include "base/thread_pool.h"
 #include "dgemma/options.h"
@@ -25,10 +27,11 @@ void multiply_in_bf16(Weights& weights);
 /// kOutOfMemory (how much, what for), kModelFile (a value that is not finite).
 Result<void> pack_weights(Weights& weights, int threads, const std::function<void(const LoadProgress&)>& progress);
 
-/// The items of weights that are not packed yet: gate and up alternate where they become the same type. The table of
-/// tokens and the head get 8 bits where all others are rounded to 4, as in published files: they are read whole anyway,
-/// and their errors are seen in every row.
-std::vector<PackedItem> items_to_pack(Weights& weights, tensor::PackedBits bits);
+/// The items of weights that are not packed yet, of the type that is wanted or tensor::packed_type(): gate and up
+/// alternate where they become the same type. The table of tokens and the head stay at that where 4 bits are wanted, as
+/// in published files: they are read whole anyway, and their errors are seen in every row.
+std::vector<PackedItem> items_to_pack(Weights& weights, std::optional<tensor::DType> wanted);
+uint64_t bytes_of(std::span<const PackedItem> items);
 /// Packs one item to `out`. Errors: kModelFile.
 Result<void> pack_item(const PackedItem& item, base::ThreadPool& pool, std::byte* out);
 

@@ -153,10 +153,8 @@ void unpack(const std::byte* superblock, size_t row, size_t cols, float* out) {
 
 }  // namespace
 
-DType packed_type(DType stored, PackedBits bits) {
-  if (is_packed(stored)) return stored;
-  const bool four = bits == PackedBits::kFour || (bits == PackedBits::kAuto && stored == DType::kQ4_0);
-  return four ? DType::kPacked4 : DType::kPacked8;
+DType packed_type(DType stored) {
+  return stored == DType::kQ4_0 || stored == DType::kPacked4 ? DType::kPacked4 : DType::kPacked8;
 }
 
 size_t panel_bytes(DType packed, size_t cols) {

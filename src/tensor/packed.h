@@ -8,22 +8,15 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 
 #include "tensor/packed_layout.h"
 #include "tensor/weight.h"
 
 namespace dgemma::tensor {
 
-/// How many bits a matrix gets.
-enum class PackedBits : uint8_t {
-  kAuto,  ///< what is 4 bits stays so, the rest 8
-  kFour,
-  kEight,
-};
-
-/// What a stored type becomes: kPacked4 or kPacked8. Packed types stay what they are.
-DType packed_type(DType stored, PackedBits bits);
+/// What a stored type becomes where nothing else is asked for: what is 4 bits stays so, the rest 8. Packed types stay
+/// what they are.
+DType packed_type(DType stored);
 
 constexpr size_t panels_for(size_t rows) { return (rows + kPanelRows - 1) / kPanelRows; }
 /// Bytes of a panel of `cols` columns. Requires a packed type.
@@ -34,11 +27,9 @@ inline size_t packed_bytes(DType packed, size_t rows, size_t cols) {
 }
 
 /// Packs rows first .. first + 15 of `w` (those that there are) to `packed` bits, into one panel of panel_bytes(packed,
-/// w.cols) bytes. False where a value is not finite or beyond largest_packed(packed), which an f16 scale cannot hold.
+/// w.cols) bytes. False where a value is not finite or beyond 8e6 (4 bits: 5e5), which an f16 scale cannot hold.
 /// Requires a type that quant::can_decode takes. Threads: pure; takes 256 floats of stack and none of heap.
 [[nodiscard]] bool pack_panel(const Weight& w, DType packed, size_t first, std::byte* panel);
-/// The largest magnitude that surely can be packed.
-constexpr float largest_packed(DType packed) { return packed == DType::kPacked8 ? 8e6f : 5e5f; }
 
 /// Row `row` of a packed matrix as w.cols floats: scale * (code - offset), exact in f32.
 void unpack_row(const Weight& w, size_t row, float* out);

@@ -237,7 +237,11 @@ TEST(Arguments, OneModelIsComparedWithItselfAndTwoWithEachOther) {
   EXPECT_THAT(error_of({"compare", "x", "-p", "a", "--prompt-ids", "2"}), HasSubstr("got 2 of them"));
   EXPECT_THAT(error_of({"compare", "x", "--jsonl"}), HasSubstr("--jsonl: expected -f with it"));
   EXPECT_THAT(error_of({"compare", "x", "--seed", "-1"}), HasSubstr("--seed"));
-  EXPECT_THAT(error_of({"quantize", "-m", "x", "-o", "y", "--bits", "5"}), HasSubstr("--bits: expected 4 or 8, got 5"));
+}
+
+TEST(Arguments, WeightsArePackedToFourOrEightBits) {
+  EXPECT_THAT(error_of({"quantize", "-m", "x", "-o", "y", "--bits", "5"}),
+              HasSubstr("--bits: expected 4 or 8, got '5'"));
 }
 
 TEST(Arguments, MissingValuesAndRepeatedOptionsAreRefused) {

@@ -26,7 +26,7 @@ class PackedFile : public testing::Test {
     const auto source = formats::Checkpoint::open(golden::folder() + model);
     EXPECT_TRUE(source) << source.error().message;
     const auto done =
-        write_packed_file(*source, config_, {{"test.note", "tiny"}}, path, tensor::PackedBits::kAuto, 2, {});
+        write_packed_file(*source, config_, {{"test.note", "tiny"}}, path, {}, 2, {});
     EXPECT_TRUE(done) << done.error().message;
     return path;
   }
@@ -154,7 +154,7 @@ TEST_F(PackedFile, a_source_that_cannot_be_packed_leaves_nothing) {
   std::filesystem::remove_all(folder);
   std::filesystem::create_directory(folder);
   const auto packed = formats::Checkpoint::open(write("tiny-a"));
-  const auto r = write_packed_file(*packed, config_, {}, folder + "/out.gguf", tensor::PackedBits::kAuto, 1, {});
+  const auto r = write_packed_file(*packed, config_, {}, folder + "/out.gguf", {}, 1, {});
   ASSERT_FALSE(r);
   EXPECT_EQ(r.error().code, ErrorCode::kUsage);
   EXPECT_TRUE(std::filesystem::is_empty(folder));

@@ -64,7 +64,7 @@ TEST(Bf16Product, of_weights_in_every_stored_type_equals_that_of_their_values_in
     const Weight stored{type, blocks.data(), n, k};
     expect_equal(stored, values);
     if (type != DType::kQ4_0 && type != DType::kQ8_0) continue;
-    const DType packed = tensor::packed_type(type, tensor::PackedBits::kAuto);  // the same values in panels
+    const DType packed = tensor::packed_type(type);  // the same values in panels
     const size_t panel = tensor::panel_bytes(packed, k);
     std::vector<std::byte> panels(tensor::packed_bytes(packed, n, k));
     for (size_t p = 0; p < tensor::panels_for(n); ++p)

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <random>
 #include <vector>
@@ -18,9 +19,8 @@ struct Packed {
   bool good = true;
 };
 
-Packed pack(const Weight& w, PackedBits bits = PackedBits::kAuto) {
+Packed pack(const Weight& w, DType type) {
   Packed out;
-  const DType type = packed_type(w.dtype, bits);
   const size_t panel = panel_bytes(type, w.cols);
   out.bytes.resize(packed_bytes(type, w.rows, w.cols), std::byte{0xEE});
   for (size_t row = 0; row < w.rows; row += kPanelRows)
@@ -28,6 +28,7 @@ Packed pack(const Weight& w, PackedBits bits = PackedBits::kAuto) {
   out.weight = {type, out.bytes.data(), w.rows, w.cols, panel};
   return out;
 }
+Packed pack(const Weight& w) { return pack(w, packed_type(w.dtype)); }
 
 std::vector<float> normal_values(size_t count, unsigned seed) {
   std::mt19937 generator(seed);
@@ -83,19 +84,30 @@ TEST(Packed, other_types_are_within_half_a_step_of_their_32_columns) {
   }
 }
 
+/// Normal values in the type, or, where nothing here encodes it, blocks of Q4_K with random codes and factors.
+std::vector<std::byte> stored_values(DType type, const std::vector<float>& values, unsigned seed) {
+  std::vector<std::byte> stored(*storage_bytes(type, values.size()));
+  if (quant::can_encode(type)) {
+    quant::encode(type, values.data(), values.size(), stored.data());
+    return stored;
+  }
+  std::mt19937 generator(seed);
+  for (std::byte& b : stored) b = std::byte{static_cast<uint8_t>(generator())};
+  const uint16_t factors[] = {quant::float_to_f16(0.01f), quant::float_to_f16(0.07f)};  // the middle of codes is near 0
+  for (size_t at = 0; at < stored.size(); at += info(type).block_bytes)
+    std::memcpy(stored.data() + at, factors, sizeof factors);
+  return stored;
+}
+
 TEST(Packed, every_type_becomes_the_bits_that_are_asked_for) {
   const size_t rows = 19, cols = 256;
   const auto values = normal_values(rows * cols, 5);
   for (const DType type : {DType::kF32, DType::kQ8_0, DType::kQ4_0, DType::kQ4_K}) {
-    EXPECT_EQ(packed_type(type, PackedBits::kFour), DType::kPacked4);
-    EXPECT_EQ(packed_type(type, PackedBits::kEight), DType::kPacked8);
-    std::vector<std::byte> stored(*storage_bytes(type, values.size()));
-    if (!quant::can_encode(type)) continue;
-    quant::encode(type, values.data(), values.size(), stored.data());
+    const std::vector<std::byte> stored = stored_values(type, values, 6);
     std::vector<float> want(values.size()), got(cols);
     quant::decode(type, stored.data(), want.size(), want.data());
-    for (const PackedBits bits : {PackedBits::kFour, PackedBits::kEight}) {
-      const Packed packed = pack({type, stored.data(), rows, cols}, bits);
+    for (const DType wanted : {DType::kPacked4, DType::kPacked8}) {
+      const Packed packed = pack({type, stored.data(), rows, cols}, wanted);
       ASSERT_TRUE(packed.good);
       double error = 0, size = 0;
       for (size_t r = 0; r < rows; ++r) {
@@ -105,7 +117,7 @@ TEST(Packed, every_type_becomes_the_bits_that_are_asked_for) {
           size += std::pow(double{want[r * cols + i]}, 2);
         }
       }
-      EXPECT_LT(std::sqrt(error / size), bits == PackedBits::kFour ? 0.083 : 0.008) << info(type).name;
+      EXPECT_LT(std::sqrt(error / size), wanted == DType::kPacked4 ? 0.083 : 0.008) << info(type).name;
     }
   }
 }
