@@ -273,6 +273,16 @@ def the_link_past_the_list_leads_to_the_prompt(reader):
 
 
 @test()
+def the_prompt_is_as_tall_as_what_is_typed_and_has_no_scroll_bar(reader):
+    fits = "const p = document.getElementById('prompt'); return [p.scrollHeight <= p.clientHeight, p.clientHeight]"
+    empty_fits, empty_height = reader.run(fits)
+    reader.at("#prompt").fill("one\ntwo\nthree")
+    typed_fits, typed_height = reader.run(fits)
+    assert empty_fits and typed_fits
+    assert typed_height > empty_height + 30, (empty_height, typed_height)
+
+
+@test()
 def damaged_records_are_left_out_and_said(reader):
     reader.ask("short")
     reader.answered()

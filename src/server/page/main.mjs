@@ -294,7 +294,8 @@ function updateShutter() {
 function fitPrompt() {
   const prompt = byId('prompt');
   prompt.style.height = 'auto';
-  prompt.style.height = `${prompt.scrollHeight}px`;
+  const border = prompt.offsetHeight - prompt.clientHeight;  // part of the height, but not of what scrolls
+  prompt.style.height = `${prompt.scrollHeight + border}px`;
   updateShutter();
 }
 
