@@ -25,8 +25,7 @@ class PackedFile : public testing::Test {
     const std::string path = testing::TempDir() + "model.packed.gguf";
     const auto source = formats::Checkpoint::open(golden::folder() + model);
     EXPECT_TRUE(source) << source.error().message;
-    const auto done =
-        write_packed_file(*source, config_, {{"test.note", "tiny"}}, path, {}, 2, {});
+    const auto done = write_packed_file(*source, config_, {{"test.note", "tiny"}}, path, {}, 2, {});
     EXPECT_TRUE(done) << done.error().message;
     return path;
   }
