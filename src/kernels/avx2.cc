@@ -19,6 +19,7 @@
 #define DG_INT8_BLOCKS 1
 #define DG_INT8_FEW_TOKENS 4
 #define DG_INT8_FEW_PANELS 1
+#define DG_INT8_DIRECT_TOKENS 2
 #define DG_NAME "avx2"
 #define DG_GETTER avx2_table
 #include "kernels/lanes.inc"

@@ -14,6 +14,7 @@
 #define DG_INT8_BLOCKS 3
 #define DG_INT8_FEW_TOKENS 6
 #define DG_INT8_FEW_PANELS 4
+#define DG_INT8_DIRECT_TOKENS 4
 #define DG_NAME "avx512vnni"
 #define DG_GETTER avx512vnni_table
 #define DG_BASE_GETTER avx512_table

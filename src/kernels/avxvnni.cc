@@ -12,6 +12,7 @@
 #define DG_INT8_BLOCKS 1
 #define DG_INT8_FEW_TOKENS 4
 #define DG_INT8_FEW_PANELS 1
+#define DG_INT8_DIRECT_TOKENS 2
 #define DG_NAME "avxvnni"
 #define DG_GETTER avxvnni_table
 #define DG_BASE_GETTER avx2_table

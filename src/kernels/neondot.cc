@@ -12,6 +12,7 @@
 #define DG_INT8_BLOCKS 1
 #define DG_INT8_FEW_TOKENS 4
 #define DG_INT8_FEW_PANELS 1
+#define DG_INT8_DIRECT_TOKENS 2
 #define DG_NAME "neondot"
 #define DG_GETTER neondot_table
 #define DG_BASE_GETTER neon_table

@@ -68,6 +68,11 @@ void round_pairs(const float* x, size_t features, float* out) {
     }
 }
 
+void interleave_rows(const uint16_t* w, size_t ldw, size_t rows, size_t n, uint32_t* out) {
+  for (size_t row = 0; row < rows; row += 2, w += 2 * ldw, out += n)
+    for (size_t i = 0; i < n; ++i) out[i] = w[i] | (row + 1 < rows ? uint32_t{w[ldw + i]} << 16 : 0);
+}
+
 /// sum + the products of two pairs, the high halves first.
 float add_pair(const void* w, const void* x, float sum) {
   uint16_t a[2], b[2];
@@ -241,6 +246,7 @@ constexpr KernelTable kTable = {
     .transpose_packed8 = transpose_packed_exactly<8>,
     .round_values = round_values,
     .round_pairs = round_pairs,
+    .interleave_rows = interleave_rows,
     .product_pairs = product_pairs,
     .weighted_sum_pairs = weighted_sum_pairs,
     .rms_norm = rms_norm,

@@ -108,13 +108,15 @@ struct KernelTable {
   void (*round_values)(const float* x, size_t count, uint16_t* out);
   /// One block, x [features, 16], to a block of pairs, rounded in the same way. out must not overlap x.
   void (*round_pairs)(const float* x, size_t features, float* out);
+  /// out[i][j] = w[2 i][j] in the low half, w[2 i + 1][j] in the high one: rows side by side, as weighted_sum_pairs
+  /// reads them. w: `rows` rows of n values, ldw values apart; one past the last is zeros. out: rows of n words.
+  void (*interleave_rows)(const uint16_t* w, size_t ldw, size_t rows, size_t n, uint32_t* out);
   /// c[b][n][lane] = sum_k w[n][k] * x[b][k][lane].  w: n rows of k values, ldw values apart; k and ldw are even. x:
   /// blocks of k / 2 pairs.
   void (*product_pairs)(const uint16_t* w, size_t ldw, const float* x, size_t x_stride, float* c, size_t c_stride,
                         size_t blocks, size_t n, size_t k);
   /// c[b][n][lane] = c[b][n][lane] * scale[b][lane] + sum_v w[v][n] * p[b][v][lane], with rows 2 i and 2 i + 1 of w
-  /// side by side: v / 2 rows of n words, ldw words apart, row 2 i in the low halves. p: blocks of v / 2 pairs; v is
-  /// even.
+  /// side by side: v / 2 rows of n words, ldw words apart. p: blocks of v / 2 pairs; v is even.
   void (*weighted_sum_pairs)(const uint32_t* w, size_t ldw, const float* p, size_t p_stride, float* c, size_t c_stride,
                              const float* scale, size_t blocks, size_t n, size_t v);
 

@@ -77,6 +77,7 @@ TEST_P(Packed, products_are_exact_sums_of_32_in_one_chain_on_odd_sizes_at_page_e
   for (const size_t k : {1, 4, 31, 32, 33, 63, 64, 65, 127, 129, 255, 256, 257, 330, 576})
     for (const size_t tokens : {1, 60}) shapes.push_back({tokens + k % 9, 18, k});
   for (const size_t tokens : {5, 16, 61}) shapes.push_back({tokens, 37, 130, 2});
+  for (const size_t tokens : {1, 2, 3, 4}) shapes.push_back({tokens, 17, 4096 / tokens * 16 / 5 + 70});  // in two parts
   for (const DType type : {DType::kPacked4, DType::kPacked8})
     for (const Shape& shape : shapes)
       for (const bool scaled : {false, true}) Case(type, shape).check(table(), scaled);
@@ -85,14 +86,15 @@ TEST_P(Packed, products_are_exact_sums_of_32_in_one_chain_on_odd_sizes_at_page_e
 TEST_P(Packed, largest_codes_and_activations_do_not_overflow) {
   for (const DType type : {DType::kPacked4, DType::kPacked8})
     for (const int code : {0, 255})
-      for (const float value : {-1.0f, 1.0f}) {
-        Case extreme(type, {16, 16, 64});
-        for (size_t i = tensor::kScaleBytes; i < extreme.w.size(); ++i) extreme.w[i] = static_cast<uint8_t>(code);
-        PageEnd<float> x(64 * kLanes);
-        std::fill(x.begin(), x.end(), value);
-        table().quantise(x.data(), 64, extreme.x.data());
-        extreme.check(table(), false);
-      }
+      for (const float value : {-1.0f, 1.0f})
+        for (const size_t tokens : {1, 2, 3, 16}) {
+          Case extreme(type, {tokens, 16, 64});
+          for (size_t i = tensor::kScaleBytes; i < extreme.w.size(); ++i) extreme.w[i] = static_cast<uint8_t>(code);
+          PageEnd<float> x(64 * kLanes);
+          std::fill(x.begin(), x.end(), value);
+          table().quantise(x.data(), 64, extreme.x.data());
+          extreme.check(table(), false);
+        }
 }
 
 TEST_P(Packed, quantised_activations_have_the_same_bits_everywhere_and_are_within_half_a_step) {

@@ -187,5 +187,18 @@ TEST_P(Pairs, rounding_gives_the_nearest_and_pads_with_zeros) {
   }
 }
 
+TEST_P(Pairs, rows_stand_side_by_side_and_an_odd_last_one_beside_zeros) {
+  for (const size_t rows : {1, 2, 5})
+    for (const size_t n : {1, 3, 4, 17, 70}) {
+      PageEnd<uint16_t> w(rows * n + (rows - 1) * 2);  // rows n + 2 apart
+      for (size_t i = 0; i < w.size(); ++i) w[i] = static_cast<uint16_t>(i * 40503u);
+      PageEnd<uint32_t> got((rows + 1) / 2 * n);
+      table().interleave_rows(w.data(), n + 2, rows, n, got.data());
+      const auto value = [&](size_t row, size_t i) { return row < rows ? uint32_t{w[row * (n + 2) + i]} : 0u; };
+      for (size_t i = 0; i < got.size(); ++i)
+        ASSERT_EQ(got[i], value(i / n * 2, i % n) | value(i / n * 2 + 1, i % n) << 16) << rows << " " << n << " " << i;
+    }
+}
+
 }  // namespace
 }  // namespace dgemma::kernels::testing
