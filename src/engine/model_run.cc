@@ -66,9 +66,9 @@ Result<ops::RowPrediction> ModelRun::decode(model::KvCache& cache, int32_t token
   const uint8_t no_soft = 0;
   const std::array<double, kLanes> uniform{};
   std::array<ops::RowPrediction, kLanes> predictions;
-  if (!ops::vocabulary_pass(exec_, vocabulary(),
-                            {decoded_.view(), {&inverse_temperature, 1}, uniform, {&no_soft, 1}, predictions, {}},
-                            vocabulary_space_))
+  ops::VocabularyQuery query{decoded_.view(), {&inverse_temperature, 1}, uniform, {&no_soft, 1}, predictions, {}};
+  query.rows = 1;
+  if (!ops::vocabulary_pass(exec_, vocabulary(), query, vocabulary_space_))
     return Unexpected(ErrorCode::kModelFile, "the model computed logits that are not finite: its weights are broken");
   return predictions[0];
 }

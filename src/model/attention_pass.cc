@@ -46,7 +46,7 @@ void Model::Pass::attention_branch(size_t index) {
   ops::rms_norm(exec_, view(space_.x), w.input_norm, static_cast<float>(config_.norm_eps), normed);
   clock_.close(&SweepTimes::rest);
   const ops::Product all[] = {{w.k, k}, {w.q, q}, {w.v, v}};  // a layer without v computes its values from k
-  ops::products(exec_, {all, w.v ? size_t{3} : size_t{2}}, normed);
+  ops::products(exec_, {all, w.v ? size_t{3} : size_t{2}}, normed, rows());
   clock_.close(&SweepTimes::projections);
   exec_.run(blocks_, [&](size_t block, int) {
     if (block >= first_active_) queries(index, block);
@@ -59,9 +59,10 @@ void Model::Pass::attention_branch(size_t index) {
   for (size_t i = 0; i < q.blocks; ++i) space_.keys[i] = visible_keys(index, first_active_ + i);
   const Blocks attended = active(space_.attended, w.q.rows);
   clock_.close(&SweepTimes::rest);
-  ops::attention(exec_, {size_t(config_.heads), size_t(c.kv_heads), size_t(c.head_dim)}, q, space_.keys, attended);
+  ops::attention(exec_, {size_t(config_.heads), size_t(c.kv_heads), size_t(c.head_dim)}, q, space_.keys, attended,
+                 active_rows());
   clock_.close(&SweepTimes::attention);
-  ops::product(exec_, w.o, attended, active(space_.branch));
+  ops::product(exec_, w.o, attended, active(space_.branch), active_rows());
   clock_.close(&SweepTimes::projections);
 }
 

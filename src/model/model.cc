@@ -263,13 +263,13 @@ void Model::Pass::feedforward_branch(const LayerWeights& w) {
 
   ops::rms_norm(exec_, x, w.pre_feedforward_norm, eps, normed);
   clock_.close(&SweepTimes::rest);
-  ops::gated_product(exec_, w.gate, w.up, normed, hidden);
-  ops::product(exec_, w.down, hidden, branch);
+  ops::gated_product(exec_, w.gate, w.up, normed, hidden, active_rows());
+  ops::product(exec_, w.down, hidden, branch, active_rows());
   clock_.close(&SweepTimes::dense);
 
   // The router reads the residual stream itself, not the experts' normed input.
   ops::rms_norm(exec_, x, w.router_scale, eps, normed);
-  ops::product(exec_, w.router, normed, scores);
+  ops::product(exec_, w.router, normed, scores, active_rows());
   ops::choose_experts(exec_, scores, rows, w.per_expert_scale, w.experts.used, space_.assignment);
   ops::rms_norm(exec_, x, w.pre_feedforward_norm_2, eps, normed);
   clock_.close(&SweepTimes::rest);

@@ -115,6 +115,9 @@ struct Model::Pass {
   tensor::Blocks active(const tensor::BlockMatrix& m, size_t features) const { return active(view(m, features)); }
   tensor::Blocks active(tensor::Blocks all) const { return all.block_range(first_active_, blocks_ - first_active_); }
   size_t active_blocks() const { return blocks_ - first_active_; }
+  /// Rows up to the last one that is not padding, of all and of the active blocks.
+  size_t rows() const { return size_t{space_.rows.back()} + 1; }
+  size_t active_rows() const { return rows() - first_active_ * tensor::kLanes; }
 
   const PlacedGroup& group_of(size_t block) const { return space_.placed[space_.group_of_block[block]]; }
   /// Position of a lane; padding lanes repeat the group's last row.

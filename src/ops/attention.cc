@@ -5,7 +5,6 @@
 #include <limits>
 
 #include "base/check.h"
-#include "ops/bf16_product.h"
 
 namespace dgemma::ops {
 namespace {
@@ -88,7 +87,7 @@ struct HeadGroup {
     const size_t pairs = tensor::paired_features(count);
     for (size_t h = 0; h < heads; ++h)
       table.round_pairs(scores + h * count * kLanes, count, p_pairs + h * pairs * kLanes);
-    interleave_rows(v, row_stride, count, head_dim, values);
+    table.interleave_rows(v, row_stride, count, head_dim, values);
     table.weighted_sum_pairs(values, head_dim, p_pairs, pairs * kLanes, out, head_floats(), rescale, heads, head_dim,
                              2 * pairs);
   }
@@ -112,33 +111,74 @@ struct HeadGroup {
   }
 };
 
+/// Where a block has few rows all heads of a task share one lane block: lane h * rows + r is row r of head h, lanes
+/// past the last one repeat others. The same sums in the same order, so nothing shows in a result.
+struct SharedLanes {
+  size_t rows, heads;
+
+  size_t row(size_t lane) const { return lane % rows; }
+  size_t head(size_t lane) const { return std::min(lane / rows, heads - 1); }
+
+  BlockKeys keys(const BlockKeys& by_row) const {
+    BlockKeys by_lane = by_row;
+    for (size_t run = 0; run < by_row.size(); ++run)
+      for (size_t lane = 0; lane < kLanes; ++lane) {
+        by_lane[run].low[lane] = by_row[run].low[row(lane)];
+        by_lane[run].high[lane] = by_row[run].high[row(lane)];
+      }
+    return by_lane;
+  }
+  /// q [heads, Dh, 16] to out [Dh, 16].
+  void gather(const kernels::KernelTable& table, const float* q, size_t head_dim, float* out) const {
+    int32_t offset[kLanes];
+    for (size_t lane = 0; lane < kLanes; ++lane)
+      offset[lane] = static_cast<int32_t>(head(lane) * head_dim * kLanes + row(lane));
+    table.gather_rows(q, offset, out, head_dim);
+  }
+  /// And back, the last row repeated.
+  void scatter(const kernels::KernelTable& table, const float* shared, size_t head_dim, float* out) const {
+    for (size_t h = 0; h < heads; ++h) {
+      int32_t offset[kLanes];
+      for (size_t lane = 0; lane < kLanes; ++lane)
+        offset[lane] = static_cast<int32_t>(h * rows + std::min(lane, rows - 1));
+      table.gather_rows(shared, offset, out + h * head_dim * kLanes, head_dim);
+    }
+  }
+};
+
 }  // namespace
 
-void attention(Exec& exec, const AttentionShape& shape, ConstBlocks q, std::span<const BlockKeys> keys, Blocks out) {
+void attention(Exec& exec, const AttentionShape& shape, ConstBlocks q, std::span<const BlockKeys> keys, Blocks out,
+               size_t rows) {
   const size_t kv_heads = shape.kv_heads, head_dim = shape.head_dim;
   DG_CHECK(shape.heads % kv_heads == 0 && q.features == shape.heads * head_dim && out.features == q.features,
            shape.heads, "/", kv_heads, " heads of ", head_dim, " for ", q.features, " features");
   DG_CHECK(q.blocks == keys.size() && q.blocks == out.blocks, q.blocks, " blocks, ", keys.size(), " key lists");
   const size_t group = shape.heads / kv_heads;
   exec.run(q.blocks * kv_heads, [&](size_t task, int worker) {
-    const size_t block = task / kv_heads, kv_head = task % kv_heads;
-    const size_t first_value = kv_head * group * head_dim * kLanes;
-    const size_t stats_floats = group * sizeof(SoftmaxLanes) / sizeof(float);
-    float* memory = exec.scratch(worker, stats_floats + group * kLanes * (kKeyTile + 1));
-    HeadGroup heads{exec.kernels(),
-                    group,
-                    head_dim,
-                    q.block(block) + first_value,
-                    out.block(block) + first_value,
-                    memory + stats_floats + group * kLanes,
-                    memory + stats_floats,
-                    reinterpret_cast<SoftmaxLanes*>(memory)};
-    if (std::ranges::any_of(keys[block], [](const KeyRun& run) { return run.dtype == DType::kBF16; }))
+    const size_t block = task % q.blocks, kv_head = task / q.blocks;
+    const size_t first_value = kv_head * group * head_dim * kLanes, stats_floats = sizeof(SoftmaxLanes) / sizeof(float);
+    const float* from = q.block(block) + first_value;
+    float* to = out.block(block) + first_value;
+    const SharedLanes lanes{tensor::rows_in(rows, block, 1), group};
+    const bool shared = group > 1 && lanes.rows * group <= kLanes;
+    const size_t count = shared ? 1 : group, shared_floats = shared ? head_dim * kLanes : 0;
+    float* memory = exec.scratch(worker, count * (stats_floats + kLanes * (kKeyTile + 1)) + 2 * shared_floats);
+    float* rescale = memory + count * stats_floats;
+    float* scores = rescale + count * kLanes;
+    float* shared_q = scores + count * kLanes * kKeyTile;
+    float* shared_out = shared_q + shared_floats;
+    if (shared) lanes.gather(exec.kernels(), from, head_dim, shared_q);
+    HeadGroup heads{exec.kernels(),           count,  head_dim, shared ? shared_q : from,
+                    shared ? shared_out : to, scores, rescale,  reinterpret_cast<SoftmaxLanes*>(memory)};
+    const BlockKeys& seen = shared ? lanes.keys(keys[block]) : keys[block];
+    if (std::ranges::any_of(seen, [](const KeyRun& run) { return run.dtype == DType::kBF16; }))
       heads.round_queries(exec, worker);
     heads.start();
-    for (const KeyRun& run : keys[block])
+    for (const KeyRun& run : seen)
       if (run.keys != nullptr) heads.add_run(run, kv_head * head_dim);
     heads.finish();
+    if (shared) lanes.scatter(exec.kernels(), shared_out, head_dim, to);
   });
 }
 

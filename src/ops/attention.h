@@ -2,9 +2,9 @@
 //
 // A lane block (16 rows) and one key/value head are a task. The query heads that share that head lie one after the
 // other in the block, so they are the "blocks" of one product with the key rows: each key is read once for 16 rows and
-// all its query heads. Knows no cache and no pass, only "keys low .. high of this run, by row": what a pass sees is put
-// together in model/. Source: Milakov and Gimelshein, "Online normalizer calculation for softmax" (2018).
-// Tests: tests/ops/attention_test.cc, against a direct softmax.
+// all its query heads; where a block has few rows they are the lanes. Knows no cache and no pass, only "keys low ..
+// high of this run, by row": what a pass sees is put together in model/. Source: Milakov and Gimelshein, "Online
+// normalizer calculation for softmax" (2018). Tests: tests/ops/attention_test.cc, against a direct softmax.
 #pragma once
 
 #include <array>
@@ -45,8 +45,8 @@ struct AttentionShape {
 };
 
 /// out = softmax(q k^T) v by row and head.  q, out [B, H * Dh, 16]; keys: one entry per block. Rows that see no key get
-/// zeros. The scale is 1, as in the reference.
+/// zeros. The scale is 1, as in the reference. rows: so many of q count, the others get any finite value.
 void attention(Exec& exec, const AttentionShape& shape, tensor::ConstBlocks q, std::span<const BlockKeys> keys,
-               tensor::Blocks out);
+               tensor::Blocks out, size_t rows = tensor::kAllRows);
 
 }  // namespace dgemma::ops

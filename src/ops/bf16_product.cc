@@ -71,17 +71,6 @@ void bf16_product_on_this_thread(Exec& exec, int worker, const Weight& w, ConstB
   }
 }
 
-void interleave_rows(const uint16_t* rows, size_t stride, size_t count, size_t cols, uint32_t* out) {
-  for (size_t r = 0; r < count; r += 2, out += cols) {
-    const uint16_t* low = rows + r * stride;
-    const uint16_t* high = low + stride;
-    if (r + 1 < count)
-      for (size_t i = 0; i < cols; ++i) out[i] = low[i] | uint32_t{high[i]} << 16;
-    else
-      for (size_t i = 0; i < cols; ++i) out[i] = low[i];
-  }
-}
-
 void bf16_weighted_sum(Exec& exec, int worker, const Weight& w, ConstBlocks p, const float* rescale, Blocks out) {
   DG_CHECK(w.rows == p.features && w.cols == out.features && p.blocks == out.blocks, "w [", w.rows, ",", w.cols,
            "] p [", p.blocks, ",", p.features, "] out [", out.blocks, ",", out.features, "]");
@@ -92,7 +81,7 @@ void bf16_weighted_sum(Exec& exec, int worker, const Weight& w, ConstBlocks p, c
   float* paired = memory + rounding;  // [B, pairs, 16]
   for (size_t b = 0; b < p.blocks; ++b) table.round_pairs(p.block(b), w.rows, paired + b * pairs * kLanes);
   auto* words = reinterpret_cast<uint32_t*>(paired + p.blocks * pairs * kLanes);
-  interleave_rows(rows.data, rows.cols, w.rows, rows.cols, words);
+  table.interleave_rows(rows.data, rows.cols, w.rows, rows.cols, words);
   table.weighted_sum_pairs(words, rows.cols, paired, pairs * kLanes, out.data, out.block_stride, rescale, p.blocks,
                            w.cols, 2 * pairs);
 }

@@ -14,10 +14,6 @@ namespace dgemma::ops {
 void bf16_product_on_this_thread(Exec& exec, int worker, const tensor::Weight& w, tensor::ConstBlocks x,
                                  tensor::Blocks out);
 
-/// Rows 2 i and 2 i + 1 side by side, as weighted_sum_pairs reads them: out[i][n] = row 2 i (low half) and row 2 i + 1
-/// of `rows`, which are `stride` values apart; a row past `count` is zeros. out [(count + 1) / 2, cols].
-void interleave_rows(const uint16_t* rows, size_t stride, size_t count, size_t cols, uint32_t* out);
-
 /// out = out * rescale + w^T p on this thread: w [V, D] of any type, p [B, V, 16] in f32, rescale [B, 16], out
 /// [B, D, 16]: the soft embedding's share of one tile of the table.
 void bf16_weighted_sum(Exec& exec, int worker, const tensor::Weight& w, tensor::ConstBlocks p, const float* rescale,

@@ -18,11 +18,13 @@ using tensor::kLanes;
 using tensor::Weight;
 
 constexpr uint32_t kNoRow = ExpertSlots::kNoRow;
-// Hidden features per task: a superblock of what the second product multiplies in integers, so it is prepared where it
-// is computed.
-constexpr size_t kHiddenPerTask = tensor::kSuperblock;
+// Hidden features per task, at least: a superblock of what the second product multiplies in integers, so it is prepared
+// where it is computed.
+constexpr size_t kHiddenStep = tensor::kSuperblock;
+constexpr size_t kMostHidden = 4 * kHiddenStep;  // for few rows
 constexpr size_t kRowsPerChoice = 16;
 constexpr size_t kOutputsPerTask = 256;  // of a down product, whose sums are short
+constexpr size_t kFewOutputs = 128;      // for few rows, of all experts
 
 /// Index of the first float of a row in lane blocks of `features` features.
 int32_t row_offset(size_t row, size_t features) {
@@ -66,10 +68,10 @@ void place(ExpertSlots& slots, size_t experts, size_t used, std::span<const uint
   }
 }
 
-/// Features first .. of one expert's gelu(gate x) * up x, prepared, to their place in `out`.
-void hidden_features(Exec& exec, int worker, const ExpertWeights& weights, size_t expert, size_t first, ConstBlocks in,
-                     size_t tokens, Blocks out) {
-  const size_t count = std::min(kHiddenPerTask, weights.width - first), row = expert * weights.stride + first;
+/// Up to `most` features from `first` on of one expert's gelu(gate x) * up x, prepared, to their place in `out`.
+void hidden_features(Exec& exec, int worker, const ExpertWeights& weights, size_t expert, size_t first, size_t most,
+                     ConstBlocks in, size_t tokens, Blocks out) {
+  const size_t count = std::min(most, weights.width - first), row = expert * weights.stride + first;
   float* memory = exec.scratch(worker, 2 * in.blocks * count * kLanes);
   const Blocks gate{memory, in.blocks, count, count * kLanes};
   const Blocks up{memory + in.blocks * count * kLanes, in.blocks, count, count * kLanes};
@@ -92,11 +94,11 @@ void expert_products(Exec& exec, const ExpertWeights& weights, ConstBlocks x, Ex
   const Blocks input = space.input.view(blocks), hidden = space.hidden.view(blocks), output = space.output.view(blocks);
   gather_slots(exec, slots, prepare(exec, kind, x, exec.shared(prepared_floats(kind, x))), input);
 
-  const size_t up_tasks = (width + kHiddenPerTask - 1) / kHiddenPerTask;
+  const size_t up_tasks = (width + kHiddenStep - 1) / kHiddenStep;
   exec.run(slots.by_size.size() * up_tasks, [&](size_t task, int worker) {
     const size_t expert = slots.by_size[task / up_tasks];
-    hidden_features(exec, worker, weights, expert, task % up_tasks * kHiddenPerTask, slots.blocks_of(input, expert),
-                    slots.tokens[expert], slots.blocks_of(hidden, expert));
+    hidden_features(exec, worker, weights, expert, task % up_tasks * kHiddenStep, kHiddenStep,
+                    slots.blocks_of(input, expert), slots.tokens[expert], slots.blocks_of(hidden, expert));
   });
   const size_t down_tasks = (features + kOutputsPerTask - 1) / kOutputsPerTask;
   exec.run(slots.by_size.size() * down_tasks, [&](size_t task, int worker) {
@@ -126,6 +128,12 @@ void choose_for_row(ConstBlocks scores, uint32_t row, const float* per_expert_sc
   for (size_t t = 0; t < out.size(); ++t) out[t] = {order[t], p[order[t]] / sum * per_expert_scale[order[t]]};
 }
 
+/// sum[d][lane] += weight[lane] * part[d][lane]
+void add_weighted(const float* part, const float* weight, size_t features, float* sum) {
+  for (size_t d = 0; d < features; ++d)
+    for (size_t lane = 0; lane < kLanes; ++lane) sum[d * kLanes + lane] += weight[lane] * part[d * kLanes + lane];
+}
+
 /// out[row] = the weighted sum of the row's slots, in ascending order of experts.
 void sum_up(Exec& exec, std::span<const uint32_t> rows, size_t used, const Assignment& assignment,
             ExpertWorkspace& space, Blocks out) {
@@ -148,8 +156,47 @@ void sum_up(Exec& exec, std::span<const uint32_t> rows, size_t used, const Assig
         weight[lane] = assignment.entries[i * used + t].weight;
       }
       exec.kernels().gather_rows(output, offset, part, features);
-      for (size_t d = 0; d < features; ++d)
-        for (size_t lane = 0; lane < kLanes; ++lane) sum[d * kLanes + lane] += weight[lane] * part[d * kLanes + lane];
+      add_weighted(part, weight, features, sum);
+    }
+  });
+}
+
+/// The same for a few rows of one block, by reading all touched experts at the pace of the memory: every expert
+/// multiplies all rows, which are not gathered, and what it gives to the rows that did not choose it counts nothing.
+void experts_of_few_rows(Exec& exec, const ExpertWeights& weights, ConstBlocks x, std::span<const uint32_t> rows,
+                         const Assignment& assignment, ExpertWorkspace& space, Blocks out) {
+  const size_t features = x.features, tokens = rows.back() + 1;
+  std::vector<uint32_t>& touched = space.slots.by_size;  // in ascending order here
+  touched.clear();
+  for (const Assignment::Entry& e : assignment.entries) touched.push_back(e.expert);
+  std::sort(touched.begin(), touched.end());
+  touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
+
+  const Arithmetic kind = weights.arithmetic();
+  const ConstBlocks input = prepare(exec, kind, x, exec.shared(prepared_floats(kind, x)));
+  const Blocks hidden = space.hidden.view(touched.size());
+  const size_t up_share = exec.rows_per_task(touched.size() * weights.width, kHiddenStep, kMostHidden);
+  const size_t up_tasks = (weights.width + up_share - 1) / up_share;
+  exec.run(touched.size() * up_tasks, [&](size_t task, int worker) {
+    const size_t i = task / up_tasks;
+    hidden_features(exec, worker, weights, touched[i], task % up_tasks * up_share, up_share, input, tokens,
+                    hidden.block_range(i, 1));
+  });
+
+  const size_t share = exec.rows_per_task(features, 2 * tensor::kPanelRows, kFewOutputs);
+  exec.run((features + share - 1) / share, [&](size_t task, int worker) {
+    const size_t first = task * share, count = std::min(share, features - first);
+    const Blocks part{exec.scratch(worker, count * kLanes), 1, count, count * kLanes};
+    float* sum = out.block(0) + first * kLanes;
+    std::fill_n(sum, count * kLanes, 0.0f);
+    for (size_t i = 0; i < touched.size(); ++i) {
+      prepared_product_on_this_thread(exec, worker,
+                                      weights.down.row_range(touched[i] * weights.down_stride + first, count),
+                                      hidden.block_range(i, 1), tokens, part);
+      float weight[kLanes] = {};
+      for (size_t e = 0; e < assignment.entries.size(); ++e)
+        if (assignment.entries[e].expert == touched[i]) weight[rows[e / weights.used]] = assignment.entries[e].weight;
+      add_weighted(part.data, weight, count, sum);
     }
   });
 }
@@ -186,6 +233,8 @@ void experts(Exec& exec, const ExpertWeights& weights, ConstBlocks x, std::span<
            rows.size(), " rows");
   DG_CHECK(out.features == x.features, x.features, " ", out.features);
   reserve(space, rows.size(), weights, x.features);
+  if (x.blocks == 1 && rows.back() < kFewRows)
+    return experts_of_few_rows(exec, weights, x, rows, assignment, space, out);
   place(space.slots, weights.experts, weights.used, rows, assignment);
   expert_products(exec, weights, x, space);
   sum_up(exec, rows, weights.used, assignment, space, out);

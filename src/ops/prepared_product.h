@@ -11,6 +11,9 @@
 
 namespace dgemma::ops {
 
+/// So few rows are multiplied without opening packed weights into memory, at the pace at which these are read.
+inline constexpr size_t kFewRows = 4;
+
 /// The "features" of a prepared block of `features` features; as many for f32.
 size_t prepared_features(tensor::Arithmetic arithmetic, size_t features);
 /// One block, x [features, 16], prepared into `out`. Not for f32.

@@ -18,11 +18,14 @@ using tensor::DType;
 using tensor::kLanes;
 using tensor::Weight;
 
-// Outputs per task: whole register blocks of the kernels (6, 8, 12) or whole panels, up to what is worth a task.
+// Outputs per task: whole register blocks of the kernels (6, 8, 12) or whole panels, up to what is worth a task: for a
+// few rows of x more, since each packed product has to gather them.
 struct TaskRows {
   size_t step, most;
 };
-TaskRows task_rows(const Weight& w) { return w.packed() ? TaskRows{2 * tensor::kPanelRows, 64} : TaskRows{12, 48}; }
+TaskRows task_rows(const Weight& w, size_t rows) {
+  return w.packed() ? TaskRows{2 * tensor::kPanelRows, rows <= kFewRows ? size_t{256} : size_t{64}} : TaskRows{12, 48};
+}
 
 // Rows decoded at a time: a multiple of the kernels' register blocks (6, 8, 12), and for 2,816 columns a quarter of a
 // 1 MiB second-level cache.
@@ -77,18 +80,18 @@ void decode_row(const Weight& w, size_t row, float* out) {
     tensor::quant::decode(w.dtype, w.row(row), w.cols, out);
 }
 
-void products(Exec& exec, std::span<const Product> all, ConstBlocks x) {
+void products(Exec& exec, std::span<const Product> all, ConstBlocks x, size_t rows) {
   const Weight& first_w = all.front().w;
   const Arithmetic kind = first_w.arithmetic();
-  size_t rows = 0;
+  size_t outputs = 0;
   for (const Product& p : all) {
     DG_CHECK(p.w.rows == p.out.features && p.out.blocks <= x.blocks, p.w.rows, " outputs for ", p.out.features);
     DG_CHECK(p.w.arithmetic() == kind, "products of the same x are multiplied in the same way");
-    rows += p.w.rows;
+    outputs += p.w.rows;
   }
   const ConstBlocks input = prepare(exec, kind, x, exec.shared(prepared_floats(kind, x)));
-  const auto [step, most] = task_rows(first_w);
-  const size_t share = exec.rows_per_task(rows, step, most);
+  const auto [step, most] = task_rows(first_w, rows);
+  const size_t share = exec.rows_per_task(outputs, step, most);
   const auto tasks_of = [&](const Product& p) { return p.out.blocks == 0 ? 0 : (p.w.rows + share - 1) / share; };
   size_t tasks = 0;
   for (const Product& p : all) tasks += tasks_of(p);
@@ -96,26 +99,27 @@ void products(Exec& exec, std::span<const Product> all, ConstBlocks x) {
     const Product* p = all.data();
     for (; task >= tasks_of(*p); ++p) task -= tasks_of(*p);
     const size_t first = task * share, count = std::min(share, p->w.rows - first), blocks = p->out.blocks;
-    prepared_product_on_this_thread(exec, worker, p->w.row_range(first, count),
-                                    input.block_range(x.blocks - blocks, blocks), blocks * kLanes,
-                                    p->out.feature_range(first, count));
+    prepared_product_on_this_thread(
+        exec, worker, p->w.row_range(first, count), input.block_range(x.blocks - blocks, blocks),
+        tensor::rows_in(rows, x.blocks - blocks, blocks), p->out.feature_range(first, count));
   });
 }
 
-void product(Exec& exec, const Weight& w, ConstBlocks x, Blocks out) {
+void product(Exec& exec, const Weight& w, ConstBlocks x, Blocks out, size_t rows) {
   const Product one{w, out};
-  products(exec, {&one, 1}, x);
+  products(exec, {&one, 1}, x, rows);
 }
 
-void gated_product(Exec& exec, const Weight& gate, const Weight& up, ConstBlocks x, Blocks out) {
+void gated_product(Exec& exec, const Weight& gate, const Weight& up, ConstBlocks x, Blocks out, size_t rows) {
   DG_CHECK(gate.rows == up.rows && gate.rows == out.features, gate.rows, " ", up.rows, " ", out.features);
   DG_CHECK(gate.arithmetic() == up.arithmetic(), "gate and up are multiplied in the same way");
   const ConstBlocks input = prepare(exec, gate.arithmetic(), x, exec.shared(prepared_floats(gate.arithmetic(), x)));
-  const auto [step, most] = task_rows(gate);
+  const auto [step, most] = task_rows(gate, rows);
   const size_t share = exec.rows_per_task(gate.rows, step, most);
   exec.run((gate.rows + share - 1) / share, [&](size_t task, int worker) {
-    const size_t first = task * share, count = std::min(share, gate.rows - first), tokens = x.blocks * kLanes;
-    const Blocks up_out{exec.scratch(worker, tokens * count), x.blocks, count, count * kLanes};
+    const size_t first = task * share, count = std::min(share, gate.rows - first);
+    const size_t tokens = tensor::rows_in(rows, 0, x.blocks);
+    const Blocks up_out{exec.scratch(worker, x.blocks * kLanes * count), x.blocks, count, count * kLanes};
     const Blocks gate_out = out.feature_range(first, count);
     prepared_product_on_this_thread(exec, worker, gate.row_range(first, count), input, tokens, gate_out);
     prepared_product_on_this_thread(exec, worker, up.row_range(first, count), input, tokens, up_out);

@@ -31,14 +31,15 @@ struct Product {
   tensor::Blocks out;
 };
 /// out = w x for each, x [B, K, 16]; one that has fewer blocks than x multiplies the last ones. All weights are of one
-/// arithmetic; no out overlaps x.
-void products(Exec& exec, std::span<const Product> all, tensor::ConstBlocks x);
+/// arithmetic; no out overlaps x. rows: so many of x count, the others get any finite value.
+void products(Exec& exec, std::span<const Product> all, tensor::ConstBlocks x, size_t rows = tensor::kAllRows);
 /// The same for one.
-void product(Exec& exec, const tensor::Weight& w, tensor::ConstBlocks x, tensor::Blocks out);
+void product(Exec& exec, const tensor::Weight& w, tensor::ConstBlocks x, tensor::Blocks out,
+             size_t rows = tensor::kAllRows);
 
-/// out = gelu_tanh(gate x) * (up x).  gate, up [N, K], x [B, K, 16], out [B, N, 16].
+/// out = gelu_tanh(gate x) * (up x).  gate, up [N, K], x [B, K, 16], out [B, N, 16]; rows as above.
 void gated_product(Exec& exec, const tensor::Weight& gate, const tensor::Weight& up, tensor::ConstBlocks x,
-                   tensor::Blocks out);
+                   tensor::Blocks out, size_t rows = tensor::kAllRows);
 
 /// out = RMSNorm(x; weight) by row; weight [D] or null for none; out may be x.
 void rms_norm(Exec& exec, tensor::ConstBlocks x, const float* weight, float eps, tensor::Blocks out);

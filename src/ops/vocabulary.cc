@@ -76,16 +76,21 @@ struct Pass {
   }
   size_t first_tile(size_t part) const { return part * tiles / kParts; }
   size_t tile_tokens(size_t tile) const { return std::min(kTile, vocab - tile * kTile); }
+  /// Tiles whose logits are computed at once: more for few rows, which each packed product has to gather.
+  size_t tiles_at_once() const { return arithmetic == Arithmetic::kInt8 && query.rows <= kFewRows ? 4 : 1; }
 
   /// Processed logits of a tile's rows of the head for `count` blocks: [count, tokens, 16].
   void logits(const Weight& rows, size_t first_block, size_t count, int worker, Blocks out) const {
     const ConstBlocks x = input.block_range(first_block, count);
-    prepared_product_on_this_thread(exec, worker, rows, x, count * kLanes, out);
+    prepared_product_on_this_thread(exec, worker, rows, x, tensor::rows_in(query.rows, first_block, count), out);
     for (size_t b = 0; b < count; ++b)
       exec.kernels().softcap(out.block(b), weights.softcap, query.inverse_temperature[first_block + b], out.features);
   }
 
   void walk(size_t part, size_t first_block, size_t count, int worker) const;
+  void take_statistics(size_t tile, size_t part, size_t first_block, Blocks z, float* rescale) const;
+  void add_soft(size_t tile, size_t part, size_t first_block, Blocks z, const float* rescale, const Weight& head,
+                int worker) const;
   bool merge(size_t block, int worker) const;
   void merge_soft(size_t block, const SoftmaxLanes& total) const;
   void merge_top(size_t block, const SoftmaxLanes& total) const;
@@ -94,8 +99,9 @@ struct Pass {
 };
 
 void Pass::walk(size_t part, size_t first_block, size_t count, int worker) const {
-  float* memory = exec.scratch(worker, count * kLanes * (kTile + 1));
-  float* rescale = memory + count * kTile * kLanes;  // [count, 16]
+  const size_t at_once = tiles_at_once();
+  float* memory = exec.scratch(worker, count * kLanes * (at_once * kTile + 1));
+  float* rescale = memory + count * at_once * kTile * kLanes;  // [count, 16]
   bool soft = false;
   for (size_t b = 0; b < count; ++b) {
     stats(part, first_block + b) = {};
@@ -104,32 +110,45 @@ void Pass::walk(size_t part, size_t first_block, size_t count, int worker) const
     soft = soft || query.want_soft[first_block + b] != 0;
   }
   if (soft) std::fill_n(soft_part(part, first_block), count * features * kLanes, 0.0f);
-  for (size_t tile = first_tile(part); tile < first_tile(part + 1); ++tile) {
-    const size_t tokens = tile_tokens(tile);
-    const Blocks z{memory, count, tokens, tokens * kLanes};
-    const Weight rows = weights.head.row_range(tile * kTile, tokens);
+  const size_t end = first_tile(part + 1);
+  for (size_t first = first_tile(part); first < end; first += at_once) {
+    const size_t last = std::min(first + at_once, end), all = std::min(last * kTile, vocab) - first * kTile;
+    const Blocks run{memory, count, all, all * kLanes};
+    const Weight rows = weights.head.row_range(first * kTile, all);
     const Weight head = arithmetic == Arithmetic::kF32 ? direct_rows(exec, worker, rows) : rows;
-    logits(head, first_block, count, worker, z);
-    for (size_t b = 0; b < count; ++b) {
-      SoftmaxLanes& s = stats(part, first_block + b);
-      const size_t row = (tile * blocks + first_block + b) * kLanes;
-      if (top(first_block + b) > 0)
-        take_top_tokens(z.block(b), tokens, static_cast<int32_t>(tile * kTile), top_lists(part, first_block + b));
-      exec.kernels().softmax_tile(z.block(b), tokens, static_cast<int32_t>(tile * kTile), &s, rescale + b * kLanes,
-                                  &space.tile_sum[row]);
-      std::copy_n(s.max, kLanes, &space.tile_max[row]);
+    logits(head, first_block, count, worker, run);
+    for (size_t tile = first; tile < last; ++tile) {
+      const Blocks z = run.feature_range((tile - first) * kTile, tile_tokens(tile));
+      take_statistics(tile, part, first_block, z, rescale);
+      if (soft) add_soft(tile, part, first_block, z, rescale, head, worker);
     }
-    if (!soft) continue;
-    const Blocks sum{soft_part(part, first_block), count, features, features * kLanes};
-    const Weight embedding = weights.embedding.row_range(tile * kTile, tokens);
-    if (arithmetic == Arithmetic::kInt8) {
-      packed_weighted_sum(exec, worker, embedding, z, rescale, sum);
-    } else if (arithmetic == Arithmetic::kBF16) {
-      bf16_weighted_sum(exec, worker, embedding, z, rescale, sum);
-    } else {
-      const bool tied = weights.embedding.data == weights.head.data;
-      weighted_sum_on_this_thread(exec, tied ? head : direct_rows(exec, worker, embedding), z, rescale, sum);
-    }
+  }
+}
+
+/// Of a tile's logits z [count, tokens, 16], which become exp(z - max).
+void Pass::take_statistics(size_t tile, size_t part, size_t first_block, Blocks z, float* rescale) const {
+  const auto first = static_cast<int32_t>(tile * kTile);
+  for (size_t b = 0; b < z.blocks; ++b) {
+    SoftmaxLanes& s = stats(part, first_block + b);
+    const size_t row = (tile * blocks + first_block + b) * kLanes;
+    if (top(first_block + b) > 0) take_top_tokens(z.block(b), z.features, first, top_lists(part, first_block + b));
+    exec.kernels().softmax_tile(z.block(b), z.features, first, &s, rescale + b * kLanes, &space.tile_sum[row]);
+    std::copy_n(s.max, kLanes, &space.tile_max[row]);
+  }
+}
+
+/// `head`: the tile's rows as logits read them.
+void Pass::add_soft(size_t tile, size_t part, size_t first_block, Blocks z, const float* rescale, const Weight& head,
+                    int worker) const {
+  const Blocks sum{soft_part(part, first_block), z.blocks, features, features * kLanes};
+  const Weight embedding = weights.embedding.row_range(tile * kTile, z.features);
+  if (arithmetic == Arithmetic::kInt8) {
+    packed_weighted_sum(exec, worker, embedding, z, rescale, sum);
+  } else if (arithmetic == Arithmetic::kBF16) {
+    bf16_weighted_sum(exec, worker, embedding, z, rescale, sum);
+  } else {
+    const bool tied = weights.embedding.data == weights.head.data;
+    weighted_sum_on_this_thread(exec, tied ? head : direct_rows(exec, worker, embedding), z, rescale, sum);
   }
 }
 
@@ -214,7 +233,7 @@ void Pass::sample(size_t block, const SoftmaxLanes& total, int worker) const {
     }
   }
   float* memory = exec.scratch(worker, kTile * kLanes);
-  uint32_t open = (1u << kLanes) - 1;
+  uint32_t open = (1u << tensor::rows_in(query.rows, block, 1)) - 1;
   while (open != 0) {  // rows that drew the same tile share one computation of its logits
     const size_t tile = tile_of[std::countr_zero(open)];
     const size_t tokens = tile_tokens(tile);

@@ -42,6 +42,7 @@ struct VocabularyQuery {
   tensor::Blocks soft;                         ///< [B, D, 16]; not touched where it is not wanted
   std::span<const uint8_t> top = {};           ///< [B]: most probable tokens wanted of each row; empty: none
   std::span<TopToken> top_tokens = {};         ///< [B * 16, kMostTopTokens], of each row the first top[b] are written
+  size_t rows = tensor::kAllRows;              ///< that count; the predictions of the others mean nothing
 };
 
 /// Memory that the pass works in; grows to the largest use and is kept.

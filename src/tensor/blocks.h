@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <span>
@@ -70,6 +71,14 @@ class AlignedBuffer {
 
 /// Rows of 16 lanes of a block of bf16 pairs (kernels/table.h): the "features" of the block that holds it.
 constexpr size_t paired_features(size_t features) { return (features + 1) / 2; }
+
+/// "Every row counts": in place of the number of rows of a matrix whose last lanes are padding.
+inline constexpr size_t kAllRows = SIZE_MAX;
+/// Of a matrix whose first `rows` rows count: how many do in `blocks` blocks from `first` on.
+constexpr size_t rows_in(size_t rows, size_t first, size_t blocks) {
+  const size_t before = first * kLanes, most = blocks * kLanes;
+  return rows <= before ? 0 : rows - before < most ? rows - before : most;
+}
 
 /// An owned matrix in lane blocks, zeroed.
 class BlockMatrix {

@@ -131,6 +131,34 @@ TEST(AttentionOverBF16, gives_a_row_the_same_bits_whatever_its_neighbours_see) {
   }
 }
 
+// Few rows of several heads share their lanes: 5 rows of 3 heads do, 6 do not.
+TEST(AttentionOfFewRows, gives_the_bits_of_many_rows) {
+  const size_t heads = 6, kv_heads = 2, dim = 12, stride = kv_heads * dim, width = heads * dim, count = 131;
+  const RandomRun run(count, stride);
+  const auto in = to_blocks(random_values(32 * width, 1, 0.5f), 32, width);
+  const tensor::BlockMatrix all(32, width), few(32, width);
+  Exec exec(best_table(), 2);
+  for (const KeyRun& keys_of_all : {run.wide(stride), run.half(stride)}) {
+    std::vector<BlockKeys> keys(2);
+    for (BlockKeys& k : keys) {
+      k[0] = k[1] = keys_of_all;
+      for (size_t lane = 0; lane < 16; ++lane) {
+        k[0].low[lane] = static_cast<int32_t>(lane), k[0].high[lane] = static_cast<int32_t>(count - 8 * lane);
+        k[1].high[lane] = static_cast<int32_t>(lane % 3);
+      }
+    }
+    attention(exec, {heads, kv_heads, dim}, in.view(), keys, all.view());
+    for (const size_t rows : {17, 18, 21, 22}) {
+      attention(exec, {heads, kv_heads, dim}, in.view(), keys, few.view(), rows);
+      for (size_t r = 0; r < rows; ++r)
+        for (size_t d = 0; d < width; ++d)
+          ASSERT_EQ(few.view().at(r, d), all.view().at(r, d)) << rows << " rows: " << r << " " << d;
+      for (size_t r = rows; r < 32; ++r)
+        for (size_t d = 0; d < width; ++d) ASSERT_TRUE(std::isfinite(few.view().at(r, d))) << rows << " rows";
+    }
+  }
+}
+
 TEST(AttentionOfNothing, gives_zeros) {
   const auto in = to_blocks(random_values(16 * 8, 1), 16, 8);
   const tensor::BlockMatrix out(16, 8);
