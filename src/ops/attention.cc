@@ -2,6 +2,7 @@
 #include "ops/attention.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 
 #include "base/check.h"
@@ -17,20 +18,29 @@ using tensor::kLanes;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-/// One task: the query heads of one kv head in one lane block.
+/// Memory for one tile of keys, of all blocks of a task in turn.
+struct TileMemory {
+  float* scores;     // [heads, kKeyTile, 16]
+  float* rescale;    // [heads, 16]
+  float* p_pairs;    // [heads, kKeyTile / 2, 16], for runs in bf16
+  uint32_t* values;  // [kKeyTile / 2, Dh], the same
+};
+
+// Lane blocks that walk over their keys together, so that each tile of values is read and paired once for all of them:
+// at most so many, and no more than whose queries and sums stay in a second-level cache.
+constexpr size_t kMostBlocks = 4;
+constexpr size_t kCacheBytes = size_t{512} << 10;
+
+/// The query heads of one kv head in one lane block.
 struct HeadGroup {
-  const kernels::KernelTable& table;
-  size_t heads;         // query heads in this group
-  size_t head_dim;      // Dh
-  const float* q;       // [heads, Dh, 16]
-  float* out;           // [heads, Dh, 16]
-  float* scores;        // [heads, kKeyTile, 16]
-  float* rescale;       // [heads, 16]
-  SoftmaxLanes* stats;  // [heads]
-  // For runs in bf16, which are multiplied in pairs.
-  float* q_pairs = nullptr;    // [heads, Dh / 2, 16]
-  float* p_pairs = nullptr;    // [heads, kKeyTile / 2, 16]
-  uint32_t* values = nullptr;  // [kKeyTile / 2, Dh]
+  const kernels::KernelTable* table = nullptr;
+  const BlockKeys* keys = nullptr;  // what its lanes see
+  size_t heads = 0;                 // query heads in this group
+  size_t head_dim = 0;              // Dh
+  const float* q = nullptr;         // [heads, Dh, 16]
+  float* out = nullptr;             // [heads, Dh, 16]
+  SoftmaxLanes* stats = nullptr;    // [heads]
+  float* q_pairs = nullptr;         // [heads, Dh / 2, 16], for runs in bf16, which are multiplied in pairs
 
   size_t head_floats() const { return head_dim * kLanes; }
 
@@ -42,16 +52,6 @@ struct HeadGroup {
     }
   }
 
-  /// Takes memory for products in pairs and rounds the queries.
-  void round_queries(Exec& exec, int worker) {
-    DG_CHECK(head_dim % 2 == 0, "bf16 heads of ", head_dim);
-    const size_t q_floats = heads * head_floats() / 2, p_floats = heads * kKeyTile / 2 * kLanes;
-    q_pairs = exec.panel(worker, q_floats + p_floats + kKeyTile / 2 * head_dim);
-    p_pairs = q_pairs + q_floats;
-    values = reinterpret_cast<uint32_t*>(p_pairs + p_floats);
-    table.round_pairs(q, heads * head_dim, q_pairs);
-  }
-
   void finish() {
     for (size_t h = 0; h < heads; ++h)
       for (size_t lane = 0; lane < kLanes; ++lane) {
@@ -61,35 +61,40 @@ struct HeadGroup {
       }
   }
 
-  /// Adds the keys first .. first + count - 1 of a run.
-  void add_tile(const KeyRun& run, size_t kv_offset, size_t first, size_t count, bool masked) {
-    const size_t at = first * run.row_stride + kv_offset, stride = count * kLanes;
+  /// Adds the keys of run `r` that lie in the tile from `first` on and that a lane sees.
+  void add_tile(size_t r, size_t kv_offset, int32_t first, const TileMemory& tile) {
+    const KeyRun& run = (*keys)[r];
+    const auto [low_min, low_max] = std::minmax_element(run.low.begin(), run.low.end());
+    const auto [high_min, high_max] = std::minmax_element(run.high.begin(), run.high.end());
+    if (first + kKeyTile <= *low_min || first >= *high_max) return;
+    const auto count = static_cast<size_t>(std::min(kKeyTile, *high_max - first));
+    const size_t at = static_cast<size_t>(first) * run.row_stride + kv_offset, stride = count * kLanes;
     const bool pairs = run.dtype == DType::kBF16;
     if (pairs)
-      table.product_pairs(static_cast<const uint16_t*>(run.keys) + at, run.row_stride, q_pairs, head_floats() / 2,
-                          scores, stride, heads, count, head_dim);
+      table->product_pairs(static_cast<const uint16_t*>(run.keys) + at, run.row_stride, q_pairs, head_floats() / 2,
+                           tile.scores, stride, heads, count, head_dim);
     else
-      table.product_f32(static_cast<const float*>(run.keys) + at, run.row_stride, q, head_floats(), scores, stride,
-                        heads, count, head_dim);
+      table->product_f32(static_cast<const float*>(run.keys) + at, run.row_stride, q, head_floats(), tile.scores,
+                         stride, heads, count, head_dim);
+    const bool masked = first < *low_max || first + static_cast<int32_t>(count) > *high_min;
     for (size_t h = 0; h < heads; ++h) {
-      if (masked) mask(run, scores + h * stride, first, count);
-      table.softmax_tile(scores + h * stride, count, 0, &stats[h], rescale + h * kLanes, nullptr);
+      if (masked) mask(run, tile.scores + h * stride, static_cast<size_t>(first), count);
+      table->softmax_tile(tile.scores + h * stride, count, 0, &stats[h], tile.rescale + h * kLanes, nullptr);
     }
     if (pairs)
-      add_pairs(static_cast<const uint16_t*>(run.values) + at, run.row_stride, count);
+      add_pairs(count, tile);
     else
-      table.weighted_sum_f32(static_cast<const float*>(run.values) + at, run.row_stride, scores, stride, out,
-                             head_floats(), rescale, heads, head_dim, count);
+      table->weighted_sum_f32(static_cast<const float*>(run.values) + at, run.row_stride, tile.scores, stride, out,
+                              head_floats(), tile.rescale, heads, head_dim, count);
   }
 
   /// out = out * rescale + scores^T v, both rounded to bf16.
-  void add_pairs(const uint16_t* v, size_t row_stride, size_t count) {
+  void add_pairs(size_t count, const TileMemory& tile) {
     const size_t pairs = tensor::paired_features(count);
     for (size_t h = 0; h < heads; ++h)
-      table.round_pairs(scores + h * count * kLanes, count, p_pairs + h * pairs * kLanes);
-    table.interleave_rows(v, row_stride, count, head_dim, values);
-    table.weighted_sum_pairs(values, head_dim, p_pairs, pairs * kLanes, out, head_floats(), rescale, heads, head_dim,
-                             2 * pairs);
+      table->round_pairs(tile.scores + h * count * kLanes, count, tile.p_pairs + h * pairs * kLanes);
+    table->weighted_sum_pairs(tile.values, head_dim, tile.p_pairs, pairs * kLanes, out, head_floats(), tile.rescale,
+                              heads, head_dim, 2 * pairs);
   }
 
   static void mask(const KeyRun& run, float* z, size_t first, size_t count) {
@@ -99,17 +104,25 @@ struct HeadGroup {
         if (key < run.low[lane] || key >= run.high[lane]) z[i * kLanes + lane] = -kInfinity;
     }
   }
-
-  void add_run(const KeyRun& run, size_t kv_offset) {
-    const auto [low_min, low_max] = std::minmax_element(run.low.begin(), run.low.end());
-    const auto [high_min, high_max] = std::minmax_element(run.high.begin(), run.high.end());
-    for (int32_t first = *low_min / kKeyTile * kKeyTile; first < *high_max; first += kKeyTile) {
-      const int32_t count = std::min(kKeyTile, *high_max - first);
-      const bool masked = first < *low_max || first + count > *high_min;
-      add_tile(run, kv_offset, static_cast<size_t>(first), static_cast<size_t>(count), masked);
-    }
-  }
 };
+
+/// Adds run `r` of all blocks, which is the same memory for each.
+void add_run(std::span<HeadGroup> blocks, size_t r, size_t kv_offset, const TileMemory& tile) {
+  const KeyRun& run = (*blocks.front().keys)[r];
+  if (run.keys == nullptr) return;
+  int32_t low = std::numeric_limits<int32_t>::max(), high = 0;
+  for (const HeadGroup& block : blocks) {
+    low = std::min(low, std::ranges::min((*block.keys)[r].low));
+    high = std::max(high, std::ranges::max((*block.keys)[r].high));
+  }
+  for (int32_t first = low / kKeyTile * kKeyTile; first < high; first += kKeyTile) {
+    if (run.dtype == DType::kBF16)
+      blocks.front().table->interleave_rows(
+          static_cast<const uint16_t*>(run.values) + static_cast<size_t>(first) * run.row_stride + kv_offset,
+          run.row_stride, static_cast<size_t>(std::min(kKeyTile, high - first)), blocks.front().head_dim, tile.values);
+    for (HeadGroup& block : blocks) block.add_tile(r, kv_offset, first, tile);
+  }
+}
 
 /// Where a block has few rows all heads of a task share one lane block: lane h * rows + r is row r of head h, lanes
 /// past the last one repeat others. The same sums in the same order, so nothing shows in a result.
@@ -146,6 +159,61 @@ struct SharedLanes {
   }
 };
 
+bool same_runs(const BlockKeys& a, const BlockKeys& b) {
+  return std::ranges::equal(a, b, [](const KeyRun& x, const KeyRun& y) { return x.keys == y.keys; });
+}
+
+size_t attend_floats(size_t blocks, size_t heads) {
+  return (blocks * sizeof(SoftmaxLanes) / sizeof(float) + kLanes * (kKeyTile + 1)) * heads;
+}
+
+/// The query heads of one kv head, for blocks that see the same runs. q, out [B, heads * Dh, 16]; memory: scratch of
+/// attend_floats().
+void attend(Exec& exec, int worker, size_t heads, size_t kv_offset, ConstBlocks q, std::span<const BlockKeys> keys,
+            Blocks out, float* memory) {
+  const size_t head_dim = q.features / heads, q_floats = q.features * kLanes / 2;
+  auto* stats = reinterpret_cast<SoftmaxLanes*>(memory);
+  float* rescale = reinterpret_cast<float*>(stats + q.blocks * heads);
+  TileMemory tile{rescale + heads * kLanes, rescale, nullptr, nullptr};
+  const bool pairs = std::ranges::any_of(keys.front(), [](const KeyRun& run) { return run.dtype == DType::kBF16; });
+  float* q_pairs = nullptr;
+  if (pairs) {
+    DG_CHECK(head_dim % 2 == 0, "bf16 heads of ", head_dim);
+    const size_t p_floats = heads * kKeyTile / 2 * kLanes;
+    q_pairs = exec.panel(worker, q.blocks * q_floats + p_floats + kKeyTile / 2 * head_dim);
+    tile.p_pairs = q_pairs + q.blocks * q_floats;
+    tile.values = reinterpret_cast<uint32_t*>(tile.p_pairs + p_floats);
+  }
+  std::array<HeadGroup, kMostBlocks> groups;
+  const std::span<HeadGroup> blocks(groups.data(), q.blocks);
+  for (size_t b = 0; b < q.blocks; ++b) {
+    blocks[b] = {&exec.kernels(),
+                 &keys[b],
+                 heads,
+                 head_dim,
+                 q.block(b),
+                 out.block(b),
+                 stats + b * heads,
+                 pairs ? q_pairs + b * q_floats : nullptr};
+    if (pairs) exec.kernels().round_pairs(q.block(b), q.features, blocks[b].q_pairs);
+    blocks[b].start();
+  }
+  for (size_t run = 0; run < keys.front().size(); ++run) add_run(blocks, run, kv_offset, tile);
+  for (HeadGroup& block : blocks) block.finish();
+}
+
+/// The same for one block of so few rows that the heads share its lanes. q, out [heads * Dh, 16].
+void attend_few(Exec& exec, int worker, const SharedLanes& lanes, size_t head_dim, size_t kv_offset, const float* q,
+                const BlockKeys& keys, float* out) {
+  const size_t floats = head_dim * kLanes;
+  float* memory = exec.scratch(worker, 2 * floats + attend_floats(1, 1));
+  const Blocks shared_q{memory, 1, head_dim, floats}, shared_out{memory + floats, 1, head_dim, floats};
+  lanes.gather(exec.kernels(), q, head_dim, shared_q.data);
+  const BlockKeys by_lane = lanes.keys(keys);
+  attend(exec, worker, 1, kv_offset, shared_q, {&by_lane, 1}, shared_out, memory + 2 * floats);
+  lanes.scatter(exec.kernels(), shared_out.data, head_dim, out);
+}
+
 }  // namespace
 
 void attention(Exec& exec, const AttentionShape& shape, ConstBlocks q, std::span<const BlockKeys> keys, Blocks out,
@@ -154,31 +222,29 @@ void attention(Exec& exec, const AttentionShape& shape, ConstBlocks q, std::span
   DG_CHECK(shape.heads % kv_heads == 0 && q.features == shape.heads * head_dim && out.features == q.features,
            shape.heads, "/", kv_heads, " heads of ", head_dim, " for ", q.features, " features");
   DG_CHECK(q.blocks == keys.size() && q.blocks == out.blocks, q.blocks, " blocks, ", keys.size(), " key lists");
-  const size_t group = shape.heads / kv_heads;
-  exec.run(q.blocks * kv_heads, [&](size_t task, int worker) {
-    const size_t block = task % q.blocks, kv_head = task / q.blocks;
-    const size_t first_value = kv_head * group * head_dim * kLanes, stats_floats = sizeof(SoftmaxLanes) / sizeof(float);
-    const float* from = q.block(block) + first_value;
-    float* to = out.block(block) + first_value;
-    const SharedLanes lanes{tensor::rows_in(rows, block, 1), group};
-    const bool shared = group > 1 && lanes.rows * group <= kLanes;
-    const size_t count = shared ? 1 : group, shared_floats = shared ? head_dim * kLanes : 0;
-    float* memory = exec.scratch(worker, count * (stats_floats + kLanes * (kKeyTile + 1)) + 2 * shared_floats);
-    float* rescale = memory + count * stats_floats;
-    float* scores = rescale + count * kLanes;
-    float* shared_q = scores + count * kLanes * kKeyTile;
-    float* shared_out = shared_q + shared_floats;
-    if (shared) lanes.gather(exec.kernels(), from, head_dim, shared_q);
-    HeadGroup heads{exec.kernels(),           count,  head_dim, shared ? shared_q : from,
-                    shared ? shared_out : to, scores, rescale,  reinterpret_cast<SoftmaxLanes*>(memory)};
-    const BlockKeys& seen = shared ? lanes.keys(keys[block]) : keys[block];
-    if (std::ranges::any_of(seen, [](const KeyRun& run) { return run.dtype == DType::kBF16; }))
-      heads.round_queries(exec, worker);
-    heads.start();
-    for (const KeyRun& run : seen)
-      if (run.keys != nullptr) heads.add_run(run, kv_head * head_dim);
-    heads.finish();
-    if (shared) lanes.scatter(exec.kernels(), shared_out, head_dim, to);
+  const size_t group = shape.heads / kv_heads, features = group * head_dim;
+  const auto few = [&](size_t block) { return group > 1 && tensor::rows_in(rows, block, 1) * group <= kLanes; };
+  const size_t block_bytes = features * kLanes * (sizeof(float) + sizeof(uint16_t));
+  const size_t most = std::clamp(kCacheBytes / block_bytes, size_t{1}, kMostBlocks);
+  const size_t share = exec.rows_per_task(q.blocks * kv_heads, 1, most), shares = (q.blocks + share - 1) / share;
+  exec.run(shares * kv_heads, [&](size_t task, int worker) {  // one head's tasks after another: its keys stay near
+    const size_t kv_head = task / shares, first = task % shares * share, end = std::min(q.blocks, first + share);
+    const ConstBlocks from = q.feature_range(kv_head * features, features);
+    const Blocks to = out.feature_range(kv_head * features, features);
+    for (size_t block = first; block < end;) {
+      if (few(block)) {
+        const SharedLanes lanes{tensor::rows_in(rows, block, 1), group};
+        attend_few(exec, worker, lanes, head_dim, kv_head * head_dim, from.block(block), keys[block], to.block(block));
+        ++block;
+        continue;
+      }
+      size_t next = block + 1;
+      while (next < end && same_runs(keys[block], keys[next]) && !few(next)) ++next;
+      attend(exec, worker, group, kv_head * head_dim, from.block_range(block, next - block),
+             keys.subspan(block, next - block), to.block_range(block, next - block),
+             exec.scratch(worker, attend_floats(next - block, group)));
+      block = next;
+    }
   });
 }
 

@@ -1,10 +1,11 @@
 // Attention of blocks of query rows over runs of keys: online softmax, nothing of size [rows, keys].
 //
-// A lane block (16 rows) and one key/value head are a task. The query heads that share that head lie one after the
-// other in the block, so they are the "blocks" of one product with the key rows: each key is read once for 16 rows and
-// all its query heads; where a block has few rows they are the lanes. Knows no cache and no pass, only "keys low ..
-// high of this run, by row": what a pass sees is put together in model/. Source: Milakov and Gimelshein, "Online
-// normalizer calculation for softmax" (2018). Tests: tests/ops/attention_test.cc, against a direct softmax.
+// One key/value head and a few lane blocks (of 16 rows) that see the same keys are a task. The query heads that share
+// that head lie one after the other in a block, so they are the "blocks" of one product with the key rows: each key is
+// read once for 16 rows and all its query heads; where a block has few rows they are the lanes. Knows no cache and no
+// pass, only "keys low .. high of this run, by row": what a pass sees is put together in model/. Source: Milakov and
+// Gimelshein, "Online normalizer calculation for softmax" (2018). Tests: tests/ops/attention_test.cc, against a direct
+// softmax.
 #pragma once
 
 #include <array>
