@@ -33,7 +33,7 @@ void pause_cpu() {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads) : spread_(threads) {
   for (int worker = 1; worker < threads; ++worker) workers_.emplace_back([this, worker] { work(worker); });
 }
 
@@ -54,6 +54,7 @@ void ThreadPool::run_erased(size_t tasks, Call call, void* context) {
   DG_CHECK(tasks < kMostTasks, tasks, " tasks");
   const std::lock_guard one_round(turn_);
   call_ = call, context_ = context;
+  spread_.keep_apart(0);
   unfinished_.store(tasks, std::memory_order_relaxed);
   const uint64_t round = round_of(tickets_.load(std::memory_order_relaxed)) + 1;
   {
@@ -100,6 +101,7 @@ void ThreadPool::work(int worker) {
   uint64_t seen = 0;
   while (wait_for_round(seen)) {
     seen = round_of(tickets_.load(std::memory_order_acquire));
+    spread_.keep_apart(worker);
     drain(worker);
   }
 }

@@ -2,9 +2,9 @@
 //
 // A denoising step is a few hundred such rounds of 10-1000 us, so workers spin for a short while before they sleep, and
 // the caller waits for tasks, never for workers: one that another process keeps off its core costs nothing but its
-// help. Which thread runs a task is left to chance: a task's result may depend on its number only, never on its worker.
-// Not a general executor: no futures, no nesting. Test: tests/base/thread_pool_test.cc (also under the thread
-// sanitizer).
+// help. Threads of a round run on processors of their own (cpu_spread.h). Which thread runs a task is left to chance: a
+// task's result may depend on its number only, never on its worker. Not a general executor: no futures, no nesting.
+// Test: tests/base/thread_pool_test.cc (also under the thread sanitizer).
 #pragma once
 
 #include <atomic>
@@ -15,6 +15,8 @@
 #include <thread>
 #include <type_traits>
 #include <vector>
+
+#include "base/cpu_spread.h"
 
 namespace dgemma::base {
 
@@ -59,6 +61,7 @@ class ThreadPool {
   // Written between rounds, read by whoever holds a ticket.
   Call call_ = nullptr;
   void* context_ = nullptr;
+  CpuSpread spread_;
   std::vector<std::thread> workers_;
 };
 
