@@ -15,7 +15,7 @@ CompareReport some_report() {
   r.prompts = 2, r.rows = 4;
   r.summary = {0.25, 0.125, 0.5, 0.5, 0.75};
   r.steps = {{0, 0, 0.8, {0.5, 0.25}, {0.375, 0.25, 0.5, 0.5, 0.5}}, {1, 0, 0.8, {0, 0.25}, {0.125, 0, 0.25, 0.25, 1}}};
-  r.worst = {{0, 0, 1, 0.5, 7, 9, 0.25, 0.75, "cat", "\x1b[2J"}};
+  r.worst = {{0, 0, 1, 0.5, 7, 9, 0.25, 0.75, "cat", "\x1b[2J\n\u2581\xff"}};
   return r;
 }
 
@@ -36,7 +36,8 @@ TEST(CompareReport, TheTablesCountFromOneAndShowNoControlCharacters) {
   const std::string text = compare_text(some_report());
   for (const char* part : {"A  a.gguf, kernels avx512, compute f32", "2 prompts, 2 steps, 4 rows",
                            "mean 0.25, median 0.12, 99 % below 0.5, largest 0.5 nats", "best token agrees  75.0 %",
-                           "  1           2     0.25         0.5             75.0 %\n", "'cat' 0.250, "})
+                           "  1           2     0.25         0.5             75.0 %\n", "'cat' 0.250, ",
+                           "'\u241B[2J\u240A\u2581\uFFFD' 0.750\n"})
     EXPECT_THAT(text, HasSubstr(part));
   EXPECT_EQ(text.find('\x1b'), text.npos);
 }
