@@ -8,6 +8,7 @@
 
 #include "base/format.h"
 #include "cli/program.h"
+#include "cli/reports.h"
 
 namespace dgemma::cli {
 namespace {
@@ -56,6 +57,7 @@ Result<Engine> open_model(EngineOptions options) {
   auto engine = Engine::open(options);
   line.clear();
   if (!engine) return Unexpected(as_model_error(engine.error()));
+  write_stderr(memory_note(engine->info().weight_bytes, inspect_machine().memory_bytes));
   return engine;
 }
 

@@ -222,6 +222,7 @@ void attention(Exec& exec, const AttentionShape& shape, ConstBlocks q, std::span
   DG_CHECK(shape.heads % kv_heads == 0 && q.features == shape.heads * head_dim && out.features == q.features,
            shape.heads, "/", kv_heads, " heads of ", head_dim, " for ", q.features, " features");
   DG_CHECK(q.blocks == keys.size() && q.blocks == out.blocks, q.blocks, " blocks, ", keys.size(), " key lists");
+  DG_CHECK(q.blocks == 0 || tensor::rows_in(rows, q.blocks - 1, 1) > 0, rows, " rows of ", q.blocks, " blocks");
   const size_t group = shape.heads / kv_heads, features = group * head_dim;
   const auto few = [&](size_t block) { return group > 1 && tensor::rows_in(rows, block, 1) * group <= kLanes; };
   const size_t block_bytes = features * kLanes * (sizeof(float) + sizeof(uint16_t));
