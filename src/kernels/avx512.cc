@@ -23,6 +23,7 @@
 #define DG_INT8_BLOCKS 2
 #define DG_INT8_FEW_TOKENS 6
 #define DG_INT8_FEW_PANELS 4
+#define DG_INT8_DIRECT_TOKENS 2
 #define DG_NAME "avx512"
 #define DG_GETTER avx512_table
 #include "kernels/lanes.inc"

@@ -21,6 +21,7 @@
 #define DG_INT8_BLOCKS 1
 #define DG_INT8_FEW_TOKENS 4
 #define DG_INT8_FEW_PANELS 1
+#define DG_INT8_DIRECT_TOKENS 2
 #define DG_NAME "neon"
 #define DG_GETTER neon_table
 #include "kernels/lanes.inc"
