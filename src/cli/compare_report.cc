@@ -45,17 +45,12 @@ std::string step_table(const CompareReport& r) {
   return "\nBy step of the canvas\n" + text_columns(rows);
 }
 
-std::string on_one_line(std::string_view text) {
-  std::string line;
-  for (const char c : safe_for_terminal(text)) line += c == '\n' ? "\u240A" : c == '\t' ? "\u2409" : std::string(1, c);
-  return line;
-}
-
 std::string worst_table(const CompareReport& r) {
   if (r.worst.empty()) return "";
   std::vector<std::vector<std::string>> rows = {{"KL", "prompt", "step", "row", "best of A and of B"}};
   const auto token = [](int32_t id, const std::string& text, double p) {
-    return base::concat(text.empty() ? std::to_string(id) : "'" + on_one_line(text) + "'", " ", number_text(p, "%.3f"));
+    return base::concat(text.empty() ? std::to_string(id) : "'" + safe_on_one_line(text) + "'", " ",
+                        number_text(p, "%.3f"));
   };
   for (const ComparedRow& w : r.worst)
     rows.push_back({nats(w.kl), std::to_string(w.prompt + 1), std::to_string(w.step + 1), std::to_string(w.row + 1),

@@ -72,6 +72,15 @@ std::string safe_for_terminal(std::string_view text) {
   return out;
 }
 
+std::string safe_on_one_line(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const char32_t c = take_code_point(text);
+    append_utf8(out, c == '\n' || c == '\t' ? kControlPictures + c : visible(c));
+  }
+  return out;
+}
+
 int cell_width(char32_t code_point) {
   constexpr char32_t kFlagA = 0x1F1E6, kFlagZ = 0x1F1FF;
   if (code_point >= kFlagA && code_point <= kFlagZ) return 2;

@@ -22,6 +22,8 @@ std::string repair_utf8(std::string_view text);
 char32_t visible(char32_t code_point);
 /// A text that a terminal only shows: valid UTF-8, every code point visible().
 std::string safe_for_terminal(std::string_view text);
+/// The same on one line: newlines and tabs are control pictures too.
+std::string safe_on_one_line(std::string_view text);
 
 /// Cells that a code point takes: 0 for one that joins the one before, 2 for a wide one. Where terminals differ (flags,
 /// emoji), the larger number, so that a line that fits by this count always fits.
