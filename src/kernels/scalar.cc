@@ -124,6 +124,18 @@ void add_scaled(float* x, const float* y, float scale, size_t features) {
   for (size_t i = 0; i < features * kLanes; ++i) x[i] = (x[i] + y[i]) * scale;
 }
 
+void scale_lanes(float* x, const float* factor, size_t features) {
+  for (size_t i = 0; i < features * kLanes; ++i) x[i] *= factor[i % kLanes];
+}
+
+void add_weighted(const float* x, const float* weight, float* sum, size_t features) {
+  for (size_t i = 0; i < features * kLanes; ++i) sum[i] += weight[i % kLanes] * x[i];
+}
+
+void scale_features(float* x, const float* factor, size_t features) {
+  for (size_t i = 0; i < features * kLanes; ++i) x[i] *= factor[i / kLanes];
+}
+
 float gelu_tanh(float v) {
   constexpr float kSqrt2OverPi = 0.79788456080286535588f;
   constexpr float kCubic = 0.044715f;
@@ -251,6 +263,9 @@ constexpr KernelTable kTable = {
     .weighted_sum_pairs = weighted_sum_pairs,
     .rms_norm = rms_norm,
     .add_scaled = add_scaled,
+    .scale_lanes = scale_lanes,
+    .add_weighted = add_weighted,
+    .scale_features = scale_features,
     .gelu_mul = gelu_mul,
     .rope = rope,
     .softcap = softcap,

@@ -127,6 +127,11 @@ struct KernelTable {
   void (*rms_norm)(const float* x, const float* weight, float eps, float* out, size_t features);
   /// x[d] += y[d], then times scale (1 for none).
   void (*add_scaled)(float* x, const float* y, float scale, size_t features);
+  /// x[d][lane] *= factor[lane], and sum[d][lane] += weight[lane] * x[d][lane], the product rounded before the sum.
+  void (*scale_lanes)(float* x, const float* factor, size_t features);
+  void (*add_weighted)(const float* x, const float* weight, float* sum, size_t features);
+  /// x[d][lane] *= factor[d].
+  void (*scale_features)(float* x, const float* factor, size_t features);
   /// out[d] = gelu_tanh(gate[d]) * up[d].
   void (*gelu_mul)(const float* gate, const float* up, float* out, size_t features);
   /// Half-split rotary embedding of one head, in place: pairs (i, i + half). cos, sin: [half, 16].

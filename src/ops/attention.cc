@@ -53,12 +53,12 @@ struct HeadGroup {
   }
 
   void finish() {
-    for (size_t h = 0; h < heads; ++h)
-      for (size_t lane = 0; lane < kLanes; ++lane) {
-        const double sum = stats[h].sum[lane];
-        const float inverse = sum > 0 ? static_cast<float>(1.0 / sum) : 0.0f;
-        for (size_t d = 0; d < head_dim; ++d) out[h * head_floats() + d * kLanes + lane] *= inverse;
-      }
+    for (size_t h = 0; h < heads; ++h) {
+      float inverse[kLanes];
+      for (size_t lane = 0; lane < kLanes; ++lane)
+        inverse[lane] = stats[h].sum[lane] > 0 ? static_cast<float>(1.0 / stats[h].sum[lane]) : 0.0f;
+      table->scale_lanes(out + h * head_floats(), inverse, head_dim);
+    }
   }
 
   /// Adds the keys of run `r` that lie in the tile from `first` on and that a lane sees.

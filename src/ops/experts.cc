@@ -128,12 +128,6 @@ void choose_for_row(ConstBlocks scores, uint32_t row, const float* per_expert_sc
   for (size_t t = 0; t < out.size(); ++t) out[t] = {order[t], p[order[t]] / sum * per_expert_scale[order[t]]};
 }
 
-/// sum[d][lane] += weight[lane] * part[d][lane]
-void add_weighted(const float* part, const float* weight, size_t features, float* sum) {
-  for (size_t d = 0; d < features; ++d)
-    for (size_t lane = 0; lane < kLanes; ++lane) sum[d * kLanes + lane] += weight[lane] * part[d * kLanes + lane];
-}
-
 /// out[row] = the weighted sum of the row's slots, in ascending order of experts.
 void sum_up(Exec& exec, std::span<const uint32_t> rows, size_t used, const Assignment& assignment,
             ExpertWorkspace& space, Blocks out) {
@@ -156,7 +150,7 @@ void sum_up(Exec& exec, std::span<const uint32_t> rows, size_t used, const Assig
         weight[lane] = assignment.entries[i * used + t].weight;
       }
       exec.kernels().gather_rows(output, offset, part, features);
-      add_weighted(part, weight, features, sum);
+      exec.kernels().add_weighted(part, weight, sum, features);
     }
   });
 }
@@ -196,7 +190,7 @@ void experts_of_few_rows(Exec& exec, const ExpertWeights& weights, ConstBlocks x
       float weight[kLanes] = {};
       for (size_t e = 0; e < assignment.entries.size(); ++e)
         if (assignment.entries[e].expert == touched[i]) weight[rows[e / weights.used]] = assignment.entries[e].weight;
-      add_weighted(part.data, weight, count, sum);
+      exec.kernels().add_weighted(part.data, weight, sum, count);
     }
   });
 }

@@ -28,10 +28,8 @@ void packed_weighted_sum(Exec& exec, int worker, const Weight& w, Blocks p, cons
   const auto transpose = w.dtype == DType::kPacked4 ? table.transpose_packed4 : table.transpose_packed8;
   transpose(static_cast<const uint8_t*>(w.data), w.panel_stride, tensor::panels_for(w.rows), w.cols, turned, row_scale);
   for (size_t b = 0; b < p.blocks; ++b) {
-    float* block = p.block(b);
-    for (size_t token = 0; token < w.rows; ++token)
-      for (size_t lane = 0; lane < kLanes; ++lane) block[token * kLanes + lane] *= row_scale[token];
-    table.quantise(block, w.rows, values.block(b));
+    table.scale_features(p.block(b), row_scale, w.rows);
+    table.quantise(p.block(b), w.rows, values.block(b));
   }
   const Weight columns{DType::kPacked8, turned, w.cols, w.rows, tensor::kSuperblockBytes8};
   packed_product_on_this_thread(exec, columns, values, p.blocks * kLanes, rescale, out);

@@ -193,9 +193,7 @@ void Pass::merge_soft(size_t block, const SoftmaxLanes& total) const {
     for (size_t lane = 0; lane < kLanes; ++lane)
       factor[lane] = static_cast<float>(std::exp(double{stats(part, block).max[lane]} - total.max[lane]) /
                                         total.sum[lane] * weights.soft_scale);
-    const float* in = soft_part(part, block);
-    for (size_t d = 0; d < features; ++d)
-      for (size_t lane = 0; lane < kLanes; ++lane) out[d * kLanes + lane] += factor[lane] * in[d * kLanes + lane];
+    exec.kernels().add_weighted(soft_part(part, block), factor, out, features);
   }
 }
 

@@ -64,6 +64,22 @@ TEST_P(Elementwise, add_scaled_rounds_the_sum_and_then_the_product) {
   }
 }
 
+TEST_P(Elementwise, scaling_and_adding_take_a_factor_by_lane_or_by_feature) {
+  for (const size_t d : kFeatures) {
+    PageEnd<float> by_lane = random_lanes(d, 3), by_feature = by_lane, sum = by_lane;
+    const PageEnd<float> before = by_lane, y = random_lanes(d, 4), factor = random_lanes(d, 8, 1);
+    table().scale_lanes(by_lane.data(), factor.data(), d);
+    table().scale_features(by_feature.data(), factor.data(), d);
+    table().add_weighted(y.data(), factor.data(), sum.data(), d);
+    for (size_t i = 0; i < before.size(); ++i) {
+      ASSERT_EQ(by_lane[i], before[i] * factor[i % kLanes]);
+      ASSERT_EQ(by_feature[i], before[i] * factor[i / kLanes]);
+      const float product = factor[i % kLanes] * y[i];
+      ASSERT_EQ(sum[i], before[i] + product);
+    }
+  }
+}
+
 TEST_P(Elementwise, rope_rotates_pairs_half_a_head_apart) {
   for (const size_t half : kFeatures) {
     PageEnd<float> x = random_lanes(2 * half, 5);
