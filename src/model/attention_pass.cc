@@ -15,38 +15,35 @@ using tensor::Blocks;
 using tensor::kLanes;
 
 /// Angles in float, as the reference computes them: position * frequency rounds before the cosine.
-void Model::Pass::make_rope_tables() {
-  exec_.run(blocks_, [&](size_t block, int) {
-    std::array<int64_t, 16> positions;
-    for (size_t lane = 0; lane < kLanes; ++lane) positions[lane] = position(block, lane);
-    if (positions == space_.rope_positions[block]) return;
-    space_.rope_positions[block] = positions;
-    const auto fill = [&](RopeTable& table, const std::vector<float>& frequency) {
-      if (table.cos.size() == 0) {
-        table.cos = tensor::AlignedBuffer<float>(frequency.size() * kLanes);
-        table.sin = tensor::AlignedBuffer<float>(frequency.size() * kLanes);
+void Model::Pass::make_rope_tables(size_t block) {
+  std::array<int64_t, 16> positions;
+  for (size_t lane = 0; lane < kLanes; ++lane) positions[lane] = position(block, lane);
+  if (positions == space_.rope_positions[block]) return;
+  space_.rope_positions[block] = positions;
+  const auto fill = [&](RopeTable& table, const std::vector<float>& frequency) {
+    if (table.cos.size() == 0) {
+      table.cos = tensor::AlignedBuffer<float>(frequency.size() * kLanes);
+      table.sin = tensor::AlignedBuffer<float>(frequency.size() * kLanes);
+    }
+    for (size_t i = 0; i < frequency.size(); ++i)
+      for (size_t lane = 0; lane < kLanes; ++lane) {
+        const float angle = static_cast<float>(positions[lane]) * frequency[i];
+        table.cos.data()[i * kLanes + lane] = frequency[i] == 0 ? 1.0f : std::cos(angle);
+        table.sin.data()[i * kLanes + lane] = frequency[i] == 0 ? 0.0f : std::sin(angle);
       }
-      for (size_t i = 0; i < frequency.size(); ++i)
-        for (size_t lane = 0; lane < kLanes; ++lane) {
-          const float angle = static_cast<float>(positions[lane]) * frequency[i];
-          table.cos.data()[i * kLanes + lane] = frequency[i] == 0 ? 1.0f : std::cos(angle);
-          table.sin.data()[i * kLanes + lane] = frequency[i] == 0 ? 0.0f : std::sin(angle);
-        }
-    };
-    fill(space_.sliding_rope[block], model_.sliding_frequency_);
-    fill(space_.full_rope[block], model_.full_frequency_);
-  });
+  };
+  fill(space_.sliding_rope[block], model_.sliding_frequency_);
+  fill(space_.full_rope[block], model_.full_frequency_);
 }
 
 void Model::Pass::attention_branch(size_t index) {
   const LayerWeights& w = weights_.layer[index];
   const LayerConfig& c = config_.layer[index];
-  const Blocks normed = view(space_.normed);
+  const Blocks input = prepared(space_.input, blocks_, w.k.arithmetic(), size_t(config_.width));
   const Blocks q = active(space_.q, w.q.rows), k = view(space_.k, w.k.rows), v = view(space_.v, w.k.rows);
-  ops::rms_norm(exec_, view(space_.x), w.input_norm, static_cast<float>(config_.norm_eps), normed);
   clock_.close(&SweepTimes::rest);
   const ops::Product all[] = {{w.k, k}, {w.q, q}, {w.v, v}};  // a layer without v computes its values from k
-  ops::products(exec_, {all, w.v ? size_t{3} : size_t{2}}, normed, rows());
+  ops::products(exec_, {all, w.v ? size_t{3} : size_t{2}}, input, rows());
   clock_.close(&SweepTimes::projections);
   exec_.run(blocks_, [&](size_t block, int) {
     if (block >= first_active_) queries(index, block);

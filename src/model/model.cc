@@ -55,12 +55,14 @@ constexpr size_t kExpertScratch = 2 * 64;
 void reserve(Workspace& w, ops::Exec& exec, const Config& c, size_t blocks) {
   if (blocks <= w.blocks) return;
   const size_t rows = blocks * kLanes, width = size_t(c.width);
+  const auto prepared = [](size_t f) { return std::max(f, ops::prepared_features(tensor::Arithmetic::kInt8, f)); };
   exec.even_out(rows * kExpertScratch);
   w.blocks = blocks;
   for (tensor::BlockMatrix* m : {&w.x, &w.normed, &w.branch, &w.experts, &w.soft}) *m = {rows, width};
   w.q = {rows, query_width(c)}, w.attended = {rows, query_width(c)};
   w.k = {rows, key_width(c)}, w.v = {rows, key_width(c)};
-  w.hidden = {rows, size_t(c.dense_width)};
+  w.input = {rows, prepared(width)}, w.routed = {rows, prepared(width)};
+  w.hidden = {rows, prepared(size_t(c.dense_width))};
   w.scores = {rows, size_t(c.experts)};
   w.canvas_keys = tensor::AlignedBuffer<float>(rows * key_width(c));
   w.canvas_values = tensor::AlignedBuffer<float>(rows * key_width(c));
@@ -95,7 +97,7 @@ Result<void> Model::sweep(ops::Exec& exec, Workspace& workspace, std::span<const
 uint64_t Model::workspace_bytes(int rows) const {
   const auto r = static_cast<uint64_t>(tensor::blocks_for(static_cast<size_t>(rows)) * kLanes);
   const uint64_t slots = r * uint64_t(config_.experts_used) + uint64_t(config_.experts) * (kLanes - 1);
-  const uint64_t row = 5 * uint64_t(config_.width) + 2 * query_width(config_) + 4 * key_width(config_) +
+  const uint64_t row = 7 * uint64_t(config_.width) + 2 * query_width(config_) + 4 * key_width(config_) +
                        uint64_t(config_.dense_width) + uint64_t(config_.experts);
   const uint64_t soft_parts = 8 * r * uint64_t(config_.width);
   return sizeof(float) *
@@ -155,7 +157,10 @@ Result<void> Model::Pass::run(const LayerTap& tap) {
   clock_.close(&SweepTimes::vocabulary);
   condition();
   clock_.close(&SweepTimes::dense);
-  make_rope_tables();
+  exec_.run(blocks_, [&](size_t block, int worker) {
+    make_rope_tables(block);
+    open_layer(0, block, worker);
+  });
   for (size_t index = 0; index < weights_.layer.size(); ++index) {
     if (cancelled()) return Unexpected(ErrorCode::kCancelled, "cancelled");
     layer(index);
@@ -203,84 +208,109 @@ void Model::Pass::condition() {
   const SelfConditioningWeights& w = weights_.self_conditioning;
   const auto eps = static_cast<float>(config_.norm_eps);
   const auto width = static_cast<size_t>(config_.width);
-  size_t count = 0;  // conditioned blocks, gathered at the front of `soft`
-  std::vector<size_t>& conditioned = space_.conditioned;
-  conditioned.clear();
-  for (const PlacedGroup& p : space_.placed) {
-    if (!p.group->denoise || !p.group->conditioning->present) continue;
-    for (size_t b = 0; b < p.blocks; ++b, ++count) {
-      std::copy_n(p.group->conditioning->soft.view().block(b), width * kLanes, space_.soft.view().block(count));
-      conditioned.push_back(p.first_block + b);
-    }
+  constexpr size_t kNone = SIZE_MAX;
+  std::vector<size_t>&conditioned = space_.conditioned, &condition_of = space_.condition_of;
+  conditioned.clear(), condition_of.clear();
+  for (size_t block = first_denoise_; block < blocks_; ++block) {
+    const bool present = group_of(block).group->conditioning->present;
+    condition_of.push_back(present ? conditioned.size() : kNone);
+    if (present) conditioned.push_back(block);
   }
+  const size_t count = conditioned.size();
+  const Blocks out = space_.branch.view(count);
   if (count > 0) {
-    const Blocks soft = space_.soft.view(count), out = space_.branch.view(count);
-    const Blocks hidden{space_.hidden.view().data, count, w.gate.rows, w.gate.rows * kLanes};
-    ops::rms_norm(exec_, soft, w.pre_norm, eps, soft);
-    ops::gated_product(exec_, w.gate, w.up, soft, hidden);
-    ops::product(exec_, w.down, hidden, out);
-    exec_.run(count, [&](size_t i, int) {
-      exec_.kernels().add_scaled(space_.x.view().block(conditioned[i]), out.block(i), 1.0f, width);
+    const Blocks input = prepared(space_.input, count, w.gate.arithmetic(), width);
+    const Blocks hidden = prepared(space_.hidden, count, w.down.arithmetic(), w.gate.rows);
+    exec_.run(count, [&](size_t i, int worker) {
+      const PlacedGroup& p = group_of(conditioned[i]);
+      const float* soft = p.group->conditioning->soft.view().block(conditioned[i] - p.first_block);
+      ops::prepare_norm(exec_, worker, w.gate.arithmetic(), soft, w.pre_norm, eps, width, input.block(i));
     });
+    ops::gated_product(exec_, w.gate, w.up, input, w.down.arithmetic(), hidden);
+    ops::prepared_product(exec_, w.down, hidden, out);
   }
   exec_.run(blocks_ - first_denoise_, [&](size_t i, int) {
     float* x = space_.x.view().block(first_denoise_ + i);
+    if (condition_of[i] != kNone) exec_.kernels().add_scaled(x, out.block(condition_of[i]), 1.0f, width);
     exec_.kernels().rms_norm(x, nullptr, eps, x, width);
   });
 }
 
 void Model::Pass::layer(size_t index) {
   const LayerWeights& w = weights_.layer[index];
-  const auto eps = static_cast<float>(config_.norm_eps);
-  const auto width = static_cast<size_t>(config_.width);
   // Behind the last layer's keys and values nothing of an encode group is used, unless somebody looks at it.
   first_active_ = index + 1 == weights_.layer.size() && only_caches_ ? first_denoise_ : 0;
 
-  attention_branch(index);  // branch = o_proj attention(RMSNorm(x))
+  attention_branch(index);  // branch = o_proj attention(input)
   if (active_blocks() == 0) return;
-  const Blocks x = active(space_.x), branch = active(space_.branch);
-  exec_.run(active_blocks(), [&](size_t b, int) {
-    exec_.kernels().rms_norm(branch.block(b), w.post_attention_norm, eps, branch.block(b), width);
-    exec_.kernels().add_scaled(x.block(b), branch.block(b), 1.0f, width);
-  });
-
-  feedforward_branch(w);  // branch = RMSNorm(dense MLP) + RMSNorm(experts)
-  exec_.run(active_blocks(), [&](size_t b, int) {
-    const float scalar = first_active_ + b >= first_denoise_ ? w.decoder_scalar : w.encoder_scalar;
-    exec_.kernels().rms_norm(branch.block(b), w.post_feedforward_norm, eps, branch.block(b), width);
-    exec_.kernels().add_scaled(x.block(b), branch.block(b), scalar, width);
-  });
+  exec_.run(active_blocks(), [&](size_t b, int worker) { after_attention(w, b, worker); });
+  feedforward_branches(w);  // branch = dense MLP(input), expert_space = experts(routed)
+  exec_.run(active_blocks(), [&](size_t b, int worker) { after_feedforward(index, b, worker); });
   clock_.close(&SweepTimes::rest);
 }
 
-void Model::Pass::feedforward_branch(const LayerWeights& w) {
+/// input = RMSNorm(x), which the layer's projections multiply.
+void Model::Pass::open_layer(size_t index, size_t block, int worker) {
+  const LayerWeights& w = weights_.layer[index];
+  const auto width = static_cast<size_t>(config_.width);
+  const Blocks input = prepared(space_.input, blocks_, w.k.arithmetic(), width);
+  ops::prepare_norm(exec_, worker, w.k.arithmetic(), view(space_.x).block(block), w.input_norm,
+                    static_cast<float>(config_.norm_eps), width, input.block(block));
+}
+
+/// Of an active block: x += RMSNorm(branch), then what router, dense MLP and experts read, each with its own norm of x.
+void Model::Pass::after_attention(const LayerWeights& w, size_t b, int worker) {
   const auto eps = static_cast<float>(config_.norm_eps);
   const auto width = static_cast<size_t>(config_.width);
-  const Blocks x = active(space_.x), normed = active(space_.normed), branch = active(space_.branch);
-  const Blocks hidden = active(space_.hidden, w.gate.rows), scores = active(space_.scores);
-  const Blocks mixed = active(space_.experts);
+  const kernels::KernelTable& kernel = exec_.kernels();
+  float *x = active(space_.x).block(b), *branch = active(space_.branch).block(b);
+  kernel.rms_norm(branch, w.post_attention_norm, eps, branch, width);
+  kernel.add_scaled(x, branch, 1.0f, width);
+  kernel.rms_norm(x, w.router_scale, eps, active(space_.normed).block(b), width);
+  ops::prepare_norm(exec_, worker, w.gate.arithmetic(), x, w.pre_feedforward_norm, eps, width,
+                    prepared(space_.input, active_blocks(), w.gate.arithmetic(), width).block(b));
+  ops::prepare_norm(exec_, worker, w.experts.arithmetic(), x, w.pre_feedforward_norm_2, eps, width,
+                    prepared(space_.routed, active_blocks(), w.experts.arithmetic(), width).block(b));
+}
+
+void Model::Pass::feedforward_branches(const LayerWeights& w) {
+  const auto width = static_cast<size_t>(config_.width);
+  const size_t count = active_blocks();
+  const Blocks hidden = prepared(space_.hidden, count, w.down.arithmetic(), w.gate.rows);
+  const Blocks scores = active(space_.scores);
   const std::span<const uint32_t> rows = first_active_ == 0 ? space_.rows : space_.canvas_rows;
 
-  ops::rms_norm(exec_, x, w.pre_feedforward_norm, eps, normed);
   clock_.close(&SweepTimes::rest);
-  ops::gated_product(exec_, w.gate, w.up, normed, hidden, active_rows());
-  ops::product(exec_, w.down, hidden, branch, active_rows());
+  ops::gated_product(exec_, w.gate, w.up, prepared(space_.input, count, w.gate.arithmetic(), width),
+                     w.down.arithmetic(), hidden, active_rows());
+  ops::prepared_product(exec_, w.down, hidden, active(space_.branch), active_rows());
   clock_.close(&SweepTimes::dense);
 
-  // The router reads the residual stream itself, not the experts' normed input.
-  ops::rms_norm(exec_, x, w.router_scale, eps, normed);
-  ops::product(exec_, w.router, normed, scores, active_rows());
+  ops::product(exec_, w.router, active(space_.normed), scores, active_rows());
   ops::choose_experts(exec_, scores, rows, w.per_expert_scale, w.experts.used, space_.assignment);
-  ops::rms_norm(exec_, x, w.pre_feedforward_norm_2, eps, normed);
   clock_.close(&SweepTimes::rest);
-  ops::experts(exec_, w.experts, normed, rows, space_.assignment, space_.expert_space, mixed);
+  ops::experts(exec_, w.experts, prepared(space_.routed, count, w.experts.arithmetic(), width), rows, space_.assignment,
+               space_.expert_space);
   clock_.close(&SweepTimes::experts);
+}
 
-  exec_.run(active_blocks(), [&](size_t b, int) {
-    exec_.kernels().rms_norm(branch.block(b), w.post_feedforward_norm_1, eps, branch.block(b), width);
-    exec_.kernels().rms_norm(mixed.block(b), w.post_feedforward_norm_2, eps, mixed.block(b), width);
-    exec_.kernels().add_scaled(branch.block(b), mixed.block(b), 1.0f, width);
-  });
+/// Of an active block: x = (x + RMSNorm(RMSNorm(dense) + RMSNorm(experts))) times the layer's scalar, then the next
+/// layer's input.
+void Model::Pass::after_feedforward(size_t index, size_t b, int worker) {
+  const LayerWeights& w = weights_.layer[index];
+  const auto eps = static_cast<float>(config_.norm_eps);
+  const auto width = static_cast<size_t>(config_.width);
+  const kernels::KernelTable& kernel = exec_.kernels();
+  const size_t block = first_active_ + b;
+  float *branch = active(space_.branch).block(b), *mixed = active(space_.experts).block(b);
+  ops::sum_of_experts(exec_, worker, space_.assignment, w.experts.used, space_.expert_space, b, mixed);
+  kernel.rms_norm(branch, w.post_feedforward_norm_1, eps, branch, width);
+  kernel.rms_norm(mixed, w.post_feedforward_norm_2, eps, mixed, width);
+  kernel.add_scaled(branch, mixed, 1.0f, width);
+  kernel.rms_norm(branch, w.post_feedforward_norm, eps, branch, width);
+  kernel.add_scaled(view(space_.x).block(block), branch, block >= first_denoise_ ? w.decoder_scalar : w.encoder_scalar,
+                    width);
+  if (index + 1 < weights_.layer.size()) open_layer(index + 1, block, worker);
 }
 
 }  // namespace dgemma::model

@@ -8,6 +8,7 @@
 #include <chrono>
 
 #include "model/model.h"
+#include "ops/prepared_product.h"
 
 namespace dgemma::model {
 
@@ -27,12 +28,14 @@ struct PlacedGroup {
 struct Workspace {
   tensor::BlockMatrix x;         // [B, D] residual stream
   tensor::BlockMatrix normed;    // [B, D]
+  tensor::BlockMatrix input;     // [B, D] prepared: what projections, dense MLPs and the self-conditioning multiply
+  tensor::BlockMatrix routed;    // [B, D] prepared: what experts multiply
   tensor::BlockMatrix branch;    // [B, D] what a branch adds
   tensor::BlockMatrix experts;   // [B, D]
   tensor::BlockMatrix q;         // [B, H * Dh]
   tensor::BlockMatrix k, v;      // [B, K * Dh]
   tensor::BlockMatrix attended;  // [B, H * Dh]
-  tensor::BlockMatrix hidden;    // [B, F]
+  tensor::BlockMatrix hidden;    // [B, F] prepared
   tensor::BlockMatrix scores;    // [B, E]
   tensor::BlockMatrix soft;      // [B, D] in: of the step before, out: of this step
   tensor::AlignedBuffer<float> canvas_keys,
@@ -51,6 +54,7 @@ struct Workspace {
   std::vector<uint32_t> canvas_rows;  // those of denoise groups, counted from the first denoise block
   std::vector<ops::BlockKeys> keys;   // by block
   std::vector<size_t> conditioned;    // blocks that have a soft embedding to be conditioned on
+  std::vector<size_t> condition_of;   // by denoise block: its place among these, or kNone
 
   // The vocabulary pass's view of its rows, by block or by row.
   std::vector<float> inverse_temperature;
@@ -92,15 +96,18 @@ struct Model::Pass {
   void embed();
   void settle_deferred();
   void condition();
-  void make_rope_tables();
+  void make_rope_tables(size_t block);
   void layer(size_t index);
+  void open_layer(size_t index, size_t block, int worker);
+  void after_attention(const LayerWeights& w, size_t block, int worker);
+  void after_feedforward(size_t index, size_t block, int worker);
   void attention_branch(size_t index);
   void queries(size_t index, size_t block);
   void keys_and_values(size_t index, size_t block);
   void store_rows(size_t index, size_t block);
   void* canvas_rows(tensor::AlignedBuffer<float>& memory, size_t index, size_t block) const;
   ops::BlockKeys visible_keys(size_t index, size_t block) const;
-  void feedforward_branch(const LayerWeights& w);
+  void feedforward_branches(const LayerWeights& w);
   bool vocabulary_rows(size_t count);
   Result<void> predict();
   void hand_out(const PlacedGroup& placed, size_t first_block);
@@ -109,6 +116,12 @@ struct Model::Pass {
   tensor::Blocks view(const tensor::BlockMatrix& m) const { return m.view(blocks_); }
   tensor::Blocks view(const tensor::BlockMatrix& m, size_t features) const {
     return {m.view().data, blocks_, features, features * tensor::kLanes};
+  }
+  /// `count` blocks of a matrix that holds activations of `features` features prepared for `arithmetic`.
+  static tensor::Blocks prepared(const tensor::BlockMatrix& m, size_t count, tensor::Arithmetic arithmetic,
+                                 size_t features) {
+    const size_t rows = ops::prepared_features(arithmetic, features);
+    return {m.view().data, count, rows, rows * tensor::kLanes};
   }
   /// The same from first_active_ on: the rows that this layer still works on once its keys and values are stored.
   tensor::Blocks active(const tensor::BlockMatrix& m) const { return active(view(m)); }

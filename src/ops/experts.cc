@@ -33,7 +33,8 @@ int32_t row_offset(size_t row, size_t features) {
 
 /// Grows the workspace to `rows` rows: each expert's rows start at a block, so at most 15 lanes of padding for each
 /// expert that has rows.
-void reserve(ExpertWorkspace& space, size_t rows, const ExpertWeights& weights, size_t features) {
+void reserve(ExpertWorkspace& space, size_t rows, const ExpertWeights& weights) {
+  const size_t features = weights.gate.cols;
   const size_t touched = std::min(weights.experts, rows * weights.used);
   const size_t slots = rows * weights.used + touched * (kLanes - 1);
   if (slots <= space.reserved) return;
@@ -72,17 +73,10 @@ void place(ExpertSlots& slots, size_t experts, size_t used, std::span<const uint
 void hidden_features(Exec& exec, int worker, const ExpertWeights& weights, size_t expert, size_t first, size_t most,
                      ConstBlocks in, size_t tokens, Blocks out) {
   const size_t count = std::min(most, weights.width - first), row = expert * weights.stride + first;
-  float* memory = exec.scratch(worker, 2 * in.blocks * count * kLanes);
-  const Blocks gate{memory, in.blocks, count, count * kLanes};
-  const Blocks up{memory + in.blocks * count * kLanes, in.blocks, count, count * kLanes};
   const Arithmetic kind = weights.arithmetic();
-  prepared_product_on_this_thread(exec, worker, weights.gate.row_range(row, count), in, tokens, gate);
-  prepared_product_on_this_thread(exec, worker, weights.up.row_range(row, count), in, tokens, up);
-  for (size_t b = 0; b < in.blocks; ++b) {
-    float* to = out.block(b) + prepared_features(kind, first) * kLanes;
-    exec.kernels().gelu_mul(gate.block(b), up.block(b), kind == Arithmetic::kF32 ? to : gate.block(b), count);
-    if (kind != Arithmetic::kF32) prepare_block(exec, kind, gate.block(b), count, to);
-  }
+  gated_product_on_this_thread(exec, worker, weights.gate.row_range(row, count), weights.up.row_range(row, count), in,
+                               tokens, kind,
+                               out.feature_range(prepared_features(kind, first), prepared_features(kind, count)));
 }
 
 /// Fills space.output by slot. Experts with many rows come first, so that what is left at the end is small.
@@ -90,9 +84,9 @@ void expert_products(Exec& exec, const ExpertWeights& weights, ConstBlocks x, Ex
   const Arithmetic kind = weights.arithmetic();
   DG_CHECK(weights.up.arithmetic() == kind && weights.down.arithmetic() == kind, "experts are multiplied in one way");
   const ExpertSlots& slots = space.slots;
-  const size_t blocks = slots.blocks(), width = weights.width, features = x.features;
+  const size_t blocks = slots.blocks(), width = weights.width, features = weights.gate.cols;
   const Blocks input = space.input.view(blocks), hidden = space.hidden.view(blocks), output = space.output.view(blocks);
-  gather_slots(exec, slots, prepare(exec, kind, x, exec.shared(prepared_floats(kind, x))), input);
+  gather_slots(exec, slots, x, input);
 
   const size_t up_tasks = (width + kHiddenStep - 1) / kHiddenStep;
   exec.run(slots.by_size.size() * up_tasks, [&](size_t task, int worker) {
@@ -110,70 +104,44 @@ void expert_products(Exec& exec, const ExpertWeights& weights, ConstBlocks x, Ex
   });
 }
 
-/// The experts of one row; p and order are memory for [E] each.
+/// The experts of one row; p is memory for [E].
 void choose_for_row(ConstBlocks scores, uint32_t row, const float* per_expert_scale, std::span<float> p,
-                    uint32_t* order, std::span<Assignment::Entry> out) {
+                    std::span<Assignment::Entry> out) {
   float largest = -std::numeric_limits<float>::infinity();
   for (size_t e = 0; e < p.size(); ++e) largest = std::max(largest, p[e] = scores.at(row, e));
   // The softmax's denominator cancels where the weights are divided by their sum.
-  for (size_t e = 0; e < p.size(); ++e) {
-    p[e] = std::exp(p[e] - largest);
-    order[e] = static_cast<uint32_t>(e);
+  for (float& v : p) v = std::exp(v - largest);
+  size_t count = 0;  // of the largest so far, the lower index first where equal
+  for (uint32_t e = 0; e < p.size(); ++e) {
+    if (count == out.size() && !(p[e] > out.back().weight)) continue;
+    size_t at = count < out.size() ? count++ : count - 1;
+    for (; at > 0 && p[e] > out[at - 1].weight; --at) out[at] = out[at - 1];
+    out[at] = {e, p[e]};
   }
-  std::partial_sort(order, order + out.size(), order + p.size(),
-                    [&](uint32_t a, uint32_t b) { return p[a] != p[b] ? p[a] > p[b] : a < b; });
   float sum = 0;
-  for (size_t t = 0; t < out.size(); ++t) sum += p[order[t]];
-  std::sort(order, order + out.size());
-  for (size_t t = 0; t < out.size(); ++t) out[t] = {order[t], p[order[t]] / sum * per_expert_scale[order[t]]};
+  for (const Assignment::Entry& entry : out) sum += entry.weight;
+  for (Assignment::Entry& entry : out) entry.weight = entry.weight / sum * per_expert_scale[entry.expert];
+  std::sort(out.begin(), out.end(), [](const auto& x, const auto& y) { return x.expert < y.expert; });
 }
 
-/// out[row] = the weighted sum of the row's slots, in ascending order of experts.
-void sum_up(Exec& exec, std::span<const uint32_t> rows, size_t used, const Assignment& assignment,
-            ExpertWorkspace& space, Blocks out) {
-  const size_t features = out.features;
-  const float* output = space.output.view().data;
-  std::vector<uint32_t>& index_of = space.index_of;
-  index_of.assign(out.blocks * kLanes, kNoRow);
-  for (size_t i = 0; i < rows.size(); ++i) index_of[rows[i]] = static_cast<uint32_t>(i);
-  exec.run(out.blocks, [&](size_t b, int worker) {
-    float* sum = out.block(b);
-    float* part = exec.scratch(worker, features * kLanes);  // [D, 16]
-    std::fill_n(sum, features * kLanes, 0.0f);
-    for (size_t t = 0; t < used; ++t) {
-      int32_t offset[kLanes] = {};
-      float weight[kLanes] = {};
-      for (size_t lane = 0; lane < kLanes; ++lane) {
-        const uint32_t i = index_of[b * kLanes + lane];
-        if (i == kNoRow) continue;
-        offset[lane] = row_offset(space.slots.slot_of[i * used + t], features);
-        weight[lane] = assignment.entries[i * used + t].weight;
-      }
-      exec.kernels().gather_rows(output, offset, part, features);
-      exec.kernels().add_weighted(part, weight, sum, features);
-    }
-  });
-}
-
-/// The same for a few rows of one block, by reading all touched experts at the pace of the memory: every expert
-/// multiplies all rows, which are not gathered, and what it gives to the rows that did not choose it counts nothing.
+/// For a few rows of one block, by reading all touched experts at the pace of the memory: every expert multiplies all
+/// rows, which are not gathered, and what it gives to the rows that did not choose it counts nothing. The first block
+/// of space.output becomes the sum.
 void experts_of_few_rows(Exec& exec, const ExpertWeights& weights, ConstBlocks x, std::span<const uint32_t> rows,
-                         const Assignment& assignment, ExpertWorkspace& space, Blocks out) {
-  const size_t features = x.features, tokens = rows.back() + 1;
+                         const Assignment& assignment, ExpertWorkspace& space) {
+  const size_t features = weights.gate.cols, tokens = rows.back() + 1;
   std::vector<uint32_t>& touched = space.slots.by_size;  // in ascending order here
   touched.clear();
   for (const Assignment::Entry& e : assignment.entries) touched.push_back(e.expert);
   std::sort(touched.begin(), touched.end());
   touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
 
-  const Arithmetic kind = weights.arithmetic();
-  const ConstBlocks input = prepare(exec, kind, x, exec.shared(prepared_floats(kind, x)));
   const Blocks hidden = space.hidden.view(touched.size());
   const size_t up_share = exec.rows_per_task(touched.size() * weights.width, kHiddenStep, kMostHidden);
   const size_t up_tasks = (weights.width + up_share - 1) / up_share;
   exec.run(touched.size() * up_tasks, [&](size_t task, int worker) {
     const size_t i = task / up_tasks;
-    hidden_features(exec, worker, weights, touched[i], task % up_tasks * up_share, up_share, input, tokens,
+    hidden_features(exec, worker, weights, touched[i], task % up_tasks * up_share, up_share, x, tokens,
                     hidden.block_range(i, 1));
   });
 
@@ -181,7 +149,7 @@ void experts_of_few_rows(Exec& exec, const ExpertWeights& weights, ConstBlocks x
   exec.run((features + share - 1) / share, [&](size_t task, int worker) {
     const size_t first = task * share, count = std::min(share, features - first);
     const Blocks part{exec.scratch(worker, count * kLanes), 1, count, count * kLanes};
-    float* sum = out.block(0) + first * kLanes;
+    float* sum = space.output.view().block(0) + first * kLanes;
     std::fill_n(sum, count * kLanes, 0.0f);
     for (size_t i = 0; i < touched.size(); ++i) {
       prepared_product_on_this_thread(exec, worker,
@@ -201,11 +169,10 @@ void choose_experts(Exec& exec, ConstBlocks scores, std::span<const uint32_t> ro
                     size_t used, Assignment& out) {
   out.entries.resize(rows.size() * used);
   exec.run((rows.size() + kRowsPerChoice - 1) / kRowsPerChoice, [&](size_t task, int worker) {
-    float* p = exec.scratch(worker, 2 * scores.features);  // [E], then the experts' order, [E]
-    auto* order = reinterpret_cast<uint32_t*>(p + scores.features);
+    float* p = exec.scratch(worker, scores.features);  // [E]
     const size_t end = std::min(rows.size(), (task + 1) * kRowsPerChoice);
     for (size_t i = task * kRowsPerChoice; i < end; ++i)
-      choose_for_row(scores, rows[i], per_expert_scale, {p, scores.features}, order, {&out.entries[i * used], used});
+      choose_for_row(scores, rows[i], per_expert_scale, {p, scores.features}, {&out.entries[i * used], used});
   });
 }
 
@@ -222,16 +189,41 @@ void gather_slots(Exec& exec, const ExpertSlots& slots, ConstBlocks x, Blocks ou
 }
 
 void experts(Exec& exec, const ExpertWeights& weights, ConstBlocks x, std::span<const uint32_t> rows,
-             const Assignment& assignment, ExpertWorkspace& space, Blocks out) {
+             const Assignment& assignment, ExpertWorkspace& space) {
   DG_CHECK(assignment.entries.size() == rows.size() * weights.used, assignment.entries.size(), " entries, ",
            rows.size(), " rows");
-  DG_CHECK(out.features == x.features, x.features, " ", out.features);
-  reserve(space, rows.size(), weights, x.features);
-  if (x.blocks == 1 && rows.back() < kFewRows)
-    return experts_of_few_rows(exec, weights, x, rows, assignment, space, out);
+  DG_CHECK(x.features == prepared_features(weights.arithmetic(), weights.gate.cols), x.features, " features");
+  reserve(space, rows.size(), weights);
+  space.summed = x.blocks == 1 && rows.back() < kFewRows;
+  if (space.summed) return experts_of_few_rows(exec, weights, x, rows, assignment, space);
   place(space.slots, weights.experts, weights.used, rows, assignment);
   expert_products(exec, weights, x, space);
-  sum_up(exec, rows, weights.used, assignment, space, out);
+  space.index_of.assign(x.blocks * kLanes, kNoRow);
+  for (size_t i = 0; i < rows.size(); ++i) space.index_of[rows[i]] = static_cast<uint32_t>(i);
+}
+
+void sum_of_experts(Exec& exec, int worker, const Assignment& assignment, size_t used, const ExpertWorkspace& space,
+                    size_t block, float* out) {
+  const ConstBlocks output = space.output.view();
+  const size_t features = output.features;
+  if (space.summed) {
+    std::copy_n(output.data, features * kLanes, out);
+    return;
+  }
+  float* part = exec.scratch(worker, features * kLanes);  // [D, 16]
+  std::fill_n(out, features * kLanes, 0.0f);
+  for (size_t t = 0; t < used; ++t) {
+    int32_t offset[kLanes] = {};
+    float weight[kLanes] = {};
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      const uint32_t i = space.index_of[block * kLanes + lane];
+      if (i == kNoRow) continue;
+      offset[lane] = row_offset(space.slots.slot_of[i * used + t], features);
+      weight[lane] = assignment.entries[i * used + t].weight;
+    }
+    exec.kernels().gather_rows(output.data, offset, part, features);
+    exec.kernels().add_weighted(part, weight, out, features);
+  }
 }
 
 }  // namespace dgemma::ops

@@ -1,7 +1,7 @@
 // The mixture of experts: choose experts for each row, gather the rows of each expert, multiply, sum up.
 //
 // Every touched expert's weights are read once for all its rows. A row's experts are summed in ascending expert order,
-// so the result does not depend on which other rows are there. Rows are prepared (prepared_product.h) once, then
+// so the result does not depend on which other rows are there. Rows come prepared (prepared_product.h) and are
 // gathered: a prepared block of bf16 or integers is a half or a quarter of the bytes. What is between the two products
 // is prepared where it is computed. Tests: tests/ops/experts_test.cc, packed_test.cc, bf16_test.cc.
 #pragma once
@@ -65,13 +65,18 @@ struct ExpertWorkspace {
   tensor::BlockMatrix hidden;      // [slots, Fe], prepared where that is needed
   tensor::BlockMatrix output;      // [slots, D]
   size_t reserved = 0;             // slots
+  bool summed = false;             // the first block of `output` is the sum already
   std::vector<uint32_t> index_of;  // by row of x: its place in the list of rows
 };
 
-/// out[row] = sum_t weight_t * down_t(gelu_tanh(gate_t x[row]) * up_t x[row]).  x, out [B, D, 16]; rows as given to
-/// choose_experts; other rows of out are zero.
+/// down_t(gelu_tanh(gate_t x[row]) * up_t x[row]) of each row's experts t, into the workspace.  x [B, D, 16] prepared;
+/// rows as given to choose_experts.
 void experts(Exec& exec, const ExpertWeights& weights, tensor::ConstBlocks x, std::span<const uint32_t> rows,
-             const Assignment& assignment, ExpertWorkspace& workspace, tensor::Blocks out);
+             const Assignment& assignment, ExpertWorkspace& workspace);
+/// Then, on this thread: out[row] = sum_t weight_t * what expert t gave, for the rows of one block; other rows of out
+/// [D, 16] are zero.
+void sum_of_experts(Exec& exec, int worker, const Assignment& assignment, size_t used, const ExpertWorkspace& workspace,
+                    size_t block, float* out);
 
 /// Block b of `out` = the rows of its slots, gathered from x (whole blocks of as many features).
 void gather_slots(Exec& exec, const ExpertSlots& slots, tensor::ConstBlocks x, tensor::Blocks out);

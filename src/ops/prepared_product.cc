@@ -34,6 +34,14 @@ void prepare_block(Exec& exec, Arithmetic arithmetic, const float* x, size_t fea
     exec.kernels().quantise(x, features, out);
 }
 
+void prepare_norm(Exec& exec, int worker, Arithmetic arithmetic, const float* x, const float* weight, float eps,
+                  size_t features, float* out) {
+  const bool plain = arithmetic == Arithmetic::kF32;
+  float* normed = plain ? out : exec.scratch(worker, features * kLanes);
+  exec.kernels().rms_norm(x, weight, eps, normed, features);
+  if (!plain) prepare_block(exec, arithmetic, normed, features, out);
+}
+
 size_t prepared_floats(Arithmetic arithmetic, ConstBlocks x) {
   return arithmetic == Arithmetic::kF32 ? 0 : x.blocks * prepared_features(arithmetic, x.features) * kLanes;
 }
@@ -44,6 +52,20 @@ ConstBlocks prepare(Exec& exec, Arithmetic arithmetic, ConstBlocks x, float* mem
   const Blocks out{memory, x.blocks, features, features * kLanes};
   exec.run(x.blocks, [&](size_t b, int) { prepare_block(exec, arithmetic, x.block(b), x.features, out.block(b)); });
   return out;
+}
+
+void gated_product_on_this_thread(Exec& exec, int worker, const Weight& gate, const Weight& up, ConstBlocks x,
+                                  size_t tokens, Arithmetic next, Blocks out) {
+  const size_t count = gate.rows, stride = count * kLanes;
+  float* memory = exec.scratch(worker, 2 * x.blocks * stride);
+  const Blocks g{memory, x.blocks, count, stride}, u{memory + x.blocks * stride, x.blocks, count, stride};
+  prepared_product_on_this_thread(exec, worker, gate, x, tokens, g);
+  prepared_product_on_this_thread(exec, worker, up, x, tokens, u);
+  const bool plain = next == Arithmetic::kF32;
+  for (size_t b = 0; b < x.blocks; ++b) {
+    exec.kernels().gelu_mul(g.block(b), u.block(b), plain ? out.block(b) : g.block(b), count);
+    if (!plain) prepare_block(exec, next, g.block(b), count, out.block(b));
+  }
 }
 
 void prepared_product_on_this_thread(Exec& exec, int worker, const Weight& w, ConstBlocks x, size_t tokens,

@@ -1,7 +1,7 @@
 // Products of activations in the form that the weights' arithmetic wants: f32 as it is, pairs of bf16, or integers of 8
 // bits.
 //
-// ops/product.h does both steps for the caller; experts and the vocabulary pass prepare once and multiply often. A
+// A row's activations are prepared where they are computed, in the same round of tasks, and multiplied often. A
 // prepared block is a lane block too, so rows are gathered out of it in the same way. Tests: tests/ops/packed_test.cc,
 // tests/ops/bf16_test.cc.
 #pragma once
@@ -18,11 +18,19 @@ inline constexpr size_t kFewRows = 4;
 size_t prepared_features(tensor::Arithmetic arithmetic, size_t features);
 /// One block, x [features, 16], prepared into `out`. Not for f32.
 void prepare_block(Exec& exec, tensor::Arithmetic arithmetic, const float* x, size_t features, float* out);
+/// RMSNorm(x; weight) of one block, prepared into `out`; for f32 the norm itself.
+void prepare_norm(Exec& exec, int worker, tensor::Arithmetic arithmetic, const float* x, const float* weight, float eps,
+                  size_t features, float* out);
 
 /// Floats that prepare() needs for x.
 size_t prepared_floats(tensor::Arithmetic arithmetic, tensor::ConstBlocks x);
 /// x prepared into `memory`, 64-byte aligned: [B, prepared_features(D), 16]. f32: x itself.
 tensor::ConstBlocks prepare(Exec& exec, tensor::Arithmetic arithmetic, tensor::ConstBlocks x, float* memory);
+
+/// gelu_tanh(gate x) * (up x) on this thread, prepared for `next`, to the front of each block of `out`: gate, up [N, K]
+/// of one arithmetic, x and tokens as below; N in whole superblocks (tensor/packed_layout.h) where more follows.
+void gated_product_on_this_thread(Exec& exec, int worker, const tensor::Weight& gate, const tensor::Weight& up,
+                                  tensor::ConstBlocks x, size_t tokens, tensor::Arithmetic next, tensor::Blocks out);
 
 /// out = w x on this thread: w [N, K], x prepared for it, out [B, N, 16]. Tokens past `tokens` get any finite value.
 void prepared_product_on_this_thread(Exec& exec, int worker, const tensor::Weight& w, tensor::ConstBlocks x,

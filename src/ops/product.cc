@@ -89,7 +89,6 @@ void products(Exec& exec, std::span<const Product> all, ConstBlocks x, size_t ro
     DG_CHECK(p.w.arithmetic() == kind, "products of the same x are multiplied in the same way");
     outputs += p.w.rows;
   }
-  const ConstBlocks input = prepare(exec, kind, x, exec.shared(prepared_floats(kind, x)));
   const auto [step, most] = task_rows(first_w, rows);
   const size_t share = exec.rows_per_task(outputs, step, most);
   const auto tasks_of = [&](const Product& p) { return p.out.blocks == 0 ? 0 : (p.w.rows + share - 1) / share; };
@@ -100,31 +99,35 @@ void products(Exec& exec, std::span<const Product> all, ConstBlocks x, size_t ro
     for (; task >= tasks_of(*p); ++p) task -= tasks_of(*p);
     const size_t first = task * share, count = std::min(share, p->w.rows - first), blocks = p->out.blocks;
     prepared_product_on_this_thread(
-        exec, worker, p->w.row_range(first, count), input.block_range(x.blocks - blocks, blocks),
+        exec, worker, p->w.row_range(first, count), x.block_range(x.blocks - blocks, blocks),
         tensor::rows_in(rows, x.blocks - blocks, blocks), p->out.feature_range(first, count));
   });
 }
 
-void product(Exec& exec, const Weight& w, ConstBlocks x, Blocks out, size_t rows) {
+void prepared_product(Exec& exec, const Weight& w, ConstBlocks x, Blocks out, size_t rows) {
   const Product one{w, out};
   products(exec, {&one, 1}, x, rows);
 }
 
-void gated_product(Exec& exec, const Weight& gate, const Weight& up, ConstBlocks x, Blocks out, size_t rows) {
-  DG_CHECK(gate.rows == up.rows && gate.rows == out.features, gate.rows, " ", up.rows, " ", out.features);
+void product(Exec& exec, const Weight& w, ConstBlocks x, Blocks out, size_t rows) {
+  prepared_product(exec, w, prepare(exec, w.arithmetic(), x, exec.shared(prepared_floats(w.arithmetic(), x))), out,
+                   rows);
+}
+
+void gated_product(Exec& exec, const Weight& gate, const Weight& up, ConstBlocks x, Arithmetic next, Blocks out,
+                   size_t rows) {
+  DG_CHECK(gate.rows == up.rows && out.features == prepared_features(next, gate.rows), gate.rows, " ", up.rows, " ",
+           out.features);
   DG_CHECK(gate.arithmetic() == up.arithmetic(), "gate and up are multiplied in the same way");
-  const ConstBlocks input = prepare(exec, gate.arithmetic(), x, exec.shared(prepared_floats(gate.arithmetic(), x)));
+  // A task prepares what it computes, so it has whole superblocks of integers or whole pairs.
   const auto [step, most] = task_rows(gate, rows);
-  const size_t share = exec.rows_per_task(gate.rows, step, most);
+  const size_t whole = next == Arithmetic::kInt8 ? tensor::kSuperblock : step;
+  const size_t share = exec.rows_per_task(gate.rows, whole, std::max(most, whole));
   exec.run((gate.rows + share - 1) / share, [&](size_t task, int worker) {
     const size_t first = task * share, count = std::min(share, gate.rows - first);
-    const size_t tokens = tensor::rows_in(rows, 0, x.blocks);
-    const Blocks up_out{exec.scratch(worker, x.blocks * kLanes * count), x.blocks, count, count * kLanes};
-    const Blocks gate_out = out.feature_range(first, count);
-    prepared_product_on_this_thread(exec, worker, gate.row_range(first, count), input, tokens, gate_out);
-    prepared_product_on_this_thread(exec, worker, up.row_range(first, count), input, tokens, up_out);
-    for (size_t b = 0; b < x.blocks; ++b)
-      exec.kernels().gelu_mul(gate_out.block(b), up_out.block(b), gate_out.block(b), count);
+    gated_product_on_this_thread(exec, worker, gate.row_range(first, count), up.row_range(first, count), x,
+                                 tensor::rows_in(rows, 0, x.blocks), next,
+                                 out.feature_range(prepared_features(next, first), prepared_features(next, count)));
   });
 }
 

@@ -1,8 +1,8 @@
 // Products of activations with weights, and the norms between them: the dense parts of a layer.
 //
-// Activations that the weights' arithmetic wants in another form are prepared first (ops/prepared_product.h).
-// Work is cut along the outputs, so each output is summed by one thread in one order: the number of threads never
-// changes a result. Tests: tests/ops/product_test.cc.
+// Activations come in the form that the weights' arithmetic wants ("prepared", ops/prepared_product.h). Work is cut
+// along the outputs, so each output is summed by one thread in one order: the number of threads never changes a result.
+// Tests: tests/ops/product_test.cc.
 #pragma once
 
 #include <span>
@@ -30,16 +30,20 @@ struct Product {
   const tensor::Weight& w;
   tensor::Blocks out;
 };
-/// out = w x for each, x [B, K, 16]; one that has fewer blocks than x multiplies the last ones. All weights are of one
-/// arithmetic; no out overlaps x. rows: so many of x count, the others get any finite value.
+/// out = w x for each, x [B, K, 16] prepared; one that has fewer blocks than x multiplies the last ones. All weights
+/// are of one arithmetic; no out overlaps x. rows: so many of x count, the others get any finite value.
 void products(Exec& exec, std::span<const Product> all, tensor::ConstBlocks x, size_t rows = tensor::kAllRows);
-/// The same for one.
+/// One of them.
+void prepared_product(Exec& exec, const tensor::Weight& w, tensor::ConstBlocks x, tensor::Blocks out,
+                      size_t rows = tensor::kAllRows);
+/// out = w x, x [B, K, 16] as it is and prepared here.
 void product(Exec& exec, const tensor::Weight& w, tensor::ConstBlocks x, tensor::Blocks out,
              size_t rows = tensor::kAllRows);
 
-/// out = gelu_tanh(gate x) * (up x).  gate, up [N, K], x [B, K, 16], out [B, N, 16]; rows as above.
+/// out = gelu_tanh(gate x) * (up x), prepared for `next`.  gate, up [N, K], x [B, K, 16] prepared, out [B,
+/// prepared_features(N), 16]; rows as above.
 void gated_product(Exec& exec, const tensor::Weight& gate, const tensor::Weight& up, tensor::ConstBlocks x,
-                   tensor::Blocks out, size_t rows = tensor::kAllRows);
+                   tensor::Arithmetic next, tensor::Blocks out, size_t rows = tensor::kAllRows);
 
 /// out = RMSNorm(x; weight) by row; weight [D] or null for none; out may be x.
 void rms_norm(Exec& exec, tensor::ConstBlocks x, const float* weight, float eps, tensor::Blocks out);

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "ops/random.h"
+#include "ops/rows.h"
 
 namespace dgemma::ops {
 namespace {
@@ -50,10 +51,8 @@ TEST(Experts, equals_each_rows_experts_computed_alone) {
   const auto in = to_blocks(x, rows, d), scores = to_blocks(score, rows, count);
   const tensor::BlockMatrix out(rows, d);
   Assignment a;
-  ExpertWorkspace space;
   Exec exec(best_table(), 2);
-  choose_experts(exec, scores.view(), valid, scale.data(), used, a);
-  experts(exec, w, in.view(), valid, a, space, out.view());
+  choose_and_sum(exec, w, in.view(), scores.view(), valid, scale.data(), a, out.view());
   for (size_t i = 0; i < valid.size(); ++i) {
     const size_t r = valid[i];
     std::vector<double> expected(d, 0.0);

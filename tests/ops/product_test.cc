@@ -82,7 +82,7 @@ TEST(GatedProduct, is_gelu_of_gate_times_up) {
   const auto in = to_blocks(x, rows, k);
   const tensor::BlockMatrix out(rows, n);
   Exec exec(best_table(), 2);
-  gated_product(exec, weight(g, n, k), weight(u, n, k), in.view(), out.view());
+  gated_product(exec, weight(g, n, k), weight(u, n, k), in.view(), tensor::Arithmetic::kF32, out.view());
   for (size_t r = 0; r < rows; ++r)
     for (size_t i = 0; i < n; ++i) {
       const double a = dot(g, i, x, r, k);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ops/experts.h"
+#include "ops/prepared_product.h"
 #include "ops/product.h"
 #include "ops/random.h"
 #include "ops/vocabulary.h"
@@ -33,23 +34,41 @@ inline void expect_same_rows(tensor::ConstBlocks a, tensor::ConstBlocks b, size_
     for (size_t i = 0; i < a.features; ++i) ASSERT_EQ(a.at(r, i), b.at(r, i)) << r << " " << i;
 }
 
+/// gelu(gate x) * (up x) in f32, x prepared for the weights.
+inline void gated(Exec& exec, const Weight& gate, const Weight& up, tensor::ConstBlocks x, tensor::Blocks out,
+                  size_t rows = tensor::kAllRows) {
+  const tensor::AlignedBuffer<float> memory(prepared_floats(gate.arithmetic(), x));
+  const auto input = prepare(exec, gate.arithmetic(), x, memory.data());
+  gated_product(exec, gate, up, input, tensor::Arithmetic::kF32, out, rows);
+}
+
 /// Products of the same row with other neighbours and threads are equal.
 inline void expect_products_to_stand_alone(const Weight& weights) {
   const size_t rows = 70, d = weights.cols, n = weights.rows;
   const auto values = random_values(rows * d, 2);
   const auto all = to_blocks(values, rows, d);
-  const BlockMatrix a(rows, n), gated(rows, n);
+  const BlockMatrix a(rows, n), together(rows, n);
   Exec three(best_table(), 3), one(best_table(), 1);
   product(three, weights, all.view(), a.view());
-  gated_product(three, weights, weights, all.view(), gated.view());
+  gated(three, weights, weights, all.view(), together.view());
   for (const size_t few_rows : {1, 4, 5, 17}) {
     const auto few = to_blocks(values, few_rows, d);
     const BlockMatrix b(few_rows, n);
     product(one, weights, few.view(), b.view(), few_rows);
     expect_same_rows(a.view(), b.view(), few_rows);
-    gated_product(one, weights, weights, few.view(), b.view(), few_rows);
-    expect_same_rows(gated.view(), b.view(), few_rows);
+    gated(one, weights, weights, few.view(), b.view(), few_rows);
+    expect_same_rows(together.view(), b.view(), few_rows);
   }
+}
+
+/// choose_experts, experts and their sums.
+inline void choose_and_sum(Exec& exec, const ExpertWeights& w, tensor::ConstBlocks x, tensor::ConstBlocks scores,
+                           std::span<const uint32_t> rows, const float* scale, Assignment& a, tensor::Blocks out) {
+  const tensor::AlignedBuffer<float> memory(prepared_floats(w.arithmetic(), x));
+  ExpertWorkspace space;
+  choose_experts(exec, scores, rows, scale, w.used, a);
+  experts(exec, w, prepare(exec, w.arithmetic(), x, memory.data()), rows, a, space);
+  for (size_t b = 0; b < out.blocks; ++b) sum_of_experts(exec, 0, a, w.used, space, b, out.block(b));
 }
 
 /// The first `rows` rows of x [.., D], sent to the experts that their scores [.., count] choose.
@@ -61,10 +80,9 @@ inline BlockMatrix run_experts(const ExpertWeights& w, const std::vector<float>&
   const std::vector<float> scale(w.experts, 1.0f);
   BlockMatrix out(rows, d);
   Assignment a;
-  ExpertWorkspace space;
   Exec exec(best_table(), threads);
-  choose_experts(exec, to_blocks(scores, rows, w.experts).view(), valid, scale.data(), w.used, a);
-  experts(exec, w, to_blocks(x, rows, d).view(), valid, a, space, out.view());
+  choose_and_sum(exec, w, to_blocks(x, rows, d).view(), to_blocks(scores, rows, w.experts).view(), valid, scale.data(),
+                 a, out.view());
   return out;
 }
 
