@@ -50,4 +50,8 @@ struct MachineReport {
 };
 MachineReport inspect_machine();
 
+/// A sentence of warning where a loaded model's weights do not fit into the machine's memory, else "": they are mapped,
+/// so it runs, at the pace of the disk.
+std::string memory_note(uint64_t weight_bytes, uint64_t memory_bytes);
+
 }  // namespace dgemma

@@ -8,7 +8,7 @@
 
 #include "base/format.h"
 #include "cli/program.h"
-#include "cli/reports.h"
+#include "dgemma/inspect.h"
 
 namespace dgemma::cli {
 namespace {
@@ -57,7 +57,8 @@ Result<Engine> open_model(EngineOptions options) {
   auto engine = Engine::open(options);
   line.clear();
   if (!engine) return Unexpected(as_model_error(engine.error()));
-  write_stderr(memory_note(engine->info().weight_bytes, inspect_machine().memory_bytes));
+  const std::string note = memory_note(engine->info().weight_bytes, inspect_machine().memory_bytes);
+  if (!note.empty()) write_stderr(base::concat("note: ", note, "\n"));
   return engine;
 }
 

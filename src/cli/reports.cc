@@ -171,14 +171,6 @@ std::string machine_text(const MachineReport& machine) {
                                                         base::bytes_text(machine.available_bytes) + " available"}});
 }
 
-std::string memory_note(uint64_t weight_bytes, uint64_t memory_bytes) {
-  if (weight_bytes <= memory_bytes) return "";
-  return base::concat("note: the weights take ", base::bytes_text(weight_bytes), ", this machine has ",
-                      base::bytes_text(memory_bytes),
-                      " of memory: every step reads the rest from the disk again. dgemma quantize --bits 4 writes a "
-                      "smaller file\n");
-}
-
 Json answer_json(const Answer& answer, std::string_view content, std::string_view reasoning, double load_s) {
   const Finished& summary = answer.summary;
   const Timing& timing = summary.timing;

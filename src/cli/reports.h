@@ -17,10 +17,6 @@ std::string file_text(const FileReport& file);
 Json machine_json(const MachineReport& machine);
 std::string machine_text(const MachineReport& machine);
 
-/// A line of warning where a loaded model's weights do not fit into the machine's memory, else "": they are mapped, so
-/// it runs, at the pace of the disk.
-std::string memory_note(uint64_t weight_bytes, uint64_t memory_bytes);
-
 /// What an answer says of itself. `content` and `reasoning` are the two parts of its text.
 Json answer_json(const Answer& answer, std::string_view content, std::string_view reasoning, double load_s);
 /// "24 tokens · 1 canvas · 3 steps per canvas · 8.0 tokens per forward · ...", one line without its newline.

@@ -85,4 +85,12 @@ MachineReport inspect_machine() {
   return report;
 }
 
+std::string memory_note(uint64_t weight_bytes, uint64_t memory_bytes) {
+  if (weight_bytes <= memory_bytes) return "";
+  return base::concat("the weights take ", base::bytes_text(weight_bytes), ", this machine has ",
+                      base::bytes_text(memory_bytes),
+                      " of memory: every step reads the rest from the disk again. dgemma quantize --bits 4 writes a "
+                      "smaller file");
+}
+
 }  // namespace dgemma

@@ -8,6 +8,7 @@
 #include <ctime>
 
 #include "base/format.h"
+#include "dgemma/inspect.h"
 
 namespace dgemma::server {
 namespace {
@@ -48,6 +49,17 @@ void Log::event(const std::string& name, const Json& fields) const {
     line += "\n";
   }
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
+}
+
+void log_ready(const Log& log, const ModelInfo& info, uint64_t memory_bytes) {
+  log.event("ready", {{"path", info.path},
+                      {"weight_bytes", info.weight_bytes},
+                      {"threads", info.threads},
+                      {"kernels", info.kernels},
+                      {"compute", info.compute},
+                      {"load_s", info.load_s}});
+  if (const std::string note = memory_note(info.weight_bytes, memory_bytes); !note.empty())
+    log.event("warning", {{"message", note}});
 }
 
 }  // namespace dgemma::server

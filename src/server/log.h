@@ -1,10 +1,13 @@
 // Log: one line an event on standard error, as text or JSON. Never what users or the model said.
 //
 //     2026-11-24T20:42:30.123Z request method=POST path=/v1/chat/completions status=200 ms=81.2
+//
+// Test: tests/server/log_test.cc.
 #pragma once
 
 #include <string>
 
+#include "dgemma/engine.h"
 #include "server/json.h"
 #include "server/options.h"
 
@@ -19,5 +22,8 @@ class Log {
  private:
   LogFormat format_;
 };
+
+/// Says that a model is ready, with a warning where its weights do not fit into the machine's `memory_bytes`.
+void log_ready(const Log& log, const ModelInfo& info, uint64_t memory_bytes);
 
 }  // namespace dgemma::server

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/format.h"
+#include "dgemma/inspect.h"
 #include "server/auth.h"
 #include "server/http.h"
 #include "server/log.h"
@@ -23,12 +24,7 @@ struct Server::Impl {
     DG_TRY_ASSIGN(Engine opened, Engine::open(engine));
     const ModelInfo info = opened.info();
     DG_TRY(service.ready(std::move(opened)));
-    log.event("ready", {{"path", info.path},
-                        {"weight_bytes", info.weight_bytes},
-                        {"threads", info.threads},
-                        {"kernels", info.kernels},
-                        {"compute", info.compute},
-                        {"load_s", info.load_s}});
+    log_ready(log, info, inspect_machine().memory_bytes);
     return {};
   }
 

@@ -107,5 +107,13 @@ TEST(InspectMachine, knows_its_kernels) {
   EXPECT_GE(m.threads, 1);
 }
 
+TEST(MemoryNote, is_for_weights_that_do_not_fit) {
+  constexpr uint64_t kGiB = uint64_t{1} << 30;
+  EXPECT_EQ(memory_note(24 * kGiB, 24 * kGiB), "");
+  const std::string note = memory_note(50 * kGiB, 24 * kGiB);
+  EXPECT_THAT(note, HasSubstr("the weights take 50.0 GiB, this machine has 24.0 GiB"));
+  EXPECT_THAT(note, testing::EndsWith("writes a smaller file"));
+}
+
 }  // namespace
 }  // namespace dgemma
