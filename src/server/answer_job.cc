@@ -86,6 +86,7 @@ void AnswerJob::run() {
   } catch (const std::exception& error) {  // std::bad_alloc, and our own bugs: the service goes on
     fail(ApiError(Error{ErrorCode::kInternal, std::string("the answer failed: ") + error.what()}));
   }
+  observer_->on_told();
 }
 
 Result<void> AnswerJob::run_choices() {

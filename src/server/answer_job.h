@@ -25,6 +25,8 @@ struct AnswerObserver {
   /// After the last choice, before the client hears of it.
   virtual void on_done() = 0;
   virtual void on_error(const ApiError& error) = 0;
+  /// Last, when the client has it all: for what it need not wait for.
+  virtual void on_told() = 0;
 };
 
 class AnswerJob : public Job {

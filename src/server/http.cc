@@ -11,6 +11,7 @@
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "base/format.h"
 #include "server/http_connection.h"
@@ -22,22 +23,6 @@ using Clock = std::chrono::steady_clock;
 constexpr int kBacklog = 128;
 constexpr size_t kLongestPath = 512;
 
-/// The connection as httplib reads and writes it.
-class ConnectionStream : public httplib::Stream {
- public:
-  explicit ConnectionStream(HttpConnection& connection) : connection_(connection) {}
-  bool is_readable() const override { return connection_.readable(); }
-  bool is_writable() const override { return connection_.writable(); }
-  ssize_t read(char* bytes, size_t size) override { return connection_.read(bytes, size); }
-  ssize_t write(const char* bytes, size_t size) override { return connection_.write(bytes, size); }
-  void get_remote_ip_and_port(std::string&, int&) const override {}
-  void get_local_ip_and_port(std::string&, int&) const override {}
-  socket_t socket() const override { return connection_.socket(); }
-
- private:
-  HttpConnection& connection_;
-};
-
 /// What is going on in this thread's connection; httplib's handlers have no room for it.
 struct Exchange : Peer {
   explicit Exchange(HttpConnection& c) : connection(c) {}
@@ -47,12 +32,31 @@ struct Exchange : Peer {
   HttpRequest head;
   Clock::time_point start = Clock::now();
   int status = 0;
-  bool close = false;  ///< the request's end is not known, or it was not read
+  bool close = false;         ///< the request's end is not known, or it was not read
+  bool body_follows = false;  ///< the next write is the head of a response whose body comes at once
 };
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 thread_local Exchange* t_exchange = nullptr;
 thread_local bool t_refuse = false;
+
+/// The connection as httplib reads and writes it.
+class ConnectionStream : public httplib::Stream {
+ public:
+  explicit ConnectionStream(HttpConnection& connection) : connection_(connection) {}
+  bool is_readable() const override { return connection_.readable(); }
+  bool is_writable() const override { return connection_.writable(); }
+  ssize_t read(char* bytes, size_t size) override { return connection_.read(bytes, size); }
+  ssize_t write(const char* bytes, size_t size) override {
+    return connection_.write(bytes, size, std::exchange(t_exchange->body_follows, false));
+  }
+  void get_remote_ip_and_port(std::string&, int&) const override {}
+  void get_local_ip_and_port(std::string&, int&) const override {}
+  socket_t socket() const override { return connection_.socket(); }
+
+ private:
+  HttpConnection& connection_;
+};
 
 class SinkWriter : public BodyWriter {
  public:
@@ -100,7 +104,10 @@ void fill_response(HttpHandler& handler, HttpResponse from, httplib::Response& t
   to.status = t_exchange->status = from.status;
   if (t_exchange->close) to.set_header("Connection", "close");
   for (const auto& [name, value] : from.headers) to.set_header(name.c_str(), value);
-  if (!from.stream) return to.set_content(from.body, from.content_type.c_str());
+  if (!from.stream) {
+    t_exchange->body_follows = !from.body.empty() && t_exchange->head.method != "HEAD";
+    return to.set_content(from.body, from.content_type.c_str());
+  }
   to.set_chunked_content_provider(from.content_type.c_str(),
                                   [stream = std::move(from.stream)](size_t, httplib::DataSink& sink) {
                                     SinkWriter writer(sink);

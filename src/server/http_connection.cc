@@ -86,12 +86,13 @@ long HttpConnection::read(char* bytes, size_t size) {
   return static_cast<long>(count);
 }
 
-long HttpConnection::write(const char* bytes, size_t size) {
+long HttpConnection::write(const char* bytes, size_t size, bool more) {
+  const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0);
   answered_ = true;
   const auto deadline = Clock::now() + std::chrono::seconds(limits_.write_s);
   size_t done = 0;
   while (done < size) {
-    const ssize_t sent = ::send(socket_, bytes + done, size - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t sent = ::send(socket_, bytes + done, size - done, flags);
     if (sent > 0) {
       done += static_cast<size_t>(sent);
       continue;

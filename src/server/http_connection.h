@@ -32,8 +32,8 @@ class HttpConnection {
   /// Bytes read, 0 at the end, -1 past a deadline, a bound or on an error; see timed_out(),
   /// headers_too_large() and body_too_large().
   long read(char* bytes, size_t size);
-  /// Bytes written, -1 where the client does not take them.
-  long write(const char* bytes, size_t size);
+  /// Bytes written, -1 where the client does not take them. `more`: they may wait for the next ones, to leave together.
+  long write(const char* bytes, size_t size, bool more = false);
   bool gone() const;
   bool readable() const;
   bool writable() const;

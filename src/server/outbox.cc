@@ -4,8 +4,10 @@
 namespace dgemma::server {
 
 void Outbox::begin(int status) {
-  const std::lock_guard lock(mutex_);
-  status_ = status;
+  {
+    const std::lock_guard lock(mutex_);
+    status_ = status;
+  }
   changed_.notify_one();
 }
 
@@ -15,23 +17,29 @@ bool Outbox::begun() const {
 }
 
 void Outbox::write(std::string_view bytes) {
-  const std::lock_guard lock(mutex_);
-  bytes_ += bytes;
+  {
+    const std::lock_guard lock(mutex_);
+    bytes_ += bytes;
+  }
   changed_.notify_one();
 }
 
 void Outbox::close(std::string_view last_bytes) {
-  const std::lock_guard lock(mutex_);
-  bytes_ += last_bytes;
-  closed_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    bytes_ += last_bytes;
+    closed_ = true;
+  }
   changed_.notify_one();
 }
 
 void Outbox::respond(int status, std::string_view body) {
-  const std::lock_guard lock(mutex_);
-  status_ = status;
-  bytes_ += body;
-  closed_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    status_ = status;
+    bytes_ += body;
+    closed_ = true;
+  }
   changed_.notify_one();
 }
 

@@ -19,19 +19,20 @@ Scheduler::~Scheduler() {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
-  changed_.notify_all();
+  work_came_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
 Result<void> Scheduler::submit(std::shared_ptr<Job> job) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (draining_) return Unexpected(ErrorCode::kBusy, "the service is stopping. Ask another one, or try later");
   const size_t free_places = places_ - std::min(places_, active_.size());
   if (waiting_.size() >= max_queue_ + free_places)
     return Unexpected(ErrorCode::kBusy, base::concat("all ", places_, " places are taken and ", waiting_.size(),
                                                      " requests wait already. Try again later"));
   waiting_.push_back(std::move(job));
-  changed_.notify_all();
+  lock.unlock();
+  work_came_.notify_one();
   return {};
 }
 
@@ -39,13 +40,13 @@ void Scheduler::withdraw(const std::shared_ptr<Job>& job) {
   job->cancel();
   const std::lock_guard lock(mutex_);
   std::erase(waiting_, job);
-  changed_.notify_all();
+  if (draining_) job_left_.notify_all();
 }
 
 void Scheduler::drain() {
   std::unique_lock lock(mutex_);
   draining_ = true;
-  changed_.wait(lock, [this] { return waiting_.empty() && active_.empty(); });
+  job_left_.wait(lock, [this] { return waiting_.empty() && active_.empty(); });
 }
 
 void Scheduler::cancel_all() {
@@ -67,7 +68,7 @@ Scheduler::Stats Scheduler::stats() const {
 void Scheduler::work() {
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+    work_came_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
     if (waiting_.empty()) return;
     std::shared_ptr<Job> job = std::move(waiting_.front());
     waiting_.pop_front();
@@ -76,7 +77,7 @@ void Scheduler::work() {
     job->run();
     lock.lock();
     std::erase(active_, job);
-    changed_.notify_all();
+    if (draining_) job_left_.notify_all();
   }
 }
 

@@ -54,7 +54,8 @@ class Scheduler {
   const size_t max_queue_;
   const size_t places_;
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable work_came_;  // workers wait for it
+  std::condition_variable job_left_;   // drain() waits for it
   std::deque<std::shared_ptr<Job>> waiting_;
   std::vector<std::shared_ptr<Job>> active_;
   bool draining_ = false, stopping_ = false;

@@ -27,16 +27,10 @@ class Observer : public AnswerObserver {
   }
   void on_end(const AnswerEnd& end) override {
     metrics_.answer(end);
-    const AnswerUsage& usage = end.usage;
-    log_.event("answer", {{"id", id_},
-                          {"finish", openai_finish_reason(end.reason)},
-                          {"prompt_tokens", usage.prompt_tokens},
-                          {"cached_tokens", usage.cached_tokens},
-                          {"completion_tokens", usage.completion_tokens},
-                          {"canvases", usage.steps_per_canvas.size()},
-                          {"steps", usage.denoising_steps},
-                          {"queue_s", usage.queue_s},
-                          {"seconds", usage.timing.total_s}});
+    ends_.push_back(end);
+  }
+  void on_told() override {
+    for (const AnswerEnd& end : ends_) log(end);
   }
   void on_done() override {
     if (!trace_) return;
@@ -48,10 +42,24 @@ class Observer : public AnswerObserver {
   }
 
  private:
+  void log(const AnswerEnd& end) const {
+    const AnswerUsage& usage = end.usage;
+    log_.event("answer", {{"id", id_},
+                          {"finish", openai_finish_reason(end.reason)},
+                          {"prompt_tokens", usage.prompt_tokens},
+                          {"cached_tokens", usage.cached_tokens},
+                          {"completion_tokens", usage.completion_tokens},
+                          {"canvases", usage.steps_per_canvas.size()},
+                          {"steps", usage.denoising_steps},
+                          {"queue_s", usage.queue_s},
+                          {"seconds", usage.timing.total_s}});
+  }
+
   const Log& log_;
   Metrics& metrics_;
   std::string id_;
   std::unique_ptr<TraceStore::Recording> trace_;
+  std::vector<AnswerEnd> ends_;  // to be logged
 };
 
 ResponseForm form_of(const ServedEngine& served, const AnswerRequest& answer, const ResponseOptions& response) {

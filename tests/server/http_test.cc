@@ -112,6 +112,19 @@ TEST_F(Http, answers_several_requests_on_one_connection) {
   EXPECT_THAT(answer, HasSubstr("GET /c 0"));
 }
 
+TEST_F(Http, head_and_body_of_a_response_come_together) {
+  start();
+  const int socket = connect();
+  for (const std::string method : {"GET", "POST"}) {
+    send(socket, method + " /a HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+    char buffer[4096];
+    const ssize_t got = ::recv(socket, buffer, sizeof buffer, 0);  // what the first segment brings
+    ASSERT_GT(got, 0);
+    EXPECT_THAT(std::string(buffer, static_cast<size_t>(got)), testing::EndsWith("\r\n\r\n" + method + " /a 0"));
+  }
+  ::close(socket);
+}
+
 TEST_F(Http, takes_a_chunked_body) {
   start();
   EXPECT_THAT(talk("POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n2\r\nef\r\n0\r\n\r\n"),
