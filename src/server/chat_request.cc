@@ -34,8 +34,10 @@ void read_tool_call(Fields call) {
 
 /// Which fields a message may have. What they hold is checked where it is rendered (src/text/chat_request.cc).
 void read_message(Fields message) {
-  message.required_word("role", {"system", "developer", "user", "assistant", "tool"});
+  const std::string role = message.required_word("role", {"system", "developer", "user", "assistant", "tool"});
   const Json* content = message.find("content");
+  if (content == nullptr && role != "assistant")
+    message.fault().expected(message.path("content"), "a string or an array of parts", nullptr);
   for (size_t i = 0; content != nullptr && content->is_array() && i < content->size(); ++i)
     read_part(Fields((*content)[i], base::concat(message.path("content"), "[", i, "]"), message.fault()));
   const Json* calls = message.array("tool_calls");
@@ -50,7 +52,9 @@ void read_message(Fields message) {
 void read_messages(Fields& fields, const Limits& limits, Json& chat) {
   const Json* messages = fields.array("messages");
   if (messages == nullptr || messages->empty()) {
-    fields.fault().expected("messages", "an array of at least one message", messages);
+    fields.fault().set(ErrorCode::kInvalidRequest,
+                       base::concat("messages: expected an array of at least one message, got ",
+                                    messages == nullptr ? "nothing" : "an empty one"));
     return;
   }
   if (messages->size() > static_cast<size_t>(limits.messages))

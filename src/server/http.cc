@@ -22,6 +22,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr int kBacklog = 128;
 constexpr size_t kLongestPath = 512;
+constexpr size_t kManyRequests = 1'000'000;  // on one connection: there is no limit
 
 /// What is going on in this thread's connection; httplib's handlers have no room for it.
 struct Exchange : Peer {
@@ -169,6 +170,8 @@ class HttpServer::Impl : public httplib::Server {
   Impl(HttpHandler& handler, const Limits& limits) : handler_(handler), limits_(limits) {
     new_task_queue = [this] { return new ConnectionThreads(limits_.connections); };
     set_payload_max_length(limits_.body_bytes);
+    set_keep_alive_timeout(limits_.idle_s);  // what the Keep-Alive header says; how it is, is up to the connection
+    set_keep_alive_max_count(kManyRequests);
     // Only SO_REUSEADDR: with httplib's SO_REUSEPORT a second service would share the port in silence.
     set_socket_options([](socket_t socket) {
       const int on = 1;

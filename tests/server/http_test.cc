@@ -125,6 +125,13 @@ TEST_F(Http, head_and_body_of_a_response_come_together) {
   ::close(socket);
 }
 
+TEST_F(Http, says_how_long_a_connection_is_kept) {
+  Limits limits;
+  limits.idle_s = 7;
+  start(limits);
+  EXPECT_THAT(talk("GET /a HTTP/1.1\r\nHost: x\r\n\r\n"), HasSubstr("Keep-Alive: timeout=7, max=1000000\r\n"));
+}
+
 TEST_F(Http, takes_a_chunked_body) {
   start();
   EXPECT_THAT(talk("POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n2\r\nef\r\n0\r\n\r\n"),

@@ -96,7 +96,15 @@ TEST(ChatRequest, messages_have_to_be_text) {
   const Json image = Json::array(
       {{{"role", "user"}, {"content", Json::array({{{"type", "text"}, {"text", "a"}}, {{"type", "image_url"}}})}}});
   EXPECT_THAT(error({{"messages", image}}), StartsWith("messages[0].content[1].type: expected text, got 'image_url'"));
-  EXPECT_THAT(error({{"messages", Json::array()}}), StartsWith("messages: expected an array of at least one"));
+  EXPECT_EQ(error({{"messages", Json::array()}}),
+            "messages: expected an array of at least one message, got an empty one");
+}
+
+TEST(ChatRequest, only_an_assistants_message_may_have_no_content) {
+  for (const std::string role : {"system", "developer", "user", "tool"})
+    for (const Json& message : {Json{{"role", role}}, Json{{"role", role}, {"content", nullptr}}})
+      EXPECT_EQ(error({{"messages", Json::array({message})}}),
+                "messages[0].content: expected a string or an array of parts, got nothing");
 }
 
 TEST(ChatRequest, takes_back_the_messages_that_clients_were_given) {
