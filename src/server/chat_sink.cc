@@ -33,12 +33,12 @@ Json tool_call_json(const ToolCall& call) {
 class ChatStream : public OpenAiStream {
  public:
   ChatStream(ResponseForm form, std::shared_ptr<Outbox> outbox)
-      : OpenAiStream(std::move(form), "chatcmpl-", "chat.completion.chunk", std::move(outbox)) {}
+      : OpenAiStream(std::move(form), kChatId, "chat.completion.chunk", std::move(outbox)) {}
 
   void started(int choice, const Started& event) override {
     OpenAiStream::started(choice, event);
     calls_ = 0;
-    send(delta(choice, {{"role", "assistant"}, {"content", ""}}));
+    send(delta(choice, {{"role", "assistant"}, {"content", ""}, {"refusal", nullptr}}));
   }
   void piece(int choice, AnswerPiece piece) override {
     if (!piece.reasoning.empty()) send(delta(choice, {{"reasoning_content", piece.reasoning}}));
@@ -70,11 +70,12 @@ class ChatStream : public OpenAiStream {
 class ChatWhole : public OpenAiWhole {
  public:
   ChatWhole(ResponseForm form, std::shared_ptr<Outbox> outbox)
-      : OpenAiWhole(std::move(form), "chatcmpl-", "chat.completion", std::move(outbox)) {}
+      : OpenAiWhole(std::move(form), kChatId, "chat.completion", std::move(outbox)) {}
 
  private:
   Json whole_choice(int choice, const AnswerPiece& all, const AnswerEnd& end) const override {
-    Json message = {{"role", "assistant"}, {"content", all.content}, {"refusal", nullptr}};
+    Json message = {
+        {"role", "assistant"}, {"content", all.content}, {"refusal", nullptr}, {"annotations", Json::array()}};
     if (!all.reasoning.empty()) message["reasoning_content"] = all.reasoning;
     if (!all.tool_calls.empty()) {
       if (all.content.empty()) message["content"] = nullptr;

@@ -30,10 +30,10 @@ Json usage_json(int prompt_tokens, int cached_tokens, int output_tokens) {
 }
 
 Json message_json(const ResponseForm& form, Json content, Json usage) {
-  return {{"id", "msg_" + form.id},        {"type", "message"},
-          {"role", "assistant"},           {"model", form.model},
-          {"content", std::move(content)}, {"stop_reason", nullptr},
-          {"stop_sequence", nullptr},      {"usage", std::move(usage)}};
+  usage["service_tier"] = "standard";
+  return {{"id", "msg_" + form.id},        {"type", "message"},      {"role", "assistant"},      {"model", form.model},
+          {"content", std::move(content)}, {"stop_reason", nullptr}, {"stop_sequence", nullptr}, {"container", nullptr},
+          {"usage", std::move(usage)}};
 }
 
 /// The arguments of a call as the object that they are.

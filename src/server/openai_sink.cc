@@ -4,6 +4,20 @@
 #include <utility>
 
 namespace dgemma::server {
+namespace {
+
+/// What all objects of a response begin with.
+Json response_head(const ResponseForm& form, const std::string& id_prefix, const char* object) {
+  Json head = {{"id", id_prefix + form.id},
+               {"object", object},
+               {"created", form.created},
+               {"model", form.model},
+               {"system_fingerprint", form.fingerprint}};
+  if (id_prefix == kChatId) head["service_tier"] = "default";  // completions have none
+  return head;
+}
+
+}  // namespace
 
 const char* openai_finish_reason(EndReason reason) {
   switch (reason) {
@@ -29,12 +43,17 @@ Json diffusion_usage(const AnswerUsage& usage) {
             {"queue_s", usage.queue_s}}}};
 }
 
+// Clients that were generated from OpenAI's schema expect counts of what does not exist here too.
 Json openai_usage(const AnswerUsage& usage) {
   return {{"prompt_tokens", usage.prompt_tokens},
           {"completion_tokens", usage.completion_tokens},
           {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
-          {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}},
-          {"completion_tokens_details", {{"reasoning_tokens", usage.reasoning_tokens}}},
+          {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}, {"audio_tokens", 0}}},
+          {"completion_tokens_details",
+           {{"reasoning_tokens", usage.reasoning_tokens},
+            {"audio_tokens", 0},
+            {"accepted_prediction_tokens", 0},
+            {"rejected_prediction_tokens", 0}}},
           {"diffusion", diffusion_usage(usage)}};
 }
 
@@ -47,13 +66,7 @@ OpenAiStream::OpenAiStream(ResponseForm form, const char* id_prefix, const char*
   if (form_.drafts) drafts_.emplace(*form_.tokenizer);
 }
 
-Json OpenAiStream::head() const {
-  return {{"id", id_prefix_ + form_.id},
-          {"object", object_},
-          {"created", form_.created},
-          {"model", form_.model},
-          {"system_fingerprint", form_.fingerprint}};
-}
+Json OpenAiStream::head() const { return response_head(form_, id_prefix_, object_); }
 
 void OpenAiStream::write(Json choice, Json diffusion) {
   Json chunk = head();
@@ -112,13 +125,10 @@ void OpenAiWhole::piece(int, AnswerPiece piece) {
 }
 
 void OpenAiWhole::done(const AnswerUsage& total) {
-  outbox_->respond(200, json_text({{"id", id_prefix_ + form_.id},
-                                   {"object", object_},
-                                   {"created", form_.created},
-                                   {"model", form_.model},
-                                   {"system_fingerprint", form_.fingerprint},
-                                   {"choices", choices_},
-                                   {"usage", openai_usage(total)}}));
+  Json response = response_head(form_, id_prefix_, object_);
+  response["choices"] = std::move(choices_);
+  response["usage"] = openai_usage(total);
+  outbox_->respond(200, json_text(response));
 }
 
 void OpenAiWhole::failed(const ApiError& error) { outbox_->respond(error.status, json_text(error.openai())); }

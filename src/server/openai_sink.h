@@ -28,6 +28,8 @@ struct ResponseForm {
   const Tokenizer* tokenizer = nullptr;  ///< for the texts of drafts
 };
 
+constexpr const char* kChatId = "chatcmpl-";  ///< how the ids of chats begin
+
 const char* openai_finish_reason(EndReason reason);
 Json openai_usage(const AnswerUsage& usage);
 /// Counts that only diffusion has.

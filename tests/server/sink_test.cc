@@ -100,7 +100,7 @@ TEST(ChatSink, a_stream_with_tool_calls_adds_up_to_the_whole_message) {
   for (const Json& chunk : sse_objects(written(make_chat_sink, true, tool_answer)))
     if (!chunk["choices"].empty()) accumulate(all, chunk["choices"][0]["delta"]);
   Json message = Json::parse(written(make_chat_sink, false, tool_answer))["choices"][0]["message"];
-  message.erase("refusal");
+  message.erase("annotations");  // OpenAI's streams have none
   ASSERT_EQ(all["tool_calls"].size(), 2u);
   for (size_t i = 0; i < 2; ++i) {
     EXPECT_EQ(all["tool_calls"][i]["index"], i);
@@ -109,6 +109,19 @@ TEST(ChatSink, a_stream_with_tool_calls_adds_up_to_the_whole_message) {
     message["tool_calls"][i].erase("id");
   }
   EXPECT_EQ(all, message);
+}
+
+// What OpenAI's answers always have, and clients made from its schema may insist on.
+TEST(ChatSink, fields_that_say_nothing_are_there) {
+  const Json response = Json::parse(written(make_chat_sink, false, tool_answer));
+  EXPECT_EQ(response["service_tier"], "default");
+  EXPECT_EQ(response["choices"][0]["message"]["annotations"], Json::array());
+  EXPECT_EQ(response["usage"]["prompt_tokens_details"]["audio_tokens"], 0);
+  EXPECT_EQ(response["usage"]["completion_tokens_details"]["rejected_prediction_tokens"], 0);
+  const auto chunks = sse_objects(written(make_chat_sink, true, tool_answer));
+  EXPECT_TRUE(chunks.front()["choices"][0]["delta"].at("refusal").is_null());
+  for (const Json& chunk : chunks) EXPECT_EQ(Schema(document()).check("ChatChunk", chunk), "");
+  EXPECT_FALSE(Json::parse(written(make_completion_sink, false, tool_answer)).contains("service_tier"));
 }
 
 TEST(ChatSink, one_object_has_all_parts) {
@@ -147,6 +160,8 @@ TEST(MessagesSink, one_object_has_the_blocks_in_order) {
   EXPECT_EQ(response["content"][1]["text"], "I look.");
   EXPECT_EQ(response["content"][2]["input"]["a"], 1);
   EXPECT_EQ(response["stop_reason"], "tool_use");
+  EXPECT_EQ(response["usage"]["service_tier"], "standard");
+  EXPECT_TRUE(response.at("container").is_null());
 }
 
 TEST(MessagesSink, a_failure_has_anthropics_form) {
