@@ -22,6 +22,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -41,14 +42,18 @@ class Service:
 
     def __init__(self, program, model, *options):
         command = [program, "serve", "-m", model, "--port", "0", "--request-seconds", str(REQUEST_SECONDS), *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.log = []
-        threading.Thread(target=lambda: self.log.extend(self.process.stderr), daemon=True).start()
+        self.log_file = tempfile.TemporaryFile("w+")  # not a pipe, whose reader would take the client's time
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log_file, text=True)
         self.port = int(re.search(r":(\d+)\s*$", self.process.stdout.readline()).group(1))
         while self.get("/health")[0] != 200:
             if self.process.poll() is not None:
-                sys.exit("the service ended: " + "".join(self.log))
+                sys.exit("the service ended: " + "".join(self.log()))
             time.sleep(0.1)
+
+    def log(self):
+        """Lines of a service that has ended: before, the place in the file is the service's."""
+        self.log_file.seek(0)
+        return self.log_file.readlines()
 
     def connect(self):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
@@ -73,7 +78,7 @@ class Service:
         """Problems of its end."""
         self.process.terminate()
         status = self.process.wait(timeout=120)
-        findings = [line for line in self.log if "Sanitizer" in line or "status=500" in line or "internal" in line]
+        findings = [line for line in self.log() if "Sanitizer" in line or "status=500" in line or "internal" in line]
         return findings + ([f"exit status {status}"] if status != 0 else [])
 
 
