@@ -320,8 +320,12 @@ def a_model_that_is_being_loaded_is_waited_for(reader, service):
     service.loading.set()
     reader.reload()
     reader.at("#notice").contains("being loaded")
+    reader.at("#open-settings").click()
+    reader.at("#knob-t_max").has_attribute("placeholder", "")
     service.loading.clear()
     reader.at("#model").has_text("stand-in")
+    reader.at("#knob-t_max").has_attribute("placeholder", "0.8")
+    reader.press("ESCAPE")
     reader.at("#notice").is_hidden()
 
 

@@ -129,7 +129,13 @@ export class Settings {
   }
 
   /// The service's own values, from GET /v1/models.
-  setDefaults(diffusion) { this.#defaults = diffusion ?? {}; }
+  setDefaults(diffusion) {
+    this.#defaults = diffusion ?? {};
+    for (const knob of kAll) {
+      const input = byId(`knob-${knob.name}`);  // there, where the settings were opened before the service was ready
+      if (input) input.placeholder = this.#standard(knob);
+    }
+  }
 
   open() {
     byId('knobs').replaceChildren(
@@ -184,16 +190,17 @@ export class Settings {
 
   #group({group, knobs}) { return h('fieldset', {}, h('legend', {}, group), ...knobs.map((knob) => this.#knob(knob))); }
 
+  #standard(knob) { return String(this.#defaults[knob.name] ?? knob.standard ?? ''); }
+
   #knob(knob) {
     const id = `knob-${knob.name}`;
-    const standard = this.#defaults[knob.name] ?? knob.standard ?? '';
     const hint = h('p', {id: `${id}-hint`}, knob.hint);
     const input = h('input', {
       id,
       type: 'text',
       inputmode: knob.whole || knob.seed ? 'numeric' : 'decimal',
       autocomplete: 'off',
-      placeholder: String(standard),
+      placeholder: this.#standard(knob),
       'aria-describedby': `${id}-hint`,
       oninput: () => {
         const text = input.value.trim(), problem = problemWith(knob, text);
