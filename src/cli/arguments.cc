@@ -15,7 +15,6 @@ namespace {
 
 constexpr int kMost = std::numeric_limits<int>::max();
 constexpr int kMostThreads = 1024;
-constexpr int kMostSteps = 10000;
 constexpr double kSlowestPace = 60;
 constexpr int kMostPrompts = 10000;
 constexpr size_t kMostNames = 16;  // in a list of kernels

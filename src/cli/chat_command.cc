@@ -8,7 +8,6 @@ namespace dgemma::cli {
 namespace {
 
 constexpr std::string_view kQuotes = "\"\"\"";
-constexpr int kMostSteps = 10000;
 
 std::string_view trimmed(std::string_view text) {
   const size_t first = text.find_first_not_of(" \t\r\n");

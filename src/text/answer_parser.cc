@@ -9,7 +9,6 @@ namespace {
 
 constexpr std::string_view kOpenChannel = "<|channel>", kCloseChannel = "<channel|>";
 constexpr std::string_view kOpenCall = "<|tool_call>", kCloseCall = "<tool_call|>";
-constexpr std::string_view kQuote = "<|\"|>";
 constexpr std::string_view kThought = "thought";
 
 /// Bytes at the end of `text` that may be the start of one of the markers.

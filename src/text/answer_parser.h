@@ -16,6 +16,8 @@
 
 namespace dgemma::text {
 
+inline constexpr std::string_view kQuote = "<|\"|>";  ///< before and after a string of a tool call
+
 struct ToolCall {
   std::string name;
   std::string arguments;  ///< a JSON object as text

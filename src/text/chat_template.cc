@@ -9,14 +9,13 @@
 #include <array>
 
 #include "base/format.h"
+#include "text/answer_parser.h"
 #include "text/chat.h"
 #include "text/python_text.h"
 #include "text/unicode.h"
 
 namespace dgemma::text {
 namespace {
-
-constexpr std::string_view kQuote = "<|\"|>";
 
 /// The place of a value in the request, for messages: a chain on the stack, written out only when something is wrong.
 struct Where {

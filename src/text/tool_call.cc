@@ -13,8 +13,6 @@
 namespace dgemma::text {
 namespace {
 
-constexpr std::string_view kQuote = "<|\"|>";
-
 class ArgumentReader {
  public:
   explicit ArgumentReader(std::string_view text) : text_(text) {}

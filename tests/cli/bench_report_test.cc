@@ -11,7 +11,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-BenchReport some_report() {
+BenchReport some_bench() {
   BenchReport r;
   r.model_path = "model.gguf", r.parameters = 25'200'000'000, r.canvas_length = 256;
   r.cpu = "A CPU", r.threads = 2, r.kernels = "avx512", r.compute = "f32";
@@ -35,7 +35,7 @@ BenchReport some_report() {
 }
 
 TEST(BenchReport, HasTheFieldsThatScriptsRelyOn) {
-  const Json j = bench_json(some_report());
+  const Json j = bench_json(some_bench());
   EXPECT_EQ(j["machine"], Json({{"cpu", "A CPU"}, {"cores", 2}, {"kernels", "avx512"}, {"compute", "f32"}}));
   EXPECT_EQ(j["weight_bytes"], 14.2e9);
   EXPECT_EQ(j["read_bytes_per_s"], 33e9);
@@ -56,14 +56,14 @@ TEST(BenchReport, HasTheFieldsThatScriptsRelyOn) {
 }
 
 TEST(BenchReport, PeaksOfIntegersAppearWhereThereAreAny) {
-  BenchReport r = some_report();
+  BenchReport r = some_bench();
   r.int8_ops_per_s = 1.6e12;
   EXPECT_EQ(bench_json(r)["peak"]["int8_ops_per_s"], 1.6e12);
   EXPECT_THAT(bench_text(r), HasSubstr("450 GFLOP/s f32, 1.60 TOP/s int8"));
 }
 
 TEST(BenchReport, TheTableHasUnitsAndNeverASpeedWithoutSteps) {
-  const std::string text = bench_text(some_report());
+  const std::string text = bench_text(some_bench());
   for (const char* part :
        {"memory read     33.0 GB/s", "512 tokens in 2.00 s, 256 tokens/s, 50 % of the limit",
         "experts      500 ms   50 %  12.9 GB   731 GOP  250 ms     50 %", "5.20 tokens/s at 48 steps per canvas of 256",

@@ -9,7 +9,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-CompareReport some_report() {
+CompareReport some_comparison() {
   CompareReport r;
   r.a = {"a.gguf", "avx512", "f32", 100}, r.b = {"b.gguf", "avx2", "int8", 50};
   r.prompts = 2, r.rows = 4;
@@ -20,7 +20,7 @@ CompareReport some_report() {
 }
 
 TEST(CompareReport, HasEveryRowAsJson) {
-  const Json j = compare_json(some_report());
+  const Json j = compare_json(some_comparison());
   EXPECT_EQ(j["a"]["path"], "a.gguf");
   EXPECT_EQ(j["b"]["compute"], "int8");
   EXPECT_EQ(j["rows"], 4);
@@ -33,7 +33,7 @@ TEST(CompareReport, HasEveryRowAsJson) {
 }
 
 TEST(CompareReport, TheTablesCountFromOneAndShowNoControlCharacters) {
-  const std::string text = compare_text(some_report());
+  const std::string text = compare_text(some_comparison());
   for (const char* part : {"A  a.gguf, kernels avx512, compute f32", "2 prompts, 2 steps, 4 rows",
                            "mean 0.25, median 0.12, 99 % below 0.5, largest 0.5 nats", "best token agrees  75.0 %",
                            "  1           2     0.25         0.5             75.0 %\n", "'cat' 0.250, ",

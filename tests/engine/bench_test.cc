@@ -13,7 +13,7 @@ namespace {
 
 using testing::HasSubstr;
 
-EngineOptions tiny(const std::string& name) {
+EngineOptions bench_model(const std::string& name) {
   EngineOptions o;
   o.model_path = golden::folder() + name;
   o.threads = 2;
@@ -36,7 +36,7 @@ std::string error_of(const EngineOptions& engine, const BenchOptions& options, E
 
 TEST(Bench, measures_every_part_and_their_limits) {
   for (const char* name : {"tiny-a", "tiny-b.gguf", "tiny-c"}) {
-    const auto r = run_bench(tiny(name), small());
+    const auto r = run_bench(bench_model(name), small());
     ASSERT_TRUE(r) << r.error().message;
     ASSERT_EQ(r->steps.size(), 1u);
     const BenchStep& step = r->steps.front();
@@ -60,7 +60,7 @@ TEST(Bench, measures_every_part_and_their_limits) {
 }
 
 TEST(Bench, breaks_even_where_both_ways_make_as_many_tokens_per_second) {
-  const auto r = run_bench(tiny("tiny-a"), small());
+  const auto r = run_bench(bench_model("tiny-a"), small());
   ASSERT_TRUE(r) << r.error().message;
   const double canvas_s = r->break_even_steps * r->steps.front().seconds + r->commit_s;
   EXPECT_NEAR(r->canvas_length / canvas_s, r->decode.tokens_per_s, 1e-6 * r->decode.tokens_per_s);
@@ -70,7 +70,7 @@ TEST(Bench, breaks_even_where_both_ways_make_as_many_tokens_per_second) {
 }
 
 TEST(Bench, contexts_are_clipped_to_what_the_model_has) {
-  const auto r = run_bench(tiny("tiny-a"), small(0));
+  const auto r = run_bench(bench_model("tiny-a"), small(0));
   ASSERT_TRUE(r) << r.error().message;
   ASSERT_EQ(r->steps.size(), 2u);
   EXPECT_EQ(r->steps[0].context, 512);
@@ -82,7 +82,7 @@ TEST(Bench, contexts_are_clipped_to_what_the_model_has) {
 TEST(Bench, a_prompt_sets_the_default_context_and_fills_longer_ones) {
   BenchOptions options = small(64);
   options.prompt_ids = {2, 5, 9};
-  const auto r = run_bench(tiny("tiny-a"), options);
+  const auto r = run_bench(bench_model("tiny-a"), options);
   ASSERT_TRUE(r) << r.error().message;
   ASSERT_EQ(r->steps.size(), 2u);
   EXPECT_EQ(r->steps[0].context, 3);
@@ -91,7 +91,7 @@ TEST(Bench, a_prompt_sets_the_default_context_and_fills_longer_ones) {
 
 TEST(Bench, every_kernel_table_is_checked_against_another_one) {
   for (const std::string& kernels : inspect_machine().kernels) {
-    EngineOptions engine = tiny("tiny-a");
+    EngineOptions engine = bench_model("tiny-a");
     engine.kernels = kernels;
     const auto r = run_bench(engine, small(8));
     ASSERT_TRUE(r) << r.error().message;
@@ -105,13 +105,13 @@ TEST(Bench, tells_what_it_is_doing) {
   BenchOptions options = small(8);
   std::vector<std::string> told;
   options.progress = [&told](std::string_view what) { told.emplace_back(what); };
-  ASSERT_TRUE(run_bench(tiny("tiny-a"), options));
+  ASSERT_TRUE(run_bench(bench_model("tiny-a"), options));
   EXPECT_THAT(told, testing::Contains("denoising steps at 8 tokens"));
   EXPECT_THAT(told, testing::Contains("the reference"));
 }
 
 TEST(Bench, refuses_what_cannot_be_measured) {
-  const EngineOptions engine = tiny("tiny-a");
+  const EngineOptions engine = bench_model("tiny-a");
   BenchOptions options = small();
   options.repeat = 1;
   EXPECT_THAT(error_of(engine, options, ErrorCode::kUsage), HasSubstr("repeat: expected 2 to 1000 rounds, got 1"));

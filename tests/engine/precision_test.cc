@@ -5,18 +5,13 @@
 #include "dgemma/engine.h"
 #include "dgemma/session.h"
 #include "engine/loaded_model.h"
+#include "engine/prompt.h"
 #include "engine/record.h"
 #include "engine/savings.h"
 #include "golden.h"
 
 namespace dgemma {
 namespace {
-
-std::vector<int32_t> ids(size_t count, int32_t start) {
-  std::vector<int32_t> list(count);
-  for (size_t i = 0; i < count; ++i) list[i] = static_cast<int32_t>((static_cast<size_t>(start) + 31 * i) % 500 + 3);
-  return list;
-}
 
 GenerateOptions three_canvases() {
   GenerateOptions o;

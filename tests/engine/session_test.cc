@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "dgemma/engine.h"
+#include "engine/prompt.h"
 #include "golden.h"
 
 namespace dgemma {
@@ -20,12 +21,6 @@ Engine open_tiny(const std::string& name = "tiny-a") {
       {.model_path = golden::folder() + name, .threads = 2, .kernels = {}, .compute = "f32", .progress = {}});
   EXPECT_TRUE(engine) << engine.error().message;
   return std::move(*engine);
-}
-
-std::vector<int32_t> ids(size_t count, int32_t start) {
-  std::vector<int32_t> list(count);
-  for (size_t i = 0; i < count; ++i) list[i] = static_cast<int32_t>((static_cast<size_t>(start) + 31 * i) % 500 + 3);
-  return list;
 }
 
 GenerateOptions quick(int tokens = 32) {

@@ -34,7 +34,7 @@ GgufParts small_file() {
   return parts;
 }
 
-std::string message_of(const std::string& file) {
+std::string parse_gguf(const std::string& file) {
   const ExactBytes bytes(file);
   const auto parsed = GgufFile::parse(bytes.span(), "m.gguf");
   if (parsed) return "accepted";
@@ -143,7 +143,7 @@ TEST(Gguf, a_moved_file_keeps_its_views) {
 TEST(Gguf, a_file_cut_at_any_byte_is_an_error) {
   const std::string file = small_file().file();
   for (size_t size = 0; size < file.size(); ++size)
-    EXPECT_THAT(message_of(file.substr(0, size)), HasSubstr("m.gguf: ")) << size;
+    EXPECT_THAT(parse_gguf(file.substr(0, size)), HasSubstr("m.gguf: ")) << size;
 }
 
 TEST(Gguf, any_changed_byte_is_read_or_refused) {
@@ -152,7 +152,7 @@ TEST(Gguf, any_changed_byte_is_read_or_refused) {
     for (const char c : {'\0', '\1', '\x09', '\x7F', '\xFF'}) {
       std::string changed = file;
       changed[at] = c;
-      (void)message_of(changed);
+      (void)parse_gguf(changed);
     }
   }
 }
@@ -161,36 +161,36 @@ TEST(Gguf, lying_counts_and_lengths_are_refused_before_memory_is_taken) {
   for (const uint64_t lie : {uint64_t{1} << 20, uint64_t{1} << 61, uint64_t{1} << 63, ~uint64_t{0}}) {
     GgufParts parts = small_file();
     parts.tensors = lie;
-    EXPECT_THAT(message_of(parts.file()), HasSubstr("number of tensors: expected what fits"));
+    EXPECT_THAT(parse_gguf(parts.file()), HasSubstr("number of tensors: expected what fits"));
     parts = small_file();
     parts.keys = lie;
-    EXPECT_THAT(message_of(parts.file()), HasSubstr("number of keys: expected what fits"));
-    EXPECT_THAT(message_of(one_key(8, raw(lie) + "x")), HasSubstr("k: expected"));
-    EXPECT_THAT(message_of(one_key(9, gguf_array(8, lie, gguf_string("x")))), HasSubstr("k: expected"));
-    EXPECT_THAT(message_of(one_key(9, gguf_array(12, lie, raw(1.0)))), HasSubstr("k: expected"));
+    EXPECT_THAT(parse_gguf(parts.file()), HasSubstr("number of keys: expected what fits"));
+    EXPECT_THAT(parse_gguf(one_key(8, raw(lie) + "x")), HasSubstr("k: expected"));
+    EXPECT_THAT(parse_gguf(one_key(9, gguf_array(8, lie, gguf_string("x")))), HasSubstr("k: expected"));
+    EXPECT_THAT(parse_gguf(one_key(9, gguf_array(12, lie, raw(1.0)))), HasSubstr("k: expected"));
   }
 }
 
 TEST(Gguf, hostile_metadata_is_refused) {
-  EXPECT_THAT(message_of(one_key(13, raw(0))), HasSubstr("k: expected a value type from 0 to 12, got 13"));
-  EXPECT_THAT(message_of(one_key(9, gguf_array(13, 1, raw(0)))), HasSubstr("got 13"));
-  EXPECT_THAT(message_of(one_key(9, gguf_array(9, 1, gguf_array(5, 1, raw(0))))), HasSubstr("an array of arrays"));
+  EXPECT_THAT(parse_gguf(one_key(13, raw(0))), HasSubstr("k: expected a value type from 0 to 12, got 13"));
+  EXPECT_THAT(parse_gguf(one_key(9, gguf_array(13, 1, raw(0)))), HasSubstr("got 13"));
+  EXPECT_THAT(parse_gguf(one_key(9, gguf_array(9, 1, gguf_array(5, 1, raw(0))))), HasSubstr("an array of arrays"));
   GgufParts parts;
   parts.keys = 2;
   parts.key_bytes = gguf_key("k", 0, "x") + gguf_key("k", 0, "x");
-  EXPECT_THAT(message_of(parts.file()), HasSubstr("'k': expected each key once"));
+  EXPECT_THAT(parse_gguf(parts.file()), HasSubstr("'k': expected each key once"));
   parts.key_bytes = gguf_key("k", 0, "x") + gguf_key("a\nb", 0, "x");
-  EXPECT_THAT(message_of(parts.file()), HasSubstr("a name of printable ASCII, got 'a\\x0Ab'"));
+  EXPECT_THAT(parse_gguf(parts.file()), HasSubstr("a name of printable ASCII, got 'a\\x0Ab'"));
   parts.version = 1;
-  EXPECT_THAT(message_of(parts.file()), HasSubstr("version: expected 2 or 3, got 1"));
+  EXPECT_THAT(parse_gguf(parts.file()), HasSubstr("version: expected 2 or 3, got 1"));
   parts.version = 0x03000000;
-  EXPECT_THAT(message_of(parts.file()), HasSubstr("got a big-endian one"));
-  EXPECT_THAT(message_of("FUGG0000"), HasSubstr("got a big-endian one"));
-  EXPECT_THAT(message_of("ggml0000"), HasSubstr("which begins with 'GGUF'"));
+  EXPECT_THAT(parse_gguf(parts.file()), HasSubstr("got a big-endian one"));
+  EXPECT_THAT(parse_gguf("FUGG0000"), HasSubstr("got a big-endian one"));
+  EXPECT_THAT(parse_gguf("ggml0000"), HasSubstr("which begins with 'GGUF'"));
 }
 
 TEST(Gguf, hostile_tensors_are_refused_with_tensor_expected_and_got) {
-  EXPECT_EQ(message_of(one_tensor(gguf_info("t", {64, 2}, 2, 0))), "accepted");
+  EXPECT_EQ(parse_gguf(one_tensor(gguf_info("t", {64, 2}, 2, 0))), "accepted");
   const struct {
     std::string info, message;
   } cases[] = {
@@ -208,17 +208,17 @@ TEST(Gguf, hostile_tensors_are_refused_with_tensor_expected_and_got) {
       {gguf_info("t", {1, 1, 1, 1, 1}, 0, 0), "t: expected at most 4 dimensions, got 5"},
       {gguf_info("", {1}, 0, 0), "a name of printable ASCII"},
   };
-  for (const auto& c : cases) EXPECT_THAT(message_of(one_tensor(c.info)), HasSubstr(c.message));
+  for (const auto& c : cases) EXPECT_THAT(parse_gguf(one_tensor(c.info)), HasSubstr(c.message));
   for (const uint32_t alignment : {0u, 3u, 24u, ~0u})
-    EXPECT_THAT(message_of(one_tensor(gguf_info("t", {64, 2}, 2, 0), alignment)),
+    EXPECT_THAT(parse_gguf(one_tensor(gguf_info("t", {64, 2}, 2, 0), alignment)),
                 HasSubstr("general.alignment: expected a power of two"));
   GgufParts parts;
   parts.tensors = 2;
   parts.data = std::string(72, 'q');
   parts.info_bytes = gguf_info("t", {64}, 2, 0) + gguf_info("u", {32}, 2, 32);
-  EXPECT_THAT(message_of(parts.file()), HasSubstr("u: expected an offset from 36 on"));
+  EXPECT_THAT(parse_gguf(parts.file()), HasSubstr("u: expected an offset from 36 on"));
   parts.info_bytes = gguf_info("t", {32}, 2, 0) + gguf_info("t", {32}, 2, 32);
-  EXPECT_THAT(message_of(parts.file()), HasSubstr("'t': expected each tensor once"));
+  EXPECT_THAT(parse_gguf(parts.file()), HasSubstr("'t': expected each tensor once"));
 }
 
 }  // namespace

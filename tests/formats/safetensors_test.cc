@@ -16,7 +16,7 @@ constexpr const char* kTwoTensors =
 
 std::string two_tensors() { return safetensors_file(kTwoTensors, std::string(26, 'x')); }
 
-std::string message_of(const std::string& file) {
+std::string parse_file(const std::string& file) {
   const ExactBytes bytes(file);
   const auto parsed = parse_safetensors(bytes.span(), "m.safetensors");
   if (parsed) return "accepted";
@@ -50,16 +50,16 @@ TEST(Safetensors, names_types_shapes_and_bytes_are_read_without_a_copy) {
 }
 
 TEST(Safetensors, empty_files_of_no_tensors_and_tensors_of_no_values_are_read) {
-  EXPECT_EQ(message_of(safetensors_file("{}")), "accepted");
-  EXPECT_EQ(message_of(safetensors_file("{}   ")), "accepted");
-  EXPECT_EQ(message_of(safetensors_file(one("\"F32\"", "[4,0]", "[0,0]"))), "accepted");
-  EXPECT_EQ(message_of(safetensors_file(one("\"F32\"", "[2,3]", "[0,24]"), std::string(24, 'x'))), "accepted");
+  EXPECT_EQ(parse_file(safetensors_file("{}")), "accepted");
+  EXPECT_EQ(parse_file(safetensors_file("{}   ")), "accepted");
+  EXPECT_EQ(parse_file(safetensors_file(one("\"F32\"", "[4,0]", "[0,0]"))), "accepted");
+  EXPECT_EQ(parse_file(safetensors_file(one("\"F32\"", "[2,3]", "[0,24]"), std::string(24, 'x'))), "accepted");
 }
 
 TEST(Safetensors, a_file_cut_at_any_byte_is_an_error) {
   const std::string file = two_tensors();
   for (size_t size = 0; size < file.size(); ++size)
-    EXPECT_THAT(message_of(file.substr(0, size)), HasSubstr("m.safetensors: ")) << size;
+    EXPECT_THAT(parse_file(file.substr(0, size)), HasSubstr("m.safetensors: ")) << size;
 }
 
 TEST(Safetensors, any_changed_byte_of_the_header_is_read_or_refused) {
@@ -68,7 +68,7 @@ TEST(Safetensors, any_changed_byte_of_the_header_is_read_or_refused) {
     for (const char c : {'\0', '9', '"', '{', '[', '\xFF'}) {
       std::string changed = file;
       changed[at] = c;
-      (void)message_of(changed);
+      (void)parse_file(changed);
     }
   }
 }
@@ -76,9 +76,9 @@ TEST(Safetensors, any_changed_byte_of_the_header_is_read_or_refused) {
 TEST(Safetensors, hostile_header_lengths_are_refused) {
   for (const uint64_t length :
        {uint64_t{19}, uint64_t{1} << 20, uint64_t{100'000'001}, uint64_t{1} << 63, ~uint64_t{0}, ~uint64_t{0} - 7}) {
-    EXPECT_THAT(message_of(safetensors_file("{}", "0123456789abcdef", length)), HasSubstr("header of"));
+    EXPECT_THAT(parse_file(safetensors_file("{}", "0123456789abcdef", length)), HasSubstr("header of"));
   }
-  EXPECT_THAT(message_of(safetensors_file("", "")), HasSubstr("expected a JSON object"));
+  EXPECT_THAT(parse_file(safetensors_file("", "")), HasSubstr("expected a JSON object"));
 }
 
 TEST(Safetensors, hostile_headers_are_refused_with_tensor_expected_and_got) {
@@ -136,7 +136,7 @@ TEST(Safetensors, hostile_headers_are_refused_with_tensor_expected_and_got) {
       {"{\"t\xC0\":{}}", "expected JSON"},
   };
   for (const auto& c : cases) {
-    EXPECT_THAT(message_of(safetensors_file(c.header, std::string(24, 'x'))), HasSubstr(c.message))
+    EXPECT_THAT(parse_file(safetensors_file(c.header, std::string(24, 'x'))), HasSubstr(c.message))
         << c.header.substr(0, 200);
   }
 }
