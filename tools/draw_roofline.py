@@ -142,11 +142,13 @@ def draw_ground(svg, plot, reports):
 
 
 def draw_read_rate(svg, plot, reports):
+    """Gives places along its text, which labels must not cover."""
     report = max(reports, key=peak_of)
     (x0, y0), (x1, y1), _ = [(plot.x(x), plot.y(y)) for x, y in corners_of(plot, report)]
     x, y = (x0 + x1) / 2 - 9, (y0 + y1) / 2 - 9
     turn = f'transform="rotate({math.degrees(math.atan2(y1 - y0, x1 - x0)):.1f} {x:.1f} {y:.1f})"'
     svg.text(x, y, f"memory read, {decimal(report['read_bytes_per_s'], 'B/s')}", "ink small", "middle", turn)
+    return [(x0 + (x1 - x0) * i / 16, y0 + (y1 - y0) * i / 16, 12) for i in range(17)]
 
 
 def draw_roofs(svg, plot, reports):
@@ -165,12 +167,13 @@ def draw_roofs(svg, plot, reports):
     return [plot.y(peak) for peak in drawn]
 
 
-def draw_points(svg, plot, points, roofs):
+def draw_points(svg, plot, points, roofs, taken):
     for p in points:
         svg.line(plot.x(p["x"]), plot.y(p["y"]), plot.x(p["x"]), plot.y(p["roof"]), "gap", 1.2, "2 3")
     for p in points:
         svg.mark(MARKS[p["report"]], plot.x(p["x"]), plot.y(p["y"]), COLOURS[p["part"]])
-    taken = [(plot.x(p["x"]), plot.y(p["y"]), 9) for p in points]  # centre, half width of what labels must not cover
+    # Centre and half width of what labels must not cover.
+    taken = taken + [(plot.x(p["x"]), plot.y(p["y"]), 9) for p in points]
     for p in sorted(points, key=lambda q: -q["y"]):
         if p["report"] > 0:  # the first report's labels name the colours
             continue
@@ -225,9 +228,9 @@ def draw(reports, context, title):
              f"rows at {step['context']} tokens reads {decimal(first['weight_bytes'], 'B')} of weights", "soft")
     draw_ground(svg, plot, reports)
     draw_axes(svg, plot)
-    draw_read_rate(svg, plot, reports)
+    slope = draw_read_rate(svg, plot, reports)
     roofs = draw_roofs(svg, plot, reports)
-    draw_points(svg, plot, points, roofs)
+    draw_points(svg, plot, points, roofs, slope)
     draw_bars(svg, reports, context)
     svg.add("</svg>")
     return "\n".join(svg.out) + "\n"
