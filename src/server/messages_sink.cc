@@ -8,6 +8,9 @@
 namespace dgemma::server {
 namespace {
 
+/// What stands where Anthropic proves that thoughts are its own. Clients drop a thinking block without one.
+constexpr const char* kSignature = "unsigned";
+
 const char* stop_reason(EndReason reason) {
   switch (reason) {
     case EndReason::kStopString:
@@ -53,6 +56,7 @@ class MessagesStream : public AnswerSink {
     outbox_->begin(200);
     Json usage = usage_json(static_cast<int>(event.prompt_ids.size()), event.cached_tokens, 0);
     send("message_start", {{"message", message_json(form_, Json::array(), std::move(usage))}});
+    send("ping", Json::object());
     if (drafts_) send("diffusion", {{"diffusion", DraftEvents::started(event)}});
   }
   void canvas(int, const CanvasStarted& event) override {
@@ -117,6 +121,7 @@ class MessagesStream : public AnswerSink {
   void grow(const Json& delta) { send("content_block_delta", {{"index", index_}, {"delta", delta}}); }
   void close() {
     if (open_.empty()) return;
+    if (open_ == "thinking") grow({{"type", "signature_delta"}, {"signature", kSignature}});
     open_.clear();
     send("content_block_stop", {{"index", index_++}});
   }
@@ -136,7 +141,7 @@ class MessagesWhole : public AnswerSink {
   void started(int, const Started&) override {}
   void piece(int, AnswerPiece piece) override {
     if (!piece.reasoning.empty())
-      append(block("thinking", {{"type", "thinking"}, {"thinking", ""}, {"signature", ""}})["thinking"],
+      append(block("thinking", {{"type", "thinking"}, {"thinking", ""}, {"signature", kSignature}})["thinking"],
              piece.reasoning);
     if (!piece.content.empty()) append(block("text", {{"type", "text"}, {"text", ""}})["text"], piece.content);
     for (const ToolCall& call : piece.tool_calls)

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <ctime>
 #include <fstream>
 #include <utility>
 
@@ -20,6 +21,16 @@ constexpr const char* kCsp =
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'";
 
+/// RFC 3339 in UTC.
+std::string time_text(std::time_t seconds) {
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+/// A model for the clients of both APIs: each finds its own fields.
 Json model_json(const ServedEngine& served, int64_t created) {
   const ServedModel& model = served.model;
   const SamplerValues& s = model.defaults;
@@ -27,6 +38,9 @@ Json model_json(const ServedEngine& served, int64_t created) {
           {"object", "model"},
           {"created", created},
           {"owned_by", "dgemma"},
+          {"type", "model"},
+          {"display_name", model.name},
+          {"created_at", time_text(created)},
           {"diffusion",
            {{"canvas_length", model.info.canvas_length},
             {"context_length", served.context()},
@@ -276,7 +290,11 @@ HttpResponse Service::health(const HttpRequest&, const Peer&) {
 HttpResponse Service::models(const HttpRequest& request, const Peer&) {
   const auto served = engine();
   if (!served) return refusal(not_ready(), request.path);
-  return json_response({{"object", "list"}, {"data", Json::array({model_json(*served, started_)})}});
+  return json_response({{"object", "list"},
+                        {"data", Json::array({model_json(*served, started_)})},
+                        {"has_more", false},
+                        {"first_id", served->model.name},
+                        {"last_id", served->model.name}});
 }
 
 HttpResponse Service::model(const HttpRequest& request, const Peer&) {

@@ -203,6 +203,16 @@ TEST(MessagesRequest, becomes_a_chat_in_openai_form) {
   EXPECT_THAT(request->answer.stop, ElementsAre("x"));
 }
 
+TEST(MessagesRequest, takes_back_the_thinking_blocks_that_clients_were_given) {
+  const Json body = Json::parse(R"({"max_tokens": 5, "messages": [{"role": "user", "content": "Hi"},
+    {"role": "assistant", "content": [{"type": "thinking", "thinking": "Hm.", "signature": "unsigned"},
+      {"type": "redacted_thinking", "data": "x"}, {"type": "text", "text": "Hello", "citations": null}]},
+    {"role": "user", "content": "So?"}]})");
+  const auto request = parse_messages_request(body, model());
+  ASSERT_TRUE(request) << request.error().message;
+  EXPECT_EQ(Json::parse(request->chat)["messages"][1]["reasoning_content"], "Hm.");
+}
+
 TEST(MessagesRequest, refuses_by_name) {
   const auto message = [](const char* body) {
     const auto request = parse_messages_request(Json::parse(body), model());

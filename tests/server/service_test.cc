@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ctime>
 #include <future>
 
 #include "base/format.h"
@@ -23,6 +24,22 @@ TEST(Service, says_that_it_is_ready_and_which_model_it_has) {
   EXPECT_EQ(model["id"], "tiny");
   EXPECT_EQ(model["diffusion"]["canvas_length"], 16);
   EXPECT_EQ(model["diffusion"]["max_denoising_steps"], 48);
+}
+
+TEST(Service, models_have_what_openais_and_what_anthropics_clients_look_for) {
+  const TinyService service;
+  const Json models = service.get("/v1/models").json, model = service.get("/v1/models/tiny").json;
+  EXPECT_EQ(models["object"], "list");
+  EXPECT_EQ(models["has_more"], false);
+  EXPECT_EQ(models["first_id"], "tiny");
+  EXPECT_EQ(models["last_id"], "tiny");
+  EXPECT_EQ(models["data"], Json::array({model}));
+  EXPECT_EQ(model["object"], "model");
+  EXPECT_EQ(model["type"], "model");
+  EXPECT_EQ(model["display_name"], "tiny");
+  std::tm created{};
+  ASSERT_NE(::strptime(model["created_at"].get<std::string>().c_str(), "%Y-%m-%dT%H:%M:%SZ", &created), nullptr);
+  EXPECT_EQ(::timegm(&created), model["created"]);
 }
 
 TEST(Service, answers_a_chat_with_usage) {
@@ -148,6 +165,10 @@ TEST(Service, every_response_is_what_the_openapi_document_says) {
   chat["stream"] = true, chat["stream_options"] = {{"include_usage", true}}, chat["diffusion"]["drafts"] = true;
   for (const Json& chunk : sse_objects(service.post("/v1/chat/completions", chat).body))
     EXPECT_EQ(schema.check("ChatChunk", chunk), "");
+  Json stream = messages;
+  stream["stream"] = true, stream["diffusion"]["drafts"] = true;
+  for (const Json& event : sse_objects(service.post("/v1/messages", stream).body))
+    EXPECT_EQ(schema.check("MessagesEvent", event), "");
   for (const auto& [path, item] : document["paths"].items())
     if (path.find('{') == std::string::npos) {
       const auto reply = item.contains("get") ? service.get(path) : service.post(path, Json::object());

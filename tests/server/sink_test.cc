@@ -141,6 +141,7 @@ TEST(ChatSink, a_failure_within_a_stream_is_its_last_event) {
 TEST(MessagesSink, blocks_are_started_and_stopped_one_after_the_other) {
   std::vector<std::string> order;
   for (const Json& event : sse_objects(written(make_messages_sink, true, tool_answer))) {
+    EXPECT_EQ(Schema(document()).check("MessagesEvent", event), "");
     std::string name = event["type"];
     if (name == "content_block_start") name = "+" + event["content_block"]["type"].get<std::string>();
     if (name == "content_block_delta") name = event["delta"]["type"];
@@ -148,9 +149,23 @@ TEST(MessagesSink, blocks_are_started_and_stopped_one_after_the_other) {
     if (name == "message_delta") name += ":" + event["delta"]["stop_reason"].get<std::string>();
     order.push_back(name);
   }
-  EXPECT_THAT(order, ElementsAre("message_start", "+thinking", "thinking_delta", "thinking_delta", "-0", "+text",
-                                 "text_delta", "-1", "+tool_use", "input_json_delta", "-2", "+tool_use",
-                                 "input_json_delta", "-3", "message_delta:tool_use", "message_stop"));
+  EXPECT_THAT(order,
+              ElementsAre("message_start", "ping", "+thinking", "thinking_delta", "thinking_delta", "signature_delta",
+                          "-0", "+text", "text_delta", "-1", "+tool_use", "input_json_delta", "-2", "+tool_use",
+                          "input_json_delta", "-3", "message_delta:tool_use", "message_stop"));
+}
+
+// Clients put a thinking block together of its deltas and send it back only with a signature.
+TEST(MessagesSink, a_streamed_thinking_block_adds_up_to_the_whole_one) {
+  std::string thinking, signature;
+  for (const Json& event : sse_objects(written(make_messages_sink, true, tool_answer)))
+    if (event.value("index", -1) == 0 && event.contains("delta")) {
+      thinking += event["delta"].value("thinking", "");
+      signature += event["delta"].value("signature", "");
+    }
+  const Json block = Json::parse(written(make_messages_sink, false, tool_answer))["content"][0];
+  EXPECT_FALSE(signature.empty());
+  EXPECT_EQ(block, Json({{"type", "thinking"}, {"thinking", thinking}, {"signature", signature}}));
 }
 
 TEST(MessagesSink, one_object_has_the_blocks_in_order) {
