@@ -1,6 +1,8 @@
 // See trace_store.h.
 #include "server/trace_store.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -32,12 +34,22 @@ Result<TraceStore> TraceStore::open(const std::string& folder) {
   if (!fs::is_directory(folder, error) || ::access(folder.c_str(), R_OK | W_OK | X_OK) != 0)
     return Unexpected(ErrorCode::kUsage,
                       base::concat("--trace-dir: expected a folder that can be written, got ", base::quoted(folder)));
+  Lock lock(new int(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
+  if (::flock(*lock, LOCK_EX | LOCK_NB) != 0)
+    return Unexpected(ErrorCode::kUsage,
+                      base::concat("--trace-dir: expected a folder of this service's own, but another one uses ",
+                                   base::quoted(folder)));
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     const std::string name = entry.path().filename().string();
     const bool ours = name.ends_with(kTemporary) && is_id(name.substr(0, name.size() - std::string(kTemporary).size()));
     if (ours) fs::remove(entry.path(), error);
   }
-  return TraceStore(folder);
+  return TraceStore(folder, std::move(lock));
+}
+
+void TraceStore::Close::operator()(const int* descriptor) const {
+  ::close(*descriptor);
+  delete descriptor;
 }
 
 TraceStore::Recording::Recording(TraceWriter writer, std::string temporary, std::string path)

@@ -1,8 +1,9 @@
 // TraceStore: the traces of answers in one folder, each written whole or not at all.
 //
 // A trace grows under a temporary name and gets its own when the answer is finished; what a killed service left behind
-// is removed at the next start. Names are made of the response's id only, so no other file can be reached.
-// Test: tests/server/service_test.cc.
+// is removed at the next start. So a folder has one service at a time: a second one would remove what the first is
+// writing. Names are made of the response's id only, so no other file can be reached.
+// Test: tests/server/service_test.cc, killed_service_test.cc.
 #pragma once
 
 #include <memory>
@@ -15,7 +16,7 @@ namespace dgemma::server {
 
 class TraceStore {
  public:
-  /// Errors: kUsage (no such folder, not writable).
+  /// Errors: kUsage (no such folder, not writable, in use by another service).
   static Result<TraceStore> open(const std::string& folder);
 
   /// A trace while its answer is made.
@@ -41,8 +42,14 @@ class TraceStore {
   std::optional<std::string> read(const std::string& id) const;
 
  private:
-  explicit TraceStore(std::string folder) : folder_(std::move(folder)) {}
+  /// Closes the folder, and so gives up the lock on it.
+  struct Close {
+    void operator()(const int* descriptor) const;
+  };
+  using Lock = std::unique_ptr<const int, Close>;
+  TraceStore(std::string folder, Lock lock) : folder_(std::move(folder)), lock_(std::move(lock)) {}
   std::string folder_;
+  Lock lock_;
 };
 
 }  // namespace dgemma::server

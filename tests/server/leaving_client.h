@@ -34,6 +34,16 @@ class LeavingClient {
     char byte = 0;
     EXPECT_EQ(::recv(socket_, &byte, 1, 0), 1);
   }
+  /// Until `text` has come so many times.
+  void wait_for_text(const std::string& text, int times) {
+    std::string last;
+    for (char byte = 0; times > 0 && ::recv(socket_, &byte, 1, 0) == 1;) {
+      last += byte;
+      if (last.size() > text.size()) last.erase(0, 1);
+      times -= last == text ? 1 : 0;
+    }
+    EXPECT_EQ(times, 0);
+  }
   void leave() {
     if (socket_ >= 0) ::close(socket_);
     socket_ = -1;
