@@ -108,7 +108,7 @@ std::set<std::string> names(const std::string& folder, const std::string& suffix
 }
 
 /// What is missing of a trace; "" for a whole one.
-std::string fault_of(const std::string& trace) {
+std::string missing_of(const std::string& trace) {
   std::istringstream lines(trace);
   std::vector<Json> objects;
   for (std::string line; std::getline(lines, line);) objects.push_back(Json::parse(line, nullptr, false));
@@ -136,7 +136,7 @@ TEST(KilledService, serves_whole_traces_only_when_it_is_back) {
   for (const std::string& id : kept) {
     const auto trace = service.client().Get("/v1/traces/chatcmpl-" + id);
     ASSERT_EQ(trace->status, 200) << id;
-    EXPECT_EQ(fault_of(trace->body), "") << id;
+    EXPECT_EQ(missing_of(trace->body), "") << id;
   }
 }
 
