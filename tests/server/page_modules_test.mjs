@@ -8,11 +8,31 @@ const page = new URL('../../src/server/page/', import.meta.url);
 const load = (name) => import(new URL(name, page));
 const {EventParser, eventsOf} = await load('stream.mjs');
 const {Trace, focusLevel, kStateNumbers} = await load('trace.mjs');
-const {gridPieces, parse, parseInline} = await load('markdown.mjs');
+const {plainPieces, parse, parseInline} = await load('markdown.mjs');
 const {problemWith, requestBody} = await load('settings.mjs');
 const {soundConversation} = await load('store.mjs');
 const {runsOf} = await load('row_history.mjs');
 const {rowLook} = await load('canvas_view.mjs');
+const {titleOf} = await load('question.mjs');
+
+test('a conversation is called after the first line that says something', () => {
+  assert.equal(titleOf('\n \n  Who are you?  \nReally?'), 'Who are you?');
+  assert.equal(titleOf('## A *plan*\n'), 'A *plan*');
+  assert.equal(titleOf('---\n> - quoted\tpoint'), 'quoted point');
+  assert.equal(titleOf('1. first\n2. second'), 'first');
+  assert.equal(titleOf('```python\n\nprint(1)\n```'), 'print(1)');
+  assert.equal(titleOf('```\n#include <x>\n```\nWhat is this?'), 'What is this?');
+  assert.equal(titleOf('.4.2.1\n5.2.6.'), '.4.2.1');
+  assert.equal(titleOf('```'), '```');
+  assert.equal(titleOf(' ?!\n🙂 '), '?! 🙂');
+});
+
+test('a long title ends at a word, and never within a character', () => {
+  assert.equal(titleOf('word '.repeat(30)), `${'word '.repeat(11)}word …`);
+  assert.equal(titleOf('x'.repeat(61)), `${'x'.repeat(60)} …`);
+  assert.equal(titleOf('🙂'.repeat(61)), `${'🙂'.repeat(60)} …`);
+  assert.equal(titleOf('🙂'.repeat(60)), '🙂'.repeat(60));
+});
 
 test('events are cut the same wherever the stream is cut', () => {
   const text =
@@ -178,14 +198,17 @@ test('markdown blocks', () => {
   assert.deepEqual(parse('```\nnever closed')[0], {type: 'code', language: '', text: 'never closed'});
 });
 
-test('lines of figures of one length are a grid, in markdown and in plain text', () => {
+test('lines of figures of one length are a grid, in markdown and in plain text, where fences make code', () => {
   assert.deepEqual(parse('346251\n512463\n653142'), [{type: 'grid', text: '346251\n512463\n653142'}]);
   assert.deepEqual(types('12\n34\n56'), ['paragraph']);
   assert.deepEqual(types('123\n45\n678'), ['paragraph']);
+  assert.deepEqual(plainPieces('Solve this:\nnow\n1.3\n..2\n3.1\nplease\n7'), [
+    {kind: 'text', text: 'Solve this:\nnow'}, {kind: 'grid', text: '1.3\n..2\n3.1'}, {kind: 'text', text: 'please\n7'}
+  ]);
   assert.deepEqual(
-      gridPieces('Solve this:\nnow\n1.3\n..2\n3.1\nplease\n7'),
-      [{grid: false, text: 'Solve this:\nnow'}, {grid: true, text: '1.3\n..2\n3.1'}, {grid: false, text: 'please\n7'}]);
-  assert.equal(gridPieces('a\n\n\nb\n').map((piece) => piece.text).join('\n'), 'a\n\n\nb\n');
+      plainPieces('See\n```c\nint a;\n\n1\n```\n# b'),
+      [{kind: 'text', text: 'See'}, {kind: 'code', text: 'int a;\n\n1'}, {kind: 'text', text: '# b'}]);
+  assert.equal(plainPieces('a\n\n\nb\n').map((piece) => piece.text).join('\n'), 'a\n\n\nb\n');
 });
 
 test('markdown lists nest, and stay tight or loose', () => {

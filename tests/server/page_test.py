@@ -211,6 +211,7 @@ def retry_replaces_the_answer_and_edit_replaces_the_question(reader, service):
     reader.press("ENTER")
     reader.answered()
     reader.at(".asked").has_texts(["short, but different"])
+    reader.at("#title").has_text("short, but different")
     assert json.loads(service.requests[-1])["messages"] == [{"role": "user", "content": "short, but different"}]
 
 

@@ -4,13 +4,12 @@ import {AnswerView} from './answer_view.mjs';
 import {statsOf} from './colophon.mjs';
 import {forgetPalette} from './contact_sheet.mjs';
 import {byId, h, wantsStillness, word} from './dom.mjs';
-import {questionTurn} from './question.mjs';
+import {questionTurn, titleOf} from './question.mjs';
 import {requestBody, Settings} from './settings.mjs';
 import {newId, Store} from './store.mjs';
 import {chat, servedModel, ServiceError} from './stream.mjs';
 import {showSamples, showWelcome} from './welcome.mjs';
 
-const kTitleLength = 60;
 const kLoadingRetryMs = 1000, kUnreachableRetryMs = 3000;
 // A model that is done in a blink would show nothing of how it got there: a step stays for this long, as far as the
 // whole answer is not held up for longer than the second number.
@@ -140,10 +139,13 @@ function showHash() {
 function ask(text) {
   if (running || !text.trim()) return;
   if (!open) {
-    open = {id: newId(), title: text.trim().split('\n')[0].slice(0, kTitleLength), updated: 0, messages: []};
+    open = {id: newId(), title: '', updated: 0, messages: []};
     conversations.unshift(open);
     history.replaceState(null, '', `#${open.id}`);
     byId('welcome').hidden = true;
+  }
+  if (open.messages.length === 0) {
+    open.title = titleOf(text);
     byId('title').textContent = open.title;
     document.title = `${open.title} · dgemma`;
   }

@@ -136,19 +136,26 @@ function readParagraph(lines, at, depth) {
 const isGrid = (lines) => lines.length >= 3 &&
     lines.every((line) => line.length === lines[0].length && line.length >= 3 && kFigures.test(line));
 
-/// A plain text in pieces, grids apart: [{grid, text}].
-export function gridPieces(text) {
+/// A plain text in pieces, grids and what stands between fences apart: [{kind: 'text'|'grid'|'code', text}].
+export function plainPieces(text) {
   const pieces = [];
   const lines = text.split('\n');
   for (let at = 0; at < lines.length;) {
+    const fence = kFence.exec(lines[at]);
+    if (fence) {
+      const [code, next] = readCode(lines, at, fence);
+      pieces.push({kind: 'code', text: code.text});
+      at = next;
+      continue;
+    }
     let end = at;
     while (end < lines.length && kFigures.test(lines[end]) && lines[end].length === lines[at].length) ++end;
     const grid = isGrid(lines.slice(at, end));
     if (!grid) end = at + 1;
-    if (!grid && pieces.length && !pieces.at(-1).grid)
+    if (!grid && pieces.at(-1)?.kind === 'text')
       pieces.at(-1).text += `\n${lines[at]}`;
     else
-      pieces.push({grid, text: lines.slice(at, end).join('\n')});
+      pieces.push({kind: grid ? 'grid' : 'text', text: lines.slice(at, end).join('\n')});
     at = end;
   }
   return pieces;

@@ -1,12 +1,34 @@
-// A question: what the reader asked, and the form in which it can be asked differently.
+// A question: what the reader asked, what a conversation is called after it, and the form in which it can be asked
+// differently.
 import {h, word} from './dom.mjs';
-import {gridPieces} from './markdown.mjs';
+import {plainPieces} from './markdown.mjs';
+
+const kTitleLength = 60, kShortestCut = 40;
+
+/// The title of a conversation that begins with this text: its first line that says something, prose before code,
+/// without markdown's marks.
+export function titleOf(text) {
+  const pieces = plainPieces(text);
+  const ordered = [...pieces.filter(({kind}) => kind !== 'code'), ...pieces.filter(({kind}) => kind === 'code')];
+  const line = ordered.flatMap((piece) => piece.text.split('\n'))
+                   .map((each) => each.replace(/^(\s*([#>*+-]+|\d+[.)])\s)*/, ''))
+                   .find((each) => /[\p{L}\p{N}]/u.test(each));
+  return shortened((line ?? text).replace(/\s+/gu, ' ').trim());
+}
+
+/// At most kTitleLength characters, ended at a word where there is one.
+function shortened(line) {
+  const characters = [...line];
+  if (characters.length <= kTitleLength) return line;
+  const begin = characters.slice(0, kTitleLength).join('');
+  const space = begin.lastIndexOf(' ');
+  return `${space < kShortestCut ? begin : begin.slice(0, space)} …`;
+}
 
 /// The element of a message; `onedit(message, text)` when the reader asks something else instead.
 export function questionTurn(message, {onedit}) {
-  const text =
-      h('div', {class: 'asked'},
-        ...gridPieces(message.content).map((piece) => h('p', {class: piece.grid ? 'grid' : null}, piece.text)));
+  const text = h(
+      'div', {class: 'asked'}, ...plainPieces(message.content).map((piece) => h('p', {class: piece.kind}, piece.text)));
   const edit = word('Edit', () => {
     const area =
         h('textarea',
