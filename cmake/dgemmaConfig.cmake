@@ -1,0 +1,13 @@
+# find_package(dgemma): the target dgemma::dgemma of an installed library (Library.cmake).
+include(CMakeFindDependencyMacro)
+find_dependency(Threads)
+find_dependency(PkgConfig)
+if(NOT TARGET PkgConfig::utf8proc)
+  pkg_check_modules(utf8proc QUIET IMPORTED_TARGET libutf8proc)
+endif()
+if(NOT TARGET PkgConfig::utf8proc)
+  set(dgemma_FOUND FALSE)
+  set(dgemma_NOT_FOUND_MESSAGE "libutf8proc is missing (Debian: libutf8proc-dev)")
+  return()
+endif()
+include(${CMAKE_CURRENT_LIST_DIR}/dgemma.cmake)
