@@ -1,29 +1,21 @@
 // The smallest program on the library: one question, one answer. minimal MODEL
 //
-// Test: tests/examples/minimal_test.sh.
+// The README shows ask() (tests/house/house_test.cc compares). Test: tests/examples/minimal_test.sh.
 #include <dgemma/engine.h>
-#include <dgemma/session.h>
 
 #include <iostream>
 
-namespace {
-
 dgemma::Result<void> ask(const char* model) {
-  dgemma::EngineOptions options;
-  options.model_path = model;
-  DG_TRY_ASSIGN(const dgemma::Engine engine, dgemma::Engine::open(options));
+  DG_TRY_ASSIGN(const dgemma::Engine engine, dgemma::Engine::open({.model_path = model}));
   DG_TRY_ASSIGN(dgemma::Session session, engine.new_session({}));
   DG_TRY(session.sync_chat(R"({"messages": [{"role": "user", "content": "What is a canvas?"}]})"));
-  dgemma::GenerateOptions how;
-  how.seed = 7;
-  DG_TRY(session.generate(how, [](const dgemma::Event& event) {
-    if (const auto* committed = std::get_if<dgemma::Committed>(&event)) std::cout << committed->text << std::flush;
-  }));
-  std::cout << '\n';
+  const auto on_event = [](const dgemma::Event& event) {  // drafts too, step by step
+    if (const auto* final = std::get_if<dgemma::Committed>(&event)) std::cout << final->text << std::flush;
+  };
+  DG_TRY_ASSIGN(const dgemma::Answer answer, session.generate({.seed = 7}, on_event));
+  std::cout << "\n(" << answer.tokens.size() << " tokens, " << answer.summary.denoising_steps << " steps)\n";
   return {};
 }
-
-}  // namespace
 
 int main(int argc, char** argv) {
   if (argc != 2) {

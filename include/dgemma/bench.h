@@ -21,16 +21,17 @@ struct BenchOptions {
   /// Most tokens before a canvas that steps are measured at; 0: 4096, or what the model has room for.
   int context = 0;
   /// The prompt, repeated to fill longer ones; its length is the default context. Empty: pseudo-random tokens, 512.
-  std::optional<std::vector<int32_t>> prompt_ids;
-  int repeat = 3;          ///< rounds, 2 .. 1000; each measures everything, and all have to give the same bits
-  SamplerOptions sampler;  ///< temperature of the measured steps; max_denoising_steps: steps of a canvas in tokens/s
+  std::optional<std::vector<int32_t>> prompt_ids = {};
+  int repeat = 3;  ///< rounds, 2 .. 1000; each measures everything, and all have to give the same bits
+  /// Temperature of the measured steps; max_denoising_steps: steps of a canvas in tokens/s.
+  SamplerOptions sampler = {};
   /// What the read rate is measured with; much larger than the caches. 1 MiB .. 1 TiB.
   uint64_t read_buffer_bytes = uint64_t{1} << 30;
   /// How long each rate of the machine is measured, in seconds, of which the best few milliseconds count. Above 0, at
   /// most 60.
   double rate_seconds = 0.4;
   /// Told what is being measured; may be empty.
-  std::function<void(std::string_view what)> progress;
+  std::function<void(std::string_view what)> progress = {};
 };
 
 /// One value for each part of a sweep.

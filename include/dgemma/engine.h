@@ -1,9 +1,5 @@
-// Engine: a loaded model, immutable, to be shared between threads. The way in for every program outside.
-//
-//     auto engine  = dgemma::Engine::open({.model_path = "models/pocket"});
-//     auto session = engine->new_session({});
-//     session->sync_chat(R"({"messages": [{"role": "user", "content": "Hello"}]})");
-//     auto answer  = session->generate({}, [](const dgemma::Event& event) { ... });
+// Engine: a loaded model, immutable, to be shared between threads. The way in for every program outside: includes what
+// its members give, sessions and the tokenizer. How it is used: examples/minimal/main.cc.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +13,11 @@
 #include "dgemma/events.h"
 #include "dgemma/options.h"
 #include "dgemma/result.h"
+#include "dgemma/session.h"
+#include "dgemma/text.h"
 
 namespace dgemma {
 
-class Session;
-class Tokenizer;
 struct EngineState;
 
 /// What a loaded model is.

@@ -1,4 +1,5 @@
-// Plain options with their defaults: how to open a model, a session, an answer.
+// Plain options with their defaults: how to open a model, a session, an answer. Every field of an options struct has an
+// initialiser, {} too, so that a list of some of them, {.seed = 7}, draws no warning about the others.
 #pragma once
 
 #include <cstdint>
@@ -16,13 +17,13 @@ struct LoadProgress {
 };
 
 struct EngineOptions {
-  std::string model_path;        ///< a folder in Hugging Face layout, a .safetensors or a .gguf file
+  std::string model_path = {};   ///< a folder in Hugging Face layout, a .safetensors or a .gguf file
   int threads = 0;               ///< 1 .. 1024; 0: physical cores that this process may use
-  std::string kernels;           ///< name of a kernel table; "" or "auto": the best of this machine
+  std::string kernels = {};      ///< name of a kernel table; "" or "auto": the best of this machine
   std::string compute = "auto";  ///< arithmetic of products with weights: f32, bf16, int8 or auto (int8 for a packed
                                  ///< file, else f32); all but f32 keep the cache in bf16
   /// Called from time to time during open; may be empty.
-  std::function<void(const LoadProgress&)> progress;
+  std::function<void(const LoadProgress&)> progress = {};
 };
 
 struct SessionOptions {
@@ -31,12 +32,12 @@ struct SessionOptions {
 
 /// The sampler of docs/MODEL.md section 5. An empty field takes the checkpoint's value, then the published default.
 struct SamplerOptions {
-  std::optional<int> max_denoising_steps;      ///< per canvas, 1 .. 10000; published 48
-  std::optional<double> t_min;                 ///< where the temperature goes, >= 0; published 0.4
-  std::optional<double> t_max;                 ///< temperature of the first step, > 0; published 0.8
-  std::optional<double> entropy_bound;         ///< nats, >= 0; published 0.1
-  std::optional<int> stability_threshold;      ///< equal steps before stopping, >= 0; published 1
-  std::optional<double> confidence_threshold;  ///< mean entropy in nats below which to stop, >= 0; published 0.005
+  std::optional<int> max_denoising_steps = {};      ///< per canvas, 1 .. 10000; published 48
+  std::optional<double> t_min = {};                 ///< where the temperature goes, >= 0; published 0.4
+  std::optional<double> t_max = {};                 ///< temperature of the first step, > 0; published 0.8
+  std::optional<double> entropy_bound = {};         ///< nats, >= 0; published 0.1
+  std::optional<int> stability_threshold = {};      ///< equal steps before stopping, >= 0; published 1
+  std::optional<double> confidence_threshold = {};  ///< mean entropy in nats below which to stop, >= 0; published 0.005
 };
 
 /// Savings that change no result, not by a bit. Each can be left out, to measure what it is worth.
@@ -50,13 +51,13 @@ struct SweepOptions {
 };
 
 struct GenerateOptions {
-  std::optional<uint64_t> seed;       ///< empty: random; the one used is in Answer::seed
-  std::optional<int> max_new_tokens;  ///< > 0; empty: until an end token or the context is full
-  SamplerOptions sampler;
-  std::optional<std::vector<int32_t>> canvas_ids;  ///< the first canvas instead of noise, canvas_length ids
-  std::optional<std::vector<int32_t>> eos_ids;     ///< end tokens instead of the checkpoint's; an empty list: none
-  int top_tokens = 0;   ///< most probable tokens of each row that drafts carry, 0 .. 20 (kMostTopTokens)
-  SweepOptions sweeps;  ///< for measuring only
+  std::optional<uint64_t> seed = {};       ///< empty: random; the one used is in Answer::seed
+  std::optional<int> max_new_tokens = {};  ///< > 0; empty: until an end token or the context is full
+  SamplerOptions sampler = {};
+  std::optional<std::vector<int32_t>> canvas_ids = {};  ///< the first canvas instead of noise, canvas_length ids
+  std::optional<std::vector<int32_t>> eos_ids = {};     ///< end tokens instead of the checkpoint's; an empty list: none
+  int top_tokens = 0;        ///< most probable tokens of each row that drafts carry, 0 .. 20 (kMostTopTokens)
+  SweepOptions sweeps = {};  ///< for measuring only
 };
 
 }  // namespace dgemma

@@ -18,6 +18,7 @@
 
 namespace dgemma {
 
+class Engine;
 struct SessionState;
 
 /// A whole answer.

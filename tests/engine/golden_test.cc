@@ -78,11 +78,8 @@ class Golden : public testing::TestWithParam<Variant> {};
 TEST_P(Golden, trajectory_is_reproduced_token_for_token) {
   const Variant v = GetParam();
   const auto recorded = golden::trace(v.golden);
-  const auto engine = Engine::open({.model_path = golden::folder() + v.golden.model + v.suffix,
-                                    .threads = v.threads,
-                                    .kernels = {},
-                                    .compute = "f32",
-                                    .progress = {}});
+  const auto engine = Engine::open(
+      {.model_path = golden::folder() + v.golden.model + v.suffix, .threads = v.threads, .compute = "f32"});
   ASSERT_TRUE(engine) << engine.error().message;
   auto session = engine->new_session({});
   ASSERT_TRUE(session);

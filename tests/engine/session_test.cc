@@ -17,8 +17,7 @@ namespace {
 using testing::HasSubstr;
 
 Engine open_tiny(const std::string& name = "tiny-a") {
-  auto engine = Engine::open(
-      {.model_path = golden::folder() + name, .threads = 2, .kernels = {}, .compute = "f32", .progress = {}});
+  auto engine = Engine::open({.model_path = golden::folder() + name, .threads = 2, .compute = "f32"});
   EXPECT_TRUE(engine) << engine.error().message;
   return std::move(*engine);
 }

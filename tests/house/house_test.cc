@@ -90,6 +90,23 @@ TEST(House, files_stay_below_a_thousand_lines_and_say_what_they_are) {
     }
 }
 
+std::string text_of(const fs::path& file) {
+  std::ifstream in(kRoot / file);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+TEST(House, what_the_readme_shows_of_the_library_is_a_compiled_example) {
+  const std::string readme = text_of("README.md"), example = text_of("examples/minimal/main.cc"), fence = "```cpp\n";
+  size_t blocks = 0;
+  for (size_t at = readme.find(fence); at != std::string::npos; at = readme.find(fence, at)) {
+    at += fence.size();
+    const std::string block = readme.substr(at, readme.find("```", at) - at);
+    EXPECT_NE(example.find("\n" + block), std::string::npos) << block;
+    ++blocks;
+  }
+  EXPECT_EQ(blocks, 1u);
+}
+
 TEST(House, the_environment_is_read_in_one_file_only) {
   std::set<std::string> readers;
   for (const fs::path& file : sources("src"))
