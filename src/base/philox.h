@@ -1,8 +1,9 @@
 // Philox4x32-10: random numbers that are a function of (seed, canvas, step, row, purpose), never of who drew before.
 //
-// So a seed means the same text on every machine and with any number of threads or users. Not a stream generator: it
-// has no state. Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011);
-// docs/MODEL.md, "Random numbers". Test: tests/base/philox_test.cc (known answers of the paper's reference code).
+// So a seed means the same numbers on every machine and with any number of threads or users; the same text where the
+// kernels round alike. Not a stream generator: it has no state. Source: Salmon, Moraes, Dror, Shaw, "Parallel random
+// numbers: as easy as 1, 2, 3" (SC 2011); docs/MODEL.md, "Random numbers".
+// Test: tests/base/philox_test.cc (known answers of the paper's reference code).
 #pragma once
 
 #include <array>
