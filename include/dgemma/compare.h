@@ -66,8 +66,8 @@ struct CompareReport {
   std::vector<ComparedRow> worst;  ///< largest KL first
 };
 
-/// Errors: those of Engine::open; kInvalidRequest (prompts; models whose vocabularies, tokenizers or canvases differ),
-/// kContextFull, kOutOfMemory.
+/// Errors: those of Engine::open; kUsage (options; one model with the same settings twice), kInvalidRequest (prompts;
+/// models whose vocabularies, tokenizers or canvases differ), kContextFull, kOutOfMemory.
 Result<CompareReport> compare_models(const EngineOptions& a, const EngineOptions& b, const CompareOptions& options);
 
 }  // namespace dgemma

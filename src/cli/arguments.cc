@@ -349,7 +349,7 @@ void declare_compare(CLI::App& app, Parsed& parsed) {
       "  dgemma compare -m model.gguf --kernels scalar,avx2 --prompt-ids 2,5,9 --json\n"
       "\nA answers each prompt with one canvas; B is led along the same steps. One model alone is compared with "
       "itself:\n"
-      "compute f32 with the other precision that is given, or with auto.");
+      "compute f32 with the other precision that is given, or with int8.");
 }
 
 Result<Invocation> check_compare(Parsed& parsed, const Environment& environment) {
@@ -372,7 +372,7 @@ Result<Invocation> check_compare(Parsed& parsed, const Environment& environment)
   std::vector<std::string>& compute = extras.settings.compute;
   const std::vector<std::string>& kernels = extras.settings.kernels;
   if (alone && kernels.size() < 2 && compute.size() < 2)
-    compute = {"f32", compute.empty() ? std::string("auto") : compute.front()};
+    compute = {"f32", compute.empty() ? std::string("int8") : compute.front()};
   arguments.a = arguments.b = extras.machine;
   arguments.a.model_path = extras.first, arguments.b.model_path = alone ? extras.first : extras.second;
   if (!kernels.empty()) arguments.a.kernels = kernels.front(), arguments.b.kernels = kernels.back();

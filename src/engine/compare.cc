@@ -6,6 +6,7 @@
 #include "dgemma/compare.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/check.h"
 #include "base/format.h"
@@ -257,6 +258,21 @@ class Comparison {
   std::vector<ComparedRow> candidates_;  // the worst so far
 };
 
+/// One model with one setting twice would be no distance from itself, and look like a result.
+Result<void> check_two(const EngineOptions& a, const EngineOptions& b) {
+  std::error_code error;
+  if (!std::filesystem::equivalent(a.model_path, b.model_path, error)) return {};
+  DG_TRY_ASSIGN(engine::Settings one, engine::resolve_settings(a));
+  DG_TRY_ASSIGN(engine::Settings other, engine::resolve_settings(b));
+  DG_TRY_ASSIGN(const formats::Checkpoint checkpoint, formats::Checkpoint::open(a.model_path));
+  DG_TRY(engine::resolve_compute(one, checkpoint));
+  DG_TRY(engine::resolve_compute(other, checkpoint));
+  if (one.table != other.table || one.compute != other.compute) return {};
+  return Unexpected(ErrorCode::kUsage, base::concat("compare: expected two models, or one with two settings, got ",
+                                                    a.model_path, " with kernels ", one.table->name, " and compute ",
+                                                    one.compute, " twice. Give another --compute or --kernels"));
+}
+
 Result<void> check_options(const CompareOptions& options) {
   const auto wrong = [](const char* field, const std::string& expected, int got) {
     return Unexpected(ErrorCode::kUsage, base::concat(field, ": expected ", expected, ", got ", got));
@@ -272,6 +288,7 @@ Result<void> check_options(const CompareOptions& options) {
 
 Result<CompareReport> compare_models(const EngineOptions& a, const EngineOptions& b, const CompareOptions& options) {
   DG_TRY(check_options(options));
+  DG_TRY(check_two(a, b));
   if (options.progress) options.progress("loading");
   DG_TRY_ASSIGN(const Side side_a, Side::open(a));
   DG_TRY_ASSIGN(const Side side_b, Side::open(b));

@@ -219,7 +219,7 @@ TEST(Arguments, OneModelIsComparedWithItselfAndTwoWithEachOther) {
   EXPECT_EQ(alone.a.model_path, "from-environment");
   EXPECT_EQ(alone.b.model_path, "from-environment");
   EXPECT_EQ(alone.a.compute, "f32");
-  EXPECT_EQ(alone.b.compute, "auto");
+  EXPECT_EQ(alone.b.compute, "int8") << "auto is f32 for files that are not packed";
   EXPECT_EQ(parsed<CompareArguments>({"compare", "x", "--compute", "int8"}).b.compute, "int8");
   EXPECT_EQ(parsed<CompareArguments>({"compare", "x", "--compute", "bf16,int8"}).a.compute, "bf16");
   const auto kernels = parsed<CompareArguments>({"compare", "x", "--kernels", "scalar,avx2"});

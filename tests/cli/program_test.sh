@@ -114,7 +114,8 @@ bench_and_compare() {
 
   run 0 compare "$tiny" "$tiny.gguf" --prompt-ids 2,5,9 --max-denoising-steps 3 --json
   has "$out" '"kl":{"mean":0.0,'; has "$out" '"argmax_agreement":1.0'; has "$out" '"rows":'; has "$out" '"worst":['
-  run 0 compare -m "$tiny" --kernels scalar --compute f32,auto --random 1 --max-denoising-steps 2; has "$out" 'best token agrees  100.0 %'
+  run 0 compare -m "$tiny" --random 1 --max-denoising-steps 2; has "$out" 'compute f32'; has "$out" 'compute int8'
+  run 2 compare -m "$tiny" --kernels scalar --compute f32,auto; has "$err" 'compute f32 twice. Give another --compute'
   run 0 compare -m "$tiny" --compute f32,bf16 --random 1 --max-denoising-steps 2; has "$out" 'compute bf16'
   run 2 compare "$tiny" "$data/golden/tiny-b"; has "$err" 'same vocabulary'
   run 2 compare "$tiny" -p x; has "$err" 'tokenizer'

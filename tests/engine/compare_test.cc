@@ -213,13 +213,20 @@ TEST(Compare, worst_rows_and_summaries_come_from_the_same_rows) {
   }
 }
 
-TEST(Compare, a_model_is_no_distance_from_itself_in_any_file_format) {
-  for (const char* other : {"tiny-a", "tiny-a.gguf"}) {
-    const auto r = compare_models(tiny("tiny-a"), tiny(other), two_prompts());
-    ASSERT_TRUE(r) << r.error().message;
-    EXPECT_EQ(r->summary.max_kl, 0) << other;
-    EXPECT_EQ(r->summary.argmax_agreement, 1);
-  }
+TEST(Compare, a_model_is_no_distance_from_itself_in_another_file_format) {
+  const auto r = compare_models(tiny("tiny-a"), tiny("tiny-a.gguf"), two_prompts());
+  ASSERT_TRUE(r) << r.error().message;
+  EXPECT_EQ(r->summary.max_kl, 0);
+  EXPECT_EQ(r->summary.argmax_agreement, 1);
+}
+
+TEST(Compare, refuses_one_model_with_the_same_settings_twice) {
+  EngineOptions a = tiny("tiny-a"), b = tiny("../golden/tiny-a");
+  b.compute = "auto", b.threads = 1;
+  const auto r = compare_models(a, b, two_prompts());
+  ASSERT_FALSE(r) << "auto is f32 here, and threads change nothing";
+  EXPECT_EQ(r.error().code, ErrorCode::kUsage);
+  EXPECT_THAT(r.error().message, HasSubstr("compute f32 twice. Give another --compute or --kernels"));
 }
 
 TEST(Compare, kernel_tables_differ_by_rounding_only) {
@@ -240,18 +247,20 @@ TEST(Compare, refuses_models_and_prompts_that_cannot_be_compared) {
     return r ? std::string("compared") : r.error().message;
   };
   const EngineOptions a = tiny("tiny-a");
+  EngineOptions scalar = a;
+  scalar.kernels = "scalar";
   EXPECT_THAT(error(a, tiny("tiny-b"), two_prompts()), HasSubstr("same vocabulary, got 512 tokens and 1000 tokens"));
   CompareOptions options = two_prompts();
   options.prompt_ids = {{2}, {512}};
-  EXPECT_THAT(error(a, a, options), HasSubstr("prompt 2: expected ids from 0 to 511, got 512"));
+  EXPECT_THAT(error(a, scalar, options), HasSubstr("prompt 2: expected ids from 0 to 511, got 512"));
   options.prompt_ids = {std::vector<int32_t>(1009, 2)};
-  EXPECT_THAT(error(a, a, options), HasSubstr("prompt 1: expected at most 1008 tokens"));
+  EXPECT_THAT(error(a, scalar, options), HasSubstr("prompt 1: expected at most 1008 tokens"));
   options.prompt_ids = {{}};
-  EXPECT_THAT(error(a, a, options), HasSubstr("expected tokens, got none"));
+  EXPECT_THAT(error(a, scalar, options), HasSubstr("expected tokens, got none"));
   options = two_prompts(), options.chat_requests = {R"({"messages": [{"role": "user", "content": "Hi"}]})"};
-  EXPECT_THAT(error(a, a, options), HasSubstr("no tokenizer"));
+  EXPECT_THAT(error(a, scalar, options), HasSubstr("no tokenizer"));
   options = two_prompts(), options.random_prompts = 0;
-  EXPECT_THAT(error(a, a, options), HasSubstr("random_prompts"));
+  EXPECT_THAT(error(a, scalar, options), HasSubstr("random_prompts"));
 }
 
 }  // namespace
