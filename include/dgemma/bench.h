@@ -75,16 +75,22 @@ struct BenchStep {
   int context = 0;
   double seconds = 0;  ///< median of the rounds
   double best_s = 0;
-  PartValues parts;  ///< seconds, of the median round
+  PartValues parts;  ///< seconds, of the median round (of an even number: the mean of the two middle ones)
   SweepWork work;
 };
 
-/// Row-by-row decoding of the same weights: encode one token, LM head, most probable token, and so on.
+/// Autoregressive decoding with the same weights: encode one token, LM head, most probable token, and so on.
 struct BenchDecode {
   int tokens = 0;
   double tokens_per_s = 0;
   double weight_bytes = 0;  ///< what one token has to read
   double limit_tokens_per_s = 0;
+};
+
+/// What the measured step and commit make of a number of steps.
+struct BenchDiffusion {
+  int steps_per_canvas = 0;
+  double tokens_per_s = 0;
 };
 
 /// The measured outputs against those of other settings, on one small canvas.
@@ -115,10 +121,11 @@ struct BenchReport {
   std::vector<BenchStep> steps;  ///< the first one is at the default context
   double commit_s = 0;           ///< encoding a finished canvas
   BenchDecode decode;
-  double break_even_steps = 0;  ///< steps of a canvas at which diffusion is as fast as row-by-row decoding
-  int steps_per_canvas = 0;     ///< what the next number is for
-  double tokens_per_s = 0;
-  uint64_t peak_rss_bytes = 0;  ///< of loading and of all rounds
+  double break_even_steps = 0;  ///< steps of a canvas at which diffusion is as fast as autoregressive decoding
+  int steps_per_canvas = 0;     ///< the most that the sampler takes
+  double tokens_per_s = 0;      ///< with so many
+  std::vector<BenchDiffusion> diffusion;  ///< with 8, 16 and the most, fewest first
+  uint64_t peak_rss_bytes = 0;            ///< of loading and of all rounds
 
   int rounds = 0;  ///< that agreed bit by bit
   BenchCheck check;

@@ -85,14 +85,17 @@ std::string step_table(const BenchReport& r, const BenchStep& step) {
 }
 
 std::string comparison_lines(const BenchReport& r) {
-  return base::concat("\nDiffusion and row by row, at ", r.steps.front().context, " tokens\n") +
-         line("diffusion",
-              base::concat(three_digits(r.tokens_per_s), " tokens/s at ", counted(r.steps_per_canvas, "step", "steps"),
-                           " per canvas of ", r.canvas_length, ", commit ", seconds_text(r.commit_s))) +
-         line("row by row", base::concat(three_digits(r.decode.tokens_per_s), " tokens/s, limit ",
-                                         three_digits(r.decode.limit_tokens_per_s), " (one token reads ",
-                                         decimal_text(r.decode.weight_bytes, "B"), ")")) +
-         line("break even", three_digits(r.break_even_steps) + " steps per canvas");
+  std::string speeds;
+  for (const BenchDiffusion& d : r.diffusion)
+    speeds += base::concat(speeds.empty() ? "" : ", ", three_digits(d.tokens_per_s), speeds.empty() ? " tokens/s" : "",
+                           " at ", d.steps_per_canvas, speeds.empty() ? " steps per canvas" : "");
+  return base::concat("\nDiffusion and autoregressive decoding, at ", r.steps.front().context, " tokens\n") +
+         line("canvas", base::concat(r.canvas_length, " tokens, commit ", seconds_text(r.commit_s))) +
+         line("diffusion", speeds + " (the most)") +
+         line("autoregressive", base::concat(three_digits(r.decode.tokens_per_s), " tokens/s, limit ",
+                                             three_digits(r.decode.limit_tokens_per_s), " (one token reads ",
+                                             decimal_text(r.decode.weight_bytes, "B"), ")")) +
+         line("break even", three_digits(r.break_even_steps) + " steps per canvas: with fewer, diffusion is faster");
 }
 
 std::string check_lines(const BenchReport& r) {
@@ -114,11 +117,13 @@ std::string decimal_text(double value, const std::string& unit) {
 }
 
 Json bench_json(const BenchReport& r) {
-  Json prefill = Json::array(), steps = Json::array();
+  Json prefill = Json::array(), steps = Json::array(), speeds = Json::array();
   for (const BenchPrefill& p : r.prefill)
     prefill.push_back(
         {{"tokens", p.tokens}, {"seconds", p.seconds}, {"tokens_per_s", p.tokens_per_s}, {"limit_s", p.limit_s}});
   for (const BenchStep& step : r.steps) steps.push_back(step_json(step));
+  for (const BenchDiffusion& d : r.diffusion)
+    speeds.push_back({{"steps_per_canvas", d.steps_per_canvas}, {"tokens_per_s", d.tokens_per_s}});
   return {{"model", {{"path", r.model_path}, {"parameters", r.parameters}, {"canvas_length", r.canvas_length}}},
           {"machine", {{"cpu", r.cpu}, {"cores", r.threads}, {"kernels", r.kernels}, {"compute", r.compute}}},
           {"weight_bytes", r.weight_bytes},
@@ -132,7 +137,8 @@ Json bench_json(const BenchReport& r) {
           {"step_s", r.steps.front().seconds},
           {"steps", std::move(steps)},
           {"commit_s", r.commit_s},
-          {"diffusion", {{"steps_per_canvas", r.steps_per_canvas}, {"tokens_per_s", r.tokens_per_s}}},
+          {"diffusion",
+           {{"steps_per_canvas", r.steps_per_canvas}, {"tokens_per_s", r.tokens_per_s}, {"speeds", std::move(speeds)}}},
           {"autoregressive",
            {{"tokens", r.decode.tokens},
             {"tokens_per_s", r.decode.tokens_per_s},

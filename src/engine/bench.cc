@@ -1,9 +1,9 @@
 // Implements dgemma/bench.h: rounds of the same work, timed, compared with each other and with a reference.
 //
 // A round encodes the prompt to each context in turn and takes two denoising steps there (the second one, with
-// self-conditioning, is timed); at the first context it also decodes row by row and encodes a canvas. The steps read
-// everything that was encoded before them, so equal decisions, soft embeddings and decoded tokens in every round mean
-// that all of it repeats. The reference is f32 by another kernel table on one lane block. Limits: bench_work.h.
+// self-conditioning, is timed); at the first context it also decodes autoregressively and encodes a canvas. The steps
+// read everything that was encoded before them, so equal decisions, soft embeddings and decoded tokens in every round
+// mean that all of it repeats. The reference is f32 by another kernel table on one lane block. Limits: bench_work.h.
 // Test: tests/engine/bench_test.cc.
 #include "dgemma/bench.h"
 
@@ -44,7 +44,17 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+  const size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+/// Steps per canvas that tokens per second are told for: few, more, and the cap that the sampler has.
+std::vector<int> told_steps(int cap) {
+  std::vector<int> steps;
+  for (const int count : {8, 16})
+    if (count < cap) steps.push_back(count);
+  steps.push_back(cap);
+  return steps;
 }
 
 /// Mean KL to the reference below which an output counts as right. f32 is for the same arithmetic by other kernels.
@@ -322,7 +332,9 @@ class ReportBuilder {
     const double canvas = model_.config().canvas_length;
     report_.break_even_steps = (canvas / report_.decode.tokens_per_s - report_.commit_s) / step_s;
     report_.steps_per_canvas = plan_.sampler.max_denoising_steps;
-    report_.tokens_per_s = canvas / (report_.steps_per_canvas * step_s + report_.commit_s);
+    for (const int count : told_steps(report_.steps_per_canvas))
+      report_.diffusion.push_back({count, canvas / (count * step_s + report_.commit_s)});
+    report_.tokens_per_s = report_.diffusion.back().tokens_per_s;
     report_.rounds = static_cast<int>(rounds_.size());
   }
 
@@ -367,8 +379,11 @@ class ReportBuilder {
     std::iota(order.begin(), order.end(), size_t{0});
     std::sort(order.begin(), order.end(),
               [&](size_t a, size_t b) { return rounds_[a].step_s[index] < rounds_[b].step_s[index]; });
-    const Round& middle = rounds_[order[order.size() / 2]];
-    s.seconds = middle.step_s[index], s.parts = middle.parts[index];
+    // The two middle rounds, which are one where their number is odd.
+    const Round &low = rounds_[order[(order.size() - 1) / 2]], &high = rounds_[order[order.size() / 2]];
+    s.seconds = (low.step_s[index] + high.step_s[index]) / 2;
+    for (const BenchPart& part : kBenchParts)
+      s.parts.*part.value = (low.parts[index].*part.value + high.parts[index].*part.value) / 2;
     s.best_s = rounds_[order.front()].step_s[index];
     s.work = work({model_.config().canvas_length, s.context, true, true});
     return s;

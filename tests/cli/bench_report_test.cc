@@ -28,6 +28,7 @@ BenchReport some_bench() {
   r.commit_s = 0.8;
   r.decode = {16, 10, 2e9, 14};
   r.break_even_steps = 24.8, r.steps_per_canvas = 48, r.tokens_per_s = 5.2;
+  r.diffusion = {{8, 29.1}, {16, 15.2}, {48, 5.2}};
   r.peak_rss_bytes = 15'000'000'000;
   r.rounds = 3;
   r.check = {"avx2", "f32", 16, 1e-9, 1e-8, 1e-3, 1};
@@ -51,6 +52,9 @@ TEST(BenchReport, HasTheFieldsThatScriptsRelyOn) {
     EXPECT_TRUE(j["steps"][0]["parts"][part].is_number()) << part;
   EXPECT_EQ(j["steps"][0]["percent_of_limit"]["experts"], 50);
   EXPECT_EQ(j["autoregressive"]["tokens_per_s"], 10);
+  EXPECT_EQ(j["diffusion"]["steps_per_canvas"], 48);
+  EXPECT_EQ(j["diffusion"]["tokens_per_s"], 5.2);
+  EXPECT_EQ(j["diffusion"]["speeds"][0], Json({{"steps_per_canvas", 8}, {"tokens_per_s", 29.1}}));
   EXPECT_EQ(j["break_even_steps"], 24.8);
   EXPECT_EQ(j["peak_rss_bytes"], 15'000'000'000);
 }
@@ -66,8 +70,10 @@ TEST(BenchReport, TheTableHasUnitsAndNeverASpeedWithoutSteps) {
   const std::string text = bench_text(some_bench());
   for (const char* part :
        {"memory read     33.0 GB/s", "512 tokens in 2.00 s, 256 tokens/s, 50 % of the limit",
-        "experts      500 ms   50 %  12.9 GB   731 GOP  250 ms     50 %", "5.20 tokens/s at 48 steps per canvas of 256",
-        "24.8 steps per canvas", "3, the same bits in each", "mean KL 1e-09 nats"})
+        "experts      500 ms   50 %  12.9 GB   731 GOP  250 ms     50 %", "canvas          256 tokens, commit 800 ms",
+        "diffusion       29.1 tokens/s at 8 steps per canvas, 15.2 at 16, 5.20 at 48 (the most)\n",
+        "autoregressive  10.0 tokens/s, limit 14.0", "24.8 steps per canvas", "3, the same bits in each",
+        "mean KL 1e-09 nats"})
     EXPECT_THAT(text, HasSubstr(part));
 }
 

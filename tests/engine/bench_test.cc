@@ -67,6 +67,21 @@ TEST(Bench, breaks_even_where_both_ways_make_as_many_tokens_per_second) {
   const double spent = r->steps_per_canvas * r->steps.front().seconds + r->commit_s;
   EXPECT_NEAR(r->tokens_per_s, r->canvas_length / spent, 1e-6 * r->tokens_per_s);
   EXPECT_EQ(r->steps_per_canvas, 48);
+  ASSERT_EQ(r->diffusion.size(), 3u);
+  EXPECT_EQ(r->diffusion[0].steps_per_canvas, 8);
+  EXPECT_EQ(r->diffusion[1].steps_per_canvas, 16);
+  EXPECT_EQ(r->diffusion[2].tokens_per_s, r->tokens_per_s);
+  for (const BenchDiffusion& d : r->diffusion)
+    EXPECT_EQ(d.tokens_per_s > r->decode.tokens_per_s, d.steps_per_canvas < r->break_even_steps);
+}
+
+TEST(Bench, the_median_of_two_rounds_lies_between_them) {
+  const auto r = run_bench(bench_model("tiny-a"), small(8));
+  ASSERT_TRUE(r) << r.error().message;
+  EXPECT_EQ(r->rounds, 2);
+  const BenchStep& step = r->steps.front();
+  EXPECT_GT(step.seconds, step.best_s);
+  EXPECT_LE(step.parts.total(), step.seconds);
 }
 
 TEST(Bench, contexts_are_clipped_to_what_the_model_has) {
