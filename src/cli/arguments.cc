@@ -4,9 +4,11 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <limits>
+#include <memory>
 #include <utility>
 
 #include "base/format.h"
+#include "cli/help_page.h"
 #include "cli/numbers.h"
 #include "cli/option_table.h"
 
@@ -24,22 +26,25 @@ constexpr size_t kMostNames = 16;  // in a list of kernels
 void add_model(OptionTable& table, std::string& path) {
   table.heading("Model");
   table.text("-m,--model", "PATH",
-             "A folder in Hugging Face layout, a .safetensors or a .gguf file; default: $DGEMMA_MODEL", path);
+             "A folder in Hugging Face layout, a .safetensors file or a .gguf file; default: $DGEMMA_MODEL", path);
 }
 
 void add_threads(OptionTable& table, int& threads) {
   table.heading("Machine");
-  table.whole("-t,--threads", "Default: the physical cores that this process may use", 1, kMostThreads, threads);
+  table.whole("-t,--threads", "Number of threads; default: the physical cores that this process may use", 1,
+              kMostThreads, threads);
 }
 
 bool is_compute(const std::string& name) { return name == "f32" || name == "bf16" || name == "int8" || name == "auto"; }
 
 void add_machine(OptionTable& table, EngineOptions& engine) {
   add_threads(table, engine.threads);
-  table.text("--kernels", "NAME", "scalar, avx2, avx512, amx, ...; default: the best of this machine (dgemma info)",
+  table.text("--kernels", "NAME",
+             "Instruction set: scalar, avx2, avx512, amx, ...; default: the best of this machine (see dgemma info)",
              engine.kernels);
   table.value("--compute", "NAME",
-              "Precision of products: f32 (the reference's arithmetic), bf16, int8; auto: f32, int8 if packed",
+              "Arithmetic of products with weights: f32 (as the reference), bf16, int8, or auto, which is int8 for a "
+              "packed file and f32 for any other",
               "f32, bf16, int8 or auto", [&engine](const std::string& name) {
                 engine.compute = name;
                 return is_compute(name);
@@ -59,13 +64,14 @@ bool read_names(const std::string& text, std::vector<std::string>& names) {
   return true;
 }
 
-/// --kernels and --compute as lists of at most `most` names.
-void add_settings(OptionTable& table, SettingLists& settings, const std::string& how_many, size_t most) {
-  table.value("--kernels", "NAMES", how_many + " of scalar, avx2, avx512, amx, ...; default: the best of this machine",
+/// --kernels and --compute as lists of at most `most` names. `what`: of what they are the settings.
+void add_settings(OptionTable& table, SettingLists& settings, const std::string& what, size_t most) {
+  table.value("--kernels", "NAMES",
+              "Instruction sets" + what + ": scalar, avx2, avx512, amx, ...; default: the best of this machine",
               "different names separated by commas", [&settings, most](const std::string& text) {
                 return read_names(text, settings.kernels) && settings.kernels.size() <= most;
               });
-  table.value("--compute", "NAMES", how_many + " of f32, bf16, int8, auto",
+  table.value("--compute", "NAMES", "Arithmetic" + what + ": f32, bf16, int8 or auto",
               "f32, bf16, int8, auto, separated by commas", [&settings, most](const std::string& text) {
                 return read_names(text, settings.compute) && settings.compute.size() <= most &&
                        (text == "all" || std::all_of(settings.compute.begin(), settings.compute.end(), is_compute));
@@ -73,7 +79,8 @@ void add_settings(OptionTable& table, SettingLists& settings, const std::string&
 }
 
 void add_context(OptionTable& table, SessionOptions& session) {
-  table.whole("-c,--context", "Tokens of KV cache; default: what the request needs, at most what the model has", 1,
+  table.whole("-c,--context",
+              "Tokens that the KV cache may hold; default: what the request needs, at most what the model has", 1,
               kMost, session.context);
 }
 
@@ -81,15 +88,14 @@ void add_sampler(OptionTable& table, SamplerOptions& sampler) {
   table.heading("Sampler (default: the checkpoint's values, then the published ones)");
   table.whole("--max-denoising-steps", "Most steps for one canvas (published: 48)", 1, kMostSteps,
               sampler.max_denoising_steps);
-  table.real("--t-min", "X", "Where the temperature goes; the last step stays one Nth above (0.4)", 0, false,
-             sampler.t_min);
+  table.real("--t-min", "X", "Temperature that it falls towards, evenly over the steps (0.4)", 0, false, sampler.t_min);
   table.real("--t-max", "X", "Temperature of the first step (0.8)", 0, true, sampler.t_max);
-  table.real("--entropy-bound", "NATS", "Accept rows while their joint entropy stays below (0.1)", 0, false,
+  table.real("--entropy-bound", "NATS", "Accept a step's surest rows until their entropies sum to this (0.1)", 0, false,
              sampler.entropy_bound);
-  table.whole("--stability-threshold", "Equal steps before a canvas may end (1)", 0, kMost,
+  table.whole("--stability-threshold", "Steps without a change before a canvas may end (1)", 0, kMost,
               sampler.stability_threshold);
-  table.real("--confidence-threshold", "NATS", "Mean entropy below which a canvas may end (0.005)", 0, false,
-             sampler.confidence_threshold);
+  table.real("--confidence-threshold", "NATS", "Mean entropy of the rows below which a canvas may end (0.005)", 0,
+             false, sampler.confidence_threshold);
 }
 
 /// Seed: uint64_t, or an optional one.
@@ -106,9 +112,9 @@ void add_seed(OptionTable& table, const std::string& help, Seed& seed) {
 void add_answer(OptionTable& table, AnswerArguments& answer) {
   table.heading("Answer");
   table.whole("-n,--max-new-tokens",
-              "End the answer after N tokens; default: at an end token or when the context is full", 1, kMost,
+              "Most tokens of the answer; default: until an end token or until the context is full", 1, kMost,
               answer.generate.max_new_tokens);
-  add_seed(table, "Seed of all random numbers, 64 bits; default: random, and printed", answer.generate.seed);
+  add_seed(table, "Seed of all random numbers, 64 bits; default: a random one, which is printed", answer.generate.seed);
   table.text("--system", "TEXT", "Text of the system turn", answer.system);
   table.flag("--think", "Let the model think before it answers", answer.think);
   add_context(table, answer.session);
@@ -117,10 +123,9 @@ void add_answer(OptionTable& table, AnswerArguments& answer) {
 
 void add_display(OptionTable& table, AnswerArguments& answer) {
   table.heading("Output");
-  table.text("--trace", "FILE", "Write what happens on every canvas as JSON lines (- is standard output)",
-             answer.trace);
-  table.flag_off("--no-live", "Do not draw the canvas on a terminal; print text as it becomes final", answer.live);
-  table.value("--pace", "SECONDS", "Show each denoising step at least this long, to watch a small model (0)",
+  table.text("--trace", "FILE", "Write what happens on every canvas as JSON lines; - is standard output", answer.trace);
+  table.flag_off("--no-live", "Do not draw the canvas on a terminal, print text as it becomes final", answer.live);
+  table.value("--pace", "SECONDS", "Show each denoising step for at least this long, to watch a small model (0)",
               "a number from 0 to 60", [&answer](const std::string& text) {
                 const auto seconds = parse_real(text, 0, false);
                 answer.pace = seconds.value_or(0);
@@ -130,7 +135,7 @@ void add_display(OptionTable& table, AnswerArguments& answer) {
 
 void add_json(OptionTable& table, bool& json) {
   table.heading("Output");
-  table.flag("--json", "One JSON object on standard output, for programs", json);
+  table.flag("--json", "Print one JSON object, for programs", json);
 }
 
 Result<void> need_model(std::string& path, const Environment& environment) {
@@ -179,12 +184,12 @@ void declare_generate(CLI::App& app, GenerateArguments& arguments) {
   table.text("-p,--prompt", "TEXT", "One user message; the model's chat format is applied", arguments.prompt);
   table.text("-f,--file", "FILE", "The same from a file; - is standard input", arguments.file);
   table.ids("--prompt-ids", "Token ids such as 2,5,9; nothing is added", arguments.prompt_ids);
-  table.flag("--raw", "Take the text of -p or -f as it is, without the chat format, after a bos token", arguments.raw);
+  table.flag("--raw", "Take the text of -p or -f as it is, behind a bos token, without the chat format", arguments.raw);
   add_answer(table, arguments.answer);
   table.heading("Answer");
-  table.ids("--canvas-ids", "The first canvas instead of noise, as many ids as a canvas has",
+  table.ids("--canvas-ids", "Begin with this canvas instead of noise; as many ids as a canvas has rows",
             arguments.answer.generate.canvas_ids);
-  table.value("--eos-ids", "IDS", "End tokens instead of the checkpoint's; none for none",
+  table.value("--eos-ids", "IDS", "End tokens in place of the checkpoint's, or the word none",
               "token ids such as 1,106, or none", [&arguments](const std::string& text) {
                 auto& ids = arguments.answer.generate.eos_ids;
                 ids = text == "none" ? std::vector<int32_t>() : parse_ids(text);
@@ -197,7 +202,7 @@ void declare_generate(CLI::App& app, GenerateArguments& arguments) {
       "Examples:\n"
       "  dgemma generate -m models/pocket -p \"What is text diffusion?\"\n"
       "  dgemma generate -m models/pocket -f question.txt --seed 7 --json\n"
-      "  dgemma generate -m models/pocket --prompt-ids 2,5,9 -n 64 --compute f32 --trace run.jsonl\n"
+      "  dgemma generate -m models/pocket -p \"Who are you?\" --trace run.jsonl\n"
       "\nOn a terminal the canvas is drawn while it comes into focus; then the final text stays.");
 }
 
@@ -230,9 +235,8 @@ void declare_chat(CLI::App& app, ChatArguments& arguments) {
       "  dgemma chat -m models/pocket\n"
       "  dgemma chat -m models/pocket --system \"Answer in one sentence.\" --seed 7\n"
       "  printf 'Hello\\nWho made you?\\n' | dgemma chat -m models/pocket\n"
-      "\nInside: /help lists the commands, Ctrl-C stops an answer, Ctrl-D or /exit leaves. Each line is a turn; a "
-      "line\n"
-      "that ends in \\ goes on in the next one, and \"\"\" begins and ends a text of several lines.");
+      "\nInside: /help lists the commands, Ctrl-C stops an answer, Ctrl-D or /exit leaves. Each line is a turn; "
+      "a line that ends in \\ goes on in the next one, and \"\"\" begins and ends a text of several lines.");
 }
 
 Result<Invocation> check_chat(ChatArguments& arguments, const Environment& environment) {
@@ -248,13 +252,13 @@ void declare_serve(CLI::App& app, Parsed& parsed) {
   table.text("--alias", "NAME", "The model's name in the API; default: its file's", server.alias);
   table.heading("Address");
   table.text("--host", "HOST", "Address to listen on (127.0.0.1)", server.host);
-  table.whole("--port", "Port to listen on (8080); 0 takes any free one, and prints it", 0, 65535, server.port);
+  table.whole("--port", "Port to listen on (8080); 0 takes a free one and prints it", 0, 65535, server.port);
   table.text("--api-key-file", "FILE", "File with the key that clients have to give", parsed.serve.api_key_file);
   table.text("--api-key", "KEY", "The same as an argument, which other users of this machine can see", server.api_key);
   table.flag("--insecure", "Listen beyond this machine without a key", server.insecure);
   table.text("--cors-origin", "ORIGIN", "Let pages of this origin call (* for all); default: none", server.cors_origin);
   table.heading("Places and limits");
-  table.whole("--parallel", "Answers that are made at the same time (2)", 1, 64, server.parallel);
+  table.whole("--parallel", "Answers made at the same time (2)", 1, 64, server.parallel);
   table.whole("--max-queue", "Requests that may wait for a place; further ones get 429 (16)", 0, 10000,
               server.max_queue);
   add_context(table, server.session);
@@ -263,11 +267,12 @@ void declare_serve(CLI::App& app, Parsed& parsed) {
               1, kMost, server.limits.output_tokens);
   table.whole("--max-connections", "Connections at the same time; further ones get 503 (256)", 1, 900,
               server.limits.connections);
-  table.whole("--request-seconds", "Time to send a request (30)", 1, 3600, server.limits.request_s);
+  table.whole("--request-seconds", "Seconds that a client may take to send a request (30)", 1, 3600,
+              server.limits.request_s);
   table.heading("Records");
   table.text("--trace-dir", "FOLDER", "Write the trace of each answer there, for GET /v1/traces/ID", server.trace_dir);
-  table.value("--log-format", "NAME", "text or json, on standard error; contents are never logged", "text or json",
-              [&server](const std::string& name) {
+  table.value("--log-format", "NAME", "text or json, on standard error; what is asked and answered is never logged",
+              "text or json", [&server](const std::string& name) {
                 server.log_format = name == "json" ? server::LogFormat::kJson : server::LogFormat::kText;
                 return name == "json" || name == "text";
               });
@@ -278,7 +283,7 @@ void declare_serve(CLI::App& app, Parsed& parsed) {
       "  dgemma serve -m models/pocket\n"
       "  dgemma serve -m model.gguf --host 0.0.0.0 --api-key-file key.txt --parallel 4\n"
       "\nThe page is at http://127.0.0.1:8080/, the OpenAI API below /v1. TERM or Ctrl-C ends it when the running "
-      "answers\nare done, a second one at once. docs/SERVER.md says what each endpoint takes.");
+      "answers are done, a second one at once. docs/SERVER.md says what each endpoint takes.");
 }
 
 Result<Invocation> check_serve(Parsed& parsed, const Environment& environment) {
@@ -294,15 +299,15 @@ void declare_bench(CLI::App& app, BenchArguments& arguments) {
   OptionTable table(&app);
   add_model(table, arguments.engine.model_path);
   table.heading("Measurement");
-  table.whole("-c,--context", "Most tokens before a canvas that steps are measured at; default: 4096, or what fits", 1,
-              kMost, arguments.bench.context);
-  table.ids("--prompt-ids", "The prompt, repeated where a longer one is measured; default: 512 random tokens",
+  table.whole("-c,--context", "Longest prompt that a step is measured behind, in tokens; default: 4096, or what fits",
+              1, kMost, arguments.bench.context);
+  table.ids("--prompt-ids", "The prompt, repeated to make longer ones; default: 512 random tokens",
             arguments.bench.prompt_ids);
-  table.whole("--repeat", "Rounds; every one measures everything, and all must give the same bits (3)", 2, 1000,
+  table.whole("--repeat", "Rounds; each measures everything, and all must give the same bits (3)", 2, 1000,
               arguments.bench.repeat);
   add_sampler(table, arguments.bench.sampler);
   add_threads(table, arguments.engine.threads);
-  add_settings(table, arguments.settings, "One report for each", kMostNames);
+  add_settings(table, arguments.settings, " to measure, one report each, or all", kMostNames);
   add_json(table, arguments.json);
   app.footer(
       "Examples:\n"
@@ -325,22 +330,22 @@ void declare_compare(CLI::App& app, Parsed& parsed) {
   CompareExtras& extras = parsed.compare_extras;
   OptionTable table(&app);
   add_model(table, extras.model);
-  table.text("A", "A", "The model that leads, in place of --model", extras.first);
-  table.text("B", "B", "The model that is compared with it; default: the same with other settings", extras.second);
+  table.text("A", "A", "The model that leads; the same as --model", extras.first);
+  table.text("B", "B", "The model that is compared with it; default: A with other settings", extras.second);
   table.heading("Prompts (one of these; default: random tokens)");
   table.text("-p,--prompt", "TEXT", "One user message; the model's chat format is applied", arguments.prompt);
   table.text("-f,--file", "FILE", "User messages, one a line; - is standard input", arguments.file);
   table.flag("--jsonl", "Each line of FILE is a JSON string, or a chat request", arguments.jsonl);
   table.ids("--prompt-ids", "Token ids such as 2,5,9; nothing is added", extras.prompt_ids);
-  table.whole("--random", "So many prompts of random tokens (4)", 1, kMostPrompts, arguments.compare.random_prompts);
-  table.whole("--random-tokens", "Tokens of each of them (64)", 1, kMost, arguments.compare.random_tokens);
+  table.whole("--random", "Number of random prompts (4)", 1, kMostPrompts, arguments.compare.random_prompts);
+  table.whole("--random-tokens", "Tokens in each random prompt (64)", 1, kMost, arguments.compare.random_tokens);
   table.heading("Comparison");
   add_seed(table, "Seed of random prompts, canvases and samples (0)", arguments.compare.seed);
-  table.whole("--worst", "So many of the rows that differ most are listed (10)", 0, kMostPrompts,
+  table.whole("--worst", "Number of rows to list, those that differ most (10)", 0, kMostPrompts,
               arguments.compare.worst_rows);
   add_sampler(table, arguments.compare.sampler);
   add_threads(table, extras.machine.threads);
-  add_settings(table, extras.settings, "One for both, or one for A and one for B,", 2);
+  add_settings(table, extras.settings, ", one for both or A,B", 2);
   add_json(table, arguments.json);
   app.footer(
       "Examples:\n"
@@ -348,8 +353,7 @@ void declare_compare(CLI::App& app, Parsed& parsed) {
       "  dgemma compare -m model.gguf --compute f32,int8 --random 8\n"
       "  dgemma compare -m model.gguf --kernels scalar,avx2 --prompt-ids 2,5,9 --json\n"
       "\nA answers each prompt with one canvas; B is led along the same steps. One model alone is compared with "
-      "itself:\n"
-      "compute f32 with the other precision that is given, or with int8.");
+      "itself: compute f32 with the other precision that is given, or with int8.");
 }
 
 Result<Invocation> check_compare(Parsed& parsed, const Environment& environment) {
@@ -396,21 +400,23 @@ void declare_quantize(CLI::App& app, QuantizeArguments& arguments) {
   add_model(table, arguments.quantize.model_path);
   table.heading("Result");
   table.text("-o,--output", "FILE", "The file to write, whole or not at all", arguments.quantize.output_path);
-  table.value("--bits", "N", "Of all weights (4: but the token table); default: 4 where the file has Q4_0, else 8",
-              "4 or 8", [&bits = arguments.quantize.bits](const std::string& text) {
-                bits = text == "4" ? 4 : text == "8" ? 8 : 0;
-                return bits != 0;
-              });
-  table.flag("--json", "One JSON object on standard output, for programs", arguments.json);
+  table.value(
+      "--bits", "N",
+      "Bits of a weight: 8, or 4 for all but the token table; default: 4 for what is Q4_0 in the file, 8 for the rest",
+      "4 or 8", [&bits = arguments.quantize.bits](const std::string& text) {
+        bits = text == "4" ? 4 : text == "8" ? 8 : 0;
+        return bits != 0;
+      });
+  table.flag("--json", "Print one JSON object, for programs", arguments.json);
   add_threads(table, arguments.quantize.threads);
   app.footer(
       "Examples:\n"
       "  dgemma quantize -m model-Q4_0.gguf -o model.packed.gguf\n"
       "  dgemma quantize -m model-bf16 --bits 4 -o model.packed.gguf\n"
       "  dgemma generate -m model.packed.gguf -p \"Hello\"\n"
-      "\nThe file is used where it is mapped, so loading costs nothing, and computes with --compute int8,\n"
-      "or bf16 for comparison. Q4_0 and Q8_0 keep every value; other types become 8 bits, or with\n"
-      "--bits 4 half of the size. Only this program reads it, and only this version's layout.");
+      "\nThe file is used where it is mapped, so loading costs nothing, and computes with --compute int8, or "
+      "bf16 for comparison. Q4_0 and Q8_0 keep every value; other types are rounded to 8 bits, or with --bits 4 to 4. "
+      "Only this program reads it, and only this version's layout.");
 }
 
 Result<Invocation> check_quantize(QuantizeArguments& arguments, const Environment& environment) {
@@ -431,7 +437,7 @@ void declare_tokenize(CLI::App& app, Parsed& parsed) {
   add_model(table, arguments.source);
   table.text("--tokenizer", "FILE", "A tokenizer.json instead of a model", parsed.tokenizer);
   table.heading("Text");
-  table.text("TEXT", "TEXT", "The text, with --decode the ids; default: standard input, as it is", arguments.text);
+  table.text("TEXT", "TEXT", "The text, or with --decode the ids; default: standard input, as it is", arguments.text);
   table.flag("--decode", "Ids to text: [2,5,9] or 2,5,9", arguments.decode);
   table.flag("--plain", "Control-token text in the input stays text", arguments.plain);
   table.flag("--jsonl", "Each input line is a JSON string, each output line an array; with --decode the reverse",
@@ -467,7 +473,7 @@ void declare_render(CLI::App& app, Parsed& parsed) {
   app.footer(
       "Examples:\n"
       "  dgemma render -m models/pocket request.json\n"
-      "  echo '{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}' | dgemma render --template gemma4\n"
+      "  dgemma render --template gemma4 < request.json\n"
       "\nPrints the prompt text exactly, without a newline at its end.");
 }
 
@@ -483,6 +489,7 @@ Result<Invocation> check_render(Parsed& parsed, const Environment& environment) 
 // The program ------------------------------------------------------------------------------------------------------
 
 void declare_program(CLI::App& app, Parsed& parsed) {
+  app.formatter(std::make_shared<HelpPage>());  // the commands' too
   app.set_version_flag("--version", "dgemma " DGEMMA_VERSION, "Print the version and exit");
   app.set_help_flag("-h,--help", "Print this page, or a command's, and exit");
   app.require_subcommand(1);
@@ -498,10 +505,9 @@ void declare_program(CLI::App& app, Parsed& parsed) {
   declare_render(*app.add_subcommand("render", "Turn messages into the prompt text"), parsed);
   app.footer(
       "Every command has its own page: dgemma generate --help\n"
-      "\nExit status: 0 done; 1 failed; 2 wrong usage; 3 a model file that cannot be used; 4 not enough memory;\n"
-      "130 interrupted. Environment: DGEMMA_MODEL is the default of --model; NO_COLOR turns off colour and drawing.");
-  app.get_formatter()->column_width(34);
-  for (CLI::App* command : app.get_subcommands({})) command->get_formatter()->column_width(34);
+      "\nExit status: 0 done; 1 failed; 2 wrong usage; 3 a model file that cannot be used; 4 not enough "
+      "memory; 130 interrupted.\n\nEnvironment: DGEMMA_MODEL is the default of --model; NO_COLOR turns off colour and "
+      "drawing.");
 }
 
 Result<Invocation> check_command(const std::string& name, Parsed& parsed, const Environment& environment) {
@@ -567,6 +573,9 @@ std::string unknown_argument(const CLI::App& command, const std::string& typed) 
   for (const CLI::Option* option : command.get_options())
     for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
   const std::string name = typed.substr(0, typed.find('='));
+  if (name == "--temperature" && std::find(known.begin(), known.end(), "--t-max") != known.end())
+    return base::concat("option: expected --t-max and --t-min, between which the temperature falls, got ",
+                        base::quoted(name), ".", page);
   return base::concat("option: expected one that dgemma ", command.get_name(), " has, got ", base::quoted(name), ".",
                       suggestion(name, known), page);
 }

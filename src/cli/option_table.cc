@@ -41,7 +41,7 @@ void OptionTable::value(const std::string& names, const std::string& type, const
     return true;
   };
   app_->add_option(names, read, help)
-      ->type_name(type)
+      ->type_name(names.starts_with('-') ? type : "")  // a positional's name says it already
       ->group(heading_)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <sstream>
 
 #include "cli/numbers.h"
 
@@ -13,6 +14,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 Environment with_model() {
   Environment environment;
@@ -309,6 +311,27 @@ TEST(Arguments, HelpHasExamplesForEveryCommand) {
     EXPECT_THAT(parsed<ShowText>({"--help"}, {}).text, HasSubstr(std::string("  ") + command));
   }
   EXPECT_THAT(parsed<ShowText>({"--version"}, {}).text, testing::StartsWith("dgemma "));
+}
+
+TEST(Arguments, HelpFitsEightyColumnsAndHasNoDoubleBlankLines) {
+  std::vector<std::vector<std::string>> pages = {{"--help"}};
+  for (const char* command :
+       {"generate", "chat", "serve", "bench", "compare", "inspect", "quantize", "info", "tokenize", "render"})
+    pages.push_back({command, "--help"});
+  for (const auto& page : pages) {
+    const std::string help = parsed<ShowText>(page, {}).text;
+    std::istringstream lines(help);
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;
+    EXPECT_THAT(help, Not(HasSubstr("\n\n\n")));
+  }
+  const std::string help = parsed<ShowText>({"tokenize", "--help"}, {}).text;
+  EXPECT_THAT(help, HasSubstr("[TEXT]\n"));
+  EXPECT_THAT(help, HasSubstr("\n  TEXT  "));
+}
+
+TEST(Arguments, TemperatureIsASchedule) {
+  EXPECT_THAT(error_of({"generate", "-p", "x", "--temperature", "0.5"}), HasSubstr("expected --t-max and --t-min"));
+  EXPECT_THAT(error_of({"tokenize", "--temperature=1"}), HasSubstr("expected one that dgemma tokenize has"));
 }
 
 TEST(Numbers, IdsMayBePastedAsAJsonArray) {
