@@ -4,12 +4,14 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <limits>
 #include <memory>
 #include <type_traits>
 
 #include "base/format.h"
 #include "cli/live_display.h"
 #include "cli/reports.h"
+#include "cli/terminal.h"
 #include "cli/terminal_text.h"
 
 namespace dgemma::cli {
@@ -155,8 +157,10 @@ Result<ShownAnswer> answer_and_show(Session& session, const Engine& engine, cons
 }
 
 void print_summary(const Answer& answer, const Environment& environment) {
-  const Palette palette(environment.redraw && stderr_is_terminal() ? environment.colors : ColorDepth::kNone);
-  write_stderr(palette.begin(TokenState::kFaint) + answer_summary(answer) + palette.end() + "\n");
+  const bool terminal = stderr_is_terminal();
+  const Palette palette(environment.redraw && terminal ? environment.colors : ColorDepth::kNone);
+  const int width = terminal ? terminal_size(STDERR_FILENO).width : std::numeric_limits<int>::max();
+  write_stderr(palette.begin(TokenState::kFaint) + answer_summary(answer, width) + palette.end() + "\n");
 }
 
 Result<std::optional<TraceWriter>> open_trace(const std::string& path) {

@@ -12,6 +12,7 @@ namespace {
 
 constexpr const char* kEndSign = "∎";
 constexpr const char* kControlSign = "◇";
+constexpr int kLegendHeight = 8;  // lower windows have no line to spare
 constexpr const char* kHalfCharacter = "\xEF\xBF\xBD";
 
 int shade_of(float entropy) {
@@ -160,17 +161,7 @@ std::string CanvasView::progress() const {
 }
 
 std::string CanvasView::status(int width, const std::string& hidden) const {
-  struct LegendEntry {
-    const char* word;
-    Look look;
-  };
-  constexpr LegendEntry kLegend[] = {{"noise", {TokenState::kNoise, 0}},
-                                     {"draft", {TokenState::kDraft, kDraftShades - 1}},
-                                     {"accepted", {TokenState::kAccepted, 0}},
-                                     {"settled", {TokenState::kSettled, 0}}};
-  constexpr int kLegendWidth = 5 + 1 + 5 + 1 + 8 + 1 + 7;
   std::string text = progress() + hidden;
-  const int legend_room = width - 1 - text_width(text) - 3;
   while (text_width(text) > std::max(0, width - 1)) {  // too narrow: leave out from the right
     const size_t dot = text.rfind(" · ");
     if (dot == text.npos) {
@@ -179,19 +170,46 @@ std::string CanvasView::status(int width, const std::string& hidden) const {
     }
     text.resize(dot);
   }
-  text.insert(0, palette_.begin(TokenState::kFaint));
-  text += palette_.end();
-  if (!palette_.has_colors() || legend_room < kLegendWidth) return text;
-  text += "  ";
-  for (const LegendEntry& entry : kLegend)
-    text += base::concat(' ', palette_.begin(entry.look.state, entry.look.shade), entry.word, palette_.end());
+  return palette_.begin(TokenState::kFaint) + text + palette_.end();
+}
+
+/// What colours and signs mean, as far as there is room for it.
+std::string CanvasView::legend(int width) const {
+  std::string text;
+  int used = 0;
+  const auto add = [&](const std::string& word, Look look) {
+    text += base::concat(palette_.begin(look.state, look.shade), word, palette_.end());
+  };
+  const auto entry = [&](const std::string& word, Look look) {
+    const int wanted = (used > 0 ? 2 : 0) + text_width(word);
+    if (used + wanted > width - 1) return;
+    if (used > 0) text += "  ";
+    used += wanted;
+    if (look.state != TokenState::kDraft) return add(word, look);
+    for (size_t i = 0; i < word.size(); ++i)  // a letter a shade: unsure to sure
+      add(word.substr(i, 1), {look.state, std::min(static_cast<int>(i), kDraftShades - 1)});
+  };
+  entry("noise", {TokenState::kNoise, 0});
+  entry("draft", {TokenState::kDraft, 0});
+  entry("accepted", {TokenState::kAccepted, 0});
+  entry("settled", {TokenState::kSettled, 0});
+  entry(kEndSign + std::string(" end"), {TokenState::kFaint, 0});
+  entry(kControlSign + std::string(" control token"), {TokenState::kFaint, 0});
   return text;
+}
+
+std::vector<std::string> CanvasView::text(int width) const {
+  std::vector<std::string> picture;
+  for (Line& line : break_lines(cells(), std::max(width, 1), palette_)) picture.push_back(std::move(line.text));
+  return picture;
 }
 
 std::vector<std::string> CanvasView::frame(int width, int height) {
   width = std::max(width, 1);
+  const bool with_legend = palette_.has_colors() && height >= kLegendHeight;
   const auto lines = break_lines(cells(), width, palette_);
-  const size_t visible = height > 1 ? static_cast<size_t>(height - 1) : 0;
+  const size_t below = with_legend ? 2 : 1;
+  const size_t visible = height > 1 ? static_cast<size_t>(height) - below : 0;
   const size_t start = window_start(lines, visible);
   const size_t end = std::min(lines.size(), start + visible);
   std::vector<std::string> picture;
@@ -200,6 +218,7 @@ std::vector<std::string> CanvasView::frame(int width, int height) {
   if (end - start < lines.size() && visible > 0)
     hidden = base::concat(" · lines ", start + 1, "-", end, " of ", lines.size());
   picture.push_back(status(width, hidden));
+  if (with_legend) picture.push_back(legend(width));
   return picture;
 }
 

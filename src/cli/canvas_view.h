@@ -1,7 +1,9 @@
 // CanvasView: what an answer looks like at one moment, as lines of coloured text.
 //
 //     final text that is not yet a whole line, then the canvas:   The answer is fo∎ rty▒two ...
-//     status line:                          canvas 1 · step 3/48 · 41/64 accepted · noise draft accepted settled
+//     status line:                                               canvas 1 · step 3/48 · 41/64 accepted · entropy 0.71
+//     legend, where there are colours and room:                  noise  draft  accepted  settled  ∎ end  ◇ control
+//     token
 //
 // Pure: events in, lines out; no terminal, no clock (those are LiveDisplay and Terminal). Lines break where the
 // terminal would break the final text, and newline tokens break lines unless they are noise, so that text comes into
@@ -45,8 +47,10 @@ class CanvasView {
   std::string take_lines();
   /// Takes all final text.
   std::string take_rest();
-  /// The picture: at least one and at most max(height, 1) lines, each at most `width` cells, the last at most width
-  /// - 1.
+  /// All of the text and the canvas, without a status line.
+  std::vector<std::string> text(int width) const;
+  /// The picture: at least one and at most max(height, 1) lines, each at most `width` cells, those below the text at
+  /// most width - 1.
   std::vector<std::string> frame(int width, int height);
 
  private:
@@ -60,6 +64,7 @@ class CanvasView {
   bool is_end(int32_t id) const;
   std::string styled(const Run& run) const;
   std::string status(int width, const std::string& hidden) const;
+  std::string legend(int width) const;
   std::string progress() const;
   size_t window_start(const std::vector<Line>& lines, size_t visible);
 

@@ -1,8 +1,6 @@
 // See live_display.h.
 #include "cli/live_display.h"
 
-#include <limits>
-
 namespace dgemma::cli {
 namespace {
 
@@ -65,10 +63,7 @@ void LiveDisplay::finish(bool with_draft) {
   if (!active_) return;
   std::string rest;
   if (with_draft) {
-    constexpr int kAllLines = std::numeric_limits<int>::max();
-    auto lines = view_.frame(terminal_.size().width, kAllLines);
-    lines.pop_back();  // the status line
-    for (const std::string& line : lines) rest += (rest.empty() ? "" : "\n") + line;
+    for (const std::string& line : view_.text(terminal_.size().width)) rest += (rest.empty() ? "" : "\n") + line;
   } else {
     rest = view_.take_rest();
   }

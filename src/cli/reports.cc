@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
-#include <sstream>
 
 #include "base/format.h"
+#include "cli/terminal_text.h"
 
 namespace dgemma::cli {
 namespace {
@@ -82,6 +82,20 @@ std::string parameters_text(uint64_t parameters) {
   if (value >= 1e9) return number_text(value / 1e9, "%.2f billion");
   if (value >= 1e6) return number_text(value / 1e6, "%.2f million");
   return std::to_string(parameters);
+}
+
+/// Parts joined by dots, in lines of at most `width` cells that end between two parts.
+std::string parts_text(const std::vector<std::string>& parts, int width) {
+  std::string text;
+  int used = 0;
+  for (const std::string& part : parts) {
+    const int more = text_width(part);
+    const bool fits = used + 3 + more <= width;
+    if (!text.empty()) text += fits ? " · " : "\n";
+    used = text.empty() || !fits ? more : used + 3 + more;
+    text += part;
+  }
+  return text;
 }
 
 }  // namespace
@@ -193,22 +207,29 @@ Json answer_json(const Answer& answer, std::string_view content, std::string_vie
   return json;
 }
 
-std::string answer_summary(const Answer& answer) {
+std::string answer_summary(const Answer& answer, int width) {
   const Finished& summary = answer.summary;
   const auto canvases = static_cast<long long>(summary.steps_per_canvas.size());
   const double steps = summary.denoising_steps;
   const double work = summary.timing.denoise_s + summary.timing.commit_s;
-  std::ostringstream text;
-  text << counted(summary.completion_tokens, "token", "tokens") << " · " << counted(canvases, "canvas", "canvases");
-  if (canvases > 0) text << number_text(steps / static_cast<double>(canvases), " · %.1f steps per canvas");
-  text << number_text(summary.tokens_per_forward, " · %.1f tokens per forward");
-  if (work > 0) text << number_text(summary.completion_tokens / work, " · %.0f tokens/s");
-  text << " · prompt " << counted(summary.prompt_tokens, "token", "tokens");
-  if (summary.cached_tokens > 0) text << " (" << summary.cached_tokens << " cached)";
-  text << ' ' << seconds_text(summary.timing.prompt_s);
-  if (steps > 0) text << " · step " << seconds_text(summary.timing.denoise_s / steps);
-  text << " · seed " << answer.seed << " · " << finish_reason_name(summary.reason);
-  return text.str();
+  std::vector<std::string> parts;
+  if (summary.completion_tokens > 0) parts.push_back(counted(summary.completion_tokens, "token", "tokens"));
+  if (canvases > 0) {
+    parts.push_back(counted(canvases, "canvas", "canvases"));
+    parts.push_back(number_text(steps / static_cast<double>(canvases), "%.1f steps per canvas"));
+  }
+  if (summary.tokens_per_forward > 0)
+    parts.push_back(number_text(summary.tokens_per_forward, "%.1f tokens per forward"));
+  if (work > 0 && summary.completion_tokens > 0)
+    parts.push_back(number_text(summary.completion_tokens / work, "%.0f tokens/s"));
+  std::string prompt = "prompt " + counted(summary.prompt_tokens, "token", "tokens");
+  if (summary.cached_tokens > 0) prompt += base::concat(" (", summary.cached_tokens, " cached)");
+  if (summary.timing.prompt_s > 0) prompt += " " + seconds_text(summary.timing.prompt_s);
+  parts.push_back(prompt);
+  if (steps > 0) parts.push_back("step " + seconds_text(summary.timing.denoise_s / steps));
+  parts.push_back(base::concat("seed ", answer.seed));
+  parts.emplace_back(finish_reason_name(summary.reason));
+  return parts_text(parts, width);
 }
 
 }  // namespace dgemma::cli

@@ -19,8 +19,9 @@ std::string machine_text(const MachineReport& machine);
 
 /// What an answer says of itself. `content` and `reasoning` are the two parts of its text.
 Json answer_json(const Answer& answer, std::string_view content, std::string_view reasoning, double load_s);
-/// "24 tokens · 1 canvas · 3 steps per canvas · 8.0 tokens per forward · ...", one line without its newline.
-std::string answer_summary(const Answer& answer);
+/// "24 tokens · 1 canvas · 3 steps per canvas · 8.0 tokens per forward · ...": what is not zero, in lines of at most
+/// `width` cells that end between two facts, without the last newline.
+std::string answer_summary(const Answer& answer, int width);
 
 /// One number as printf writes it, "%.1f" for example, in at most 63 bytes.
 std::string number_text(double value, const char* format);

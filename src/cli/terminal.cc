@@ -12,10 +12,10 @@ bool in_foreground() { return ::isatty(STDIN_FILENO) == 1 && ::tcgetpgrp(STDIN_F
 
 }  // namespace
 
-TerminalSize Terminal::size() const {
+TerminalSize terminal_size(int fd) {
   winsize window{};
   TerminalSize size;
-  if (::ioctl(out_.fd(), TIOCGWINSZ, &window) == 0) {
+  if (::ioctl(fd, TIOCGWINSZ, &window) == 0) {
     if (window.ws_col > 0) size.width = window.ws_col;
     if (window.ws_row > 0) size.height = window.ws_row;
   }

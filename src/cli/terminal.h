@@ -17,6 +17,9 @@ struct TerminalSize {
   int height = 24;
 };
 
+/// The size of the terminal behind a descriptor, or 80 x 24.
+TerminalSize terminal_size(int fd);
+
 class Terminal {
  public:
   explicit Terminal(Output& out) : out_(out) {}
@@ -24,7 +27,7 @@ class Terminal {
   Terminal(const Terminal&) = delete;
   Terminal& operator=(const Terminal&) = delete;
 
-  TerminalSize size() const;
+  TerminalSize size() const { return terminal_size(out_.fd()); }
   void write(std::string_view bytes) { out_.write(bytes); }
   /// Hides the cursor, and keeps what the user types from appearing in the picture.
   void begin_drawing();
