@@ -29,9 +29,9 @@ Result<void> run_all(const BenchArguments& arguments, Program& program) {
       DG_TRY(check_engine_options(options));
       combinations.push_back(std::move(options));
     }
-  const ProgressLine progress;
+  ProgressLine progress;
   BenchOptions bench = arguments.bench;
-  bench.progress = [&progress](std::string_view what) { progress.show(what); };
+  bench.progress = [&progress](std::string_view what) { progress.show(std::string(what) + " ..."); };
   bool first = true;
   for (const EngineOptions& options : combinations) {
     const auto measured = run_bench(options, bench);

@@ -56,8 +56,8 @@ int run_compare(const CompareArguments& arguments, Program& program) {
   auto requests = chat_requests(arguments);
   if (!requests) return report(requests.error());
   options.chat_requests = std::move(*requests);
-  const ProgressLine progress;
-  options.progress = [&progress](std::string_view what) { progress.show(what); };
+  ProgressLine progress;
+  options.progress = [&progress](std::string_view what) { progress.show(std::string(what) + " ..."); };
   const auto compared = compare_models(arguments.a, arguments.b, options);
   progress.clear();
   if (!compared) return report(as_model_error(compared.error()));

@@ -2,12 +2,11 @@
 //
 // Nothing is shown for the first second: most loads are over by then. On a terminal one line counts bytes and goes
 // away; elsewhere one line says once what takes so long.
-#include <unistd.h>
-
 #include <chrono>
 
 #include "base/format.h"
 #include "cli/program.h"
+#include "cli/progress_line.h"
 #include "dgemma/inspect.h"
 
 namespace dgemma::cli {
@@ -17,31 +16,33 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kPatience = std::chrono::seconds(1);
 constexpr auto kRefresh = std::chrono::milliseconds(100);
 
-class ProgressLine {
+/// Bytes done, all of them and a second, from the first second on.
+class ByteProgress {
  public:
-  explicit ProgressLine(const char* what) : what_(what) {}
+  explicit ByteProgress(const char* what) : what_(what) {}
   void update(const LoadProgress& progress) {
     const auto now = Clock::now();
-    if (now - start_ < kPatience || (shown_ && now - last_ < kRefresh)) return;
-    if (shown_ && !terminal_) return;
+    if (now - start_ < kPatience || (told_ && now - last_ < kRefresh)) return;
+    if (told_ && !line_.is_seen()) return;
     last_ = now;
-    shown_ = true;
+    told_ = true;
     const double seconds = std::chrono::duration<double>(now - start_).count();
     const auto rate = static_cast<uint64_t>(static_cast<double>(progress.done_bytes) / seconds);
     const std::string text = base::concat(what_, ": ", base::bytes_text(progress.done_bytes), " of ",
                                           base::bytes_text(progress.total_bytes), ", ", base::bytes_text(rate), "/s");
-    write_stderr(terminal_ ? "\r" + text + "\x1b[K" : text + "\n");
+    if (line_.is_seen())
+      line_.show(text);
+    else
+      write_stderr(text + "\n");
   }
-  void clear() {
-    if (shown_ && terminal_) write_stderr("\r\x1b[K");
-  }
+  void clear() { line_.clear(); }
 
  private:
   const char* what_;
   Clock::time_point start_ = Clock::now();
   Clock::time_point last_;
-  bool shown_ = false;
-  bool terminal_ = stderr_is_terminal();
+  bool told_ = false;
+  ProgressLine line_;
 };
 
 }  // namespace
@@ -52,10 +53,10 @@ Error as_model_error(Error error) {
 }
 
 Result<Engine> open_model(EngineOptions options) {
-  ProgressLine line("loading");
-  options.progress = [&line](const LoadProgress& progress) { line.update(progress); };
+  ByteProgress bytes("loading");
+  options.progress = [&bytes](const LoadProgress& progress) { bytes.update(progress); };
   auto engine = Engine::open(options);
-  line.clear();
+  bytes.clear();
   if (!engine) return Unexpected(as_model_error(engine.error()));
   const std::string note = memory_note(engine->info().weight_bytes, inspect_machine().memory_bytes);
   if (!note.empty()) write_stderr(base::concat("note: ", note, "\n"));
@@ -63,10 +64,10 @@ Result<Engine> open_model(EngineOptions options) {
 }
 
 Result<QuantizeReport> pack_model(QuantizeOptions options) {
-  ProgressLine line("packing");
-  options.progress = [&line](const LoadProgress& progress) { line.update(progress); };
+  ByteProgress bytes("packing");
+  options.progress = [&bytes](const LoadProgress& progress) { bytes.update(progress); };
   auto done = quantize_model(options);
-  line.clear();
+  bytes.clear();
   return done;
 }
 

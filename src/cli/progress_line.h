@@ -1,4 +1,4 @@
-// What is being computed, on a line of standard error that goes away; nothing where that is no terminal.
+// What is being done, on a line of standard error that goes away; nothing where that is no terminal.
 #pragma once
 
 #include <string>
@@ -15,15 +15,19 @@ class ProgressLine {
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
 
-  void show(std::string_view what) const {
-    if (terminal_) write_stderr("\r" + std::string(what) + " ...\x1b[K");
+  bool is_seen() const { return terminal_; }
+  void show(std::string_view text) {
+    if (terminal_) write_stderr("\r" + std::string(text) + "\x1b[K");
+    shown_ = true;
   }
-  void clear() const {
-    if (terminal_) write_stderr("\r\x1b[K");
+  void clear() {
+    if (terminal_ && shown_) write_stderr("\r\x1b[K");
+    shown_ = false;
   }
 
  private:
   bool terminal_ = stderr_is_terminal();
+  bool shown_ = false;
 };
 
 }  // namespace dgemma::cli
