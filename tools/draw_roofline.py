@@ -74,13 +74,13 @@ class Svg:
         dash = f' stroke-dasharray="{dash}"' if dash else ""
         self.add(f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{css}" stroke-width="{width}"{dash}/>')
 
-    def mark(self, shape, x, y, colour):
+    def mark(self, shape, x, y, colour, radius=7):
         attributes = f'fill="{colour}" class="ring" stroke-width="2"'
         if shape == "circle":
-            self.add(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="7" {attributes}/>')
+            self.add(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" {attributes}/>')
         else:
             turn = f' transform="rotate(45 {x:.1f} {y:.1f})"' if shape == "diamond" else ""
-            self.add(f'<rect x="{x - 6:.1f}" y="{y - 6:.1f}" width="12" height="12" rx="1.5" {attributes}{turn}/>')
+            self.add(f'<rect x="{x - radius + 1:.1f}" y="{y - radius + 1:.1f}" width="{2 * radius - 2}" height="{2 * radius - 2}" rx="1.5" {attributes}{turn}/>')
 
 
 class Plot:
@@ -162,16 +162,19 @@ def draw_roofs(svg, plot, reports):
         svg.add(f'<path d="M{path}" class="roof" fill="none" stroke-width="2"/>')
         compute = report["machine"]["compute"]
         label = f"{name_of(report)} peak, {decimal(peak, 'FLOP/s' if compute == 'f32' else 'OP/s')}"
-        svg.text(LEFT + PLOT_W - 8, plot.y(peak) - 9, label, "ink small", "end")
+        svg.text(LEFT + PLOT_W - 8, plot.y(peak) - 16, label, "ink small", "end")
         drawn.append(peak)
     return [plot.y(peak) for peak in drawn]
 
 
 def draw_points(svg, plot, points, roofs, taken):
+    leaders, ground = [], len(svg.out)
     for p in points:
         svg.line(plot.x(p["x"]), plot.y(p["y"]), plot.x(p["x"]), plot.y(p["roof"]), "gap", 1.2, "2 3")
-    for p in points:
-        svg.mark(MARKS[p["report"]], plot.x(p["x"]), plot.y(p["y"]), COLOURS[p["part"]])
+    for i, p in enumerate(points):  # one that a later one would cover is larger
+        x, y = plot.x(p["x"]), plot.y(p["y"])
+        covered = any(math.dist((x, y), (plot.x(q["x"]), plot.y(q["y"]))) < 4 for q in points[i + 1:])
+        svg.mark(MARKS[p["report"]], x, y, COLOURS[p["part"]], 11 if covered else 7)
     # Centre and half width of what labels must not cover.
     taken = taken + [(plot.x(p["x"]), plot.y(p["y"]), 9) for p in points]
     for p in sorted(points, key=lambda q: -q["y"]):
@@ -180,13 +183,18 @@ def draw_points(svg, plot, points, roofs, taken):
         label = f"{p['part']} {100 * p['y'] / p['roof']:.0f} %"
         half = 4.2 * len(label)
         x, y = plot.x(p["x"]), plot.y(p["y"])
-        places = [(x + side * (16 + half), y + 17 * row) for row in (0, 1, -1, 2, 3, 4) for side in (1, -1)]
+        places = [(x + side * (26 + half), y + 18 * row) for row in (0, 1, 2, 3, -1, 4) for side in (1, -1)]
         places = [q for q in places if all(q[1] > roof + 10 or q[1] < roof - 26 for roof in roofs)]
         inside = [q for q in places if LEFT + 4 < q[0] - half and q[0] + half < LEFT + PLOT_W - 4]
         free = [q for q in inside if all(abs(q[0] - t[0]) > half + t[2] or abs(q[1] - t[1]) > 15 for t in taken)]
         at = (free or inside or places or [(x, y + 24)])[0]
         taken.append((at[0], at[1], half))
+        side = 1 if at[0] > x else -1
+        leaders.append(f'<path d="M{x:.1f} {y:.1f} L{at[0] - side * (half + 8):.1f} {at[1]:.1f} h{side * 6}" fill="none" '
+                       f'stroke="{COLOURS[p["part"]]}" stroke-width="1.5"/>')
         svg.text(at[0], at[1] + 4, label, "small bold", "middle", f'fill="{COLOURS[p["part"]]}"')
+    # Below the dots, so that each label's line shows which dot is its own.
+    svg.out[ground:ground] = leaders
 
 
 def draw_bars(svg, reports, context):
