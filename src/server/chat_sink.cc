@@ -42,7 +42,7 @@ class ChatStream : public OpenAiStream {
   }
   void piece(int choice, AnswerPiece piece) override {
     if (!piece.reasoning.empty()) send(delta(choice, {{"reasoning_content", piece.reasoning}}));
-    if (!piece.content.empty()) {
+    if (!piece.content.empty() || !piece.logprobs.empty()) {
       Json json = delta(choice, {{"content", piece.content}});
       if (!piece.logprobs.empty()) json["logprobs"] = logprobs_json(piece.logprobs);
       send(std::move(json));

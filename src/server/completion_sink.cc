@@ -58,7 +58,7 @@ class CompletionStream : public OpenAiStream {
     offset_ = 0;
   }
   void piece(int choice, AnswerPiece piece) override {
-    if (piece.content.empty()) return;
+    if (piece.content.empty() && piece.logprobs.empty()) return;
     send(choice_json(choice, piece.content,
                      piece.logprobs.empty() ? Json(nullptr) : logprobs_json(piece.logprobs, offset_), nullptr));
   }

@@ -191,6 +191,28 @@ void half_characters(AnswerSink& sink) {
   sink.done({});
 }
 
+/// Bytes that are no character become longer text than they were, so that the last tokens come after it.
+void tokens_behind_their_text(AnswerSink& sink) {
+  sink.started(0, {});
+  sink.piece(0, {"\ufffd", "", {}, {{"\xc3", -0.5}}});
+  sink.piece(0, {"", "", {}, {{"\xc3", -1}}});
+  sink.ended(0, {});
+  sink.done({});
+}
+
+TEST(ChatSink, a_stream_has_the_logprobs_of_the_whole_answer) {
+  size_t streamed = 0;
+  for (const Json& chunk : sse_objects(written(make_chat_sink, true, tokens_behind_their_text)))
+    if (!chunk["choices"].empty() && !chunk["choices"][0]["logprobs"].is_null())
+      streamed += chunk["choices"][0]["logprobs"]["content"].size();
+  EXPECT_EQ(streamed, 2u);
+  streamed = 0;
+  for (const Json& chunk : sse_objects(written(make_completion_sink, true, tokens_behind_their_text)))
+    if (!chunk["choices"].empty() && !chunk["choices"][0]["logprobs"].is_null())
+      streamed += chunk["choices"][0]["logprobs"]["tokens"].size();
+  EXPECT_EQ(streamed, 2u);
+}
+
 TEST(ChatSink, half_a_character_has_its_byte) {
   const Json response = Json::parse(written(make_chat_sink, false, half_characters));
   const Json& content = response["choices"][0]["logprobs"]["content"];
