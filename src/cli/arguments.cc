@@ -11,6 +11,7 @@
 #include "cli/help_page.h"
 #include "cli/numbers.h"
 #include "cli/option_table.h"
+#include "server/auth.h"
 
 namespace dgemma::cli {
 namespace {
@@ -254,7 +255,11 @@ void declare_serve(CLI::App& app, Parsed& parsed) {
   table.text("--host", "HOST", "Address to listen on (127.0.0.1)", server.host);
   table.whole("--port", "Port to listen on (8080); 0 takes a free one and prints it", 0, 65535, server.port);
   table.text("--api-key-file", "FILE", "File with the key that clients have to give", parsed.serve.api_key_file);
-  table.text("--api-key", "KEY", "The same as an argument, which other users of this machine can see", server.api_key);
+  table.value("--api-key", "KEY", "The same as an argument, which other users of this machine can see",
+              "visible ASCII characters", [&server](const std::string& key) {
+                server.api_key = key;
+                return server::is_key(key);
+              });
   table.flag("--insecure", "Listen beyond this machine without a key", server.insecure);
   table.text("--cors-origin", "ORIGIN", "Let pages of this origin call (* for all); default: none", server.cors_origin);
   table.heading("Places and limits");

@@ -10,6 +10,7 @@
 #include "base/format.h"
 #include "cli/program.h"
 #include "dgemma/inspect.h"
+#include "server/auth.h"
 #include "server/server.h"
 
 namespace dgemma::cli {
@@ -19,9 +20,10 @@ namespace {
 Result<std::string> read_key(const std::string& file) {
   DG_TRY_ASSIGN(std::string key, read_input(file));
   key.resize(std::min(key.size(), key.find_first_of("\r\n")));
-  if (key.empty())
-    return Unexpected(ErrorCode::kUsage, base::concat("--api-key-file: ", file, ": expected a key, got an empty line"));
-  return key;
+  if (server::is_key(key)) return key;
+  return Unexpected(ErrorCode::kUsage,
+                    base::concat("--api-key-file: ", file, ": expected visible ASCII characters, got ",
+                                 key.empty() ? "an empty line" : "others too"));
 }
 
 /// Fails before anything listens where the model's headers say already that it cannot be served.

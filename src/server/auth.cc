@@ -3,7 +3,13 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
+
 namespace dgemma::server {
+
+bool is_key(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+}
 
 bool same_secret(std::string_view a, std::string_view b) {
   unsigned difference = a.size() == b.size() ? 0u : 1u;

@@ -6,6 +6,9 @@
 
 namespace dgemma::server {
 
+/// True for what a header can carry as a key: visible ASCII characters, at least one.
+bool is_key(std::string_view text);
+
 /// Compares in a time that depends on the lengths only.
 bool same_secret(std::string_view a, std::string_view b);
 

@@ -286,6 +286,7 @@ TEST(Arguments, ServeTakesItsAddressItsPlacesAndItsLimits) {
   EXPECT_THAT(error_of({"serve", "-m", "x", "--port", "70000"}),
               HasSubstr("--port: expected a whole number from 0 to 65535"));
   EXPECT_THAT(error_of({"serve", "-m", "x", "--api-key", "a", "--api-key-file", "b"}), HasSubstr("--api-key"));
+  EXPECT_THAT(error_of({"serve", "-m", "x", "--api-key", ""}), HasSubstr("--api-key: expected visible ASCII"));
 }
 
 TEST(Arguments, AModelIsNeededWhereOneIsUsed) {

@@ -60,6 +60,8 @@ with_model() {
   refused 2 'expected a loopback address' -m "$model" --host 0.0.0.0
   refused 2 'trace-dir' -m "$model" --trace-dir "$work/none"
   refused 1 'No such file' -m "$model" --api-key-file "$work/none"
+  printf 'a key \n' >"$work/key"
+  refused 2 'expected visible ASCII' -m "$model" --api-key-file "$work/key"
   start || return
   until get /health | grep -q '"status":"ready"'; do sleep 0.05; done
   get / | grep -q '<html' || fail 'no page'

@@ -12,6 +12,12 @@ TEST(Auth, secrets_are_the_same_only_when_every_byte_is) {
   EXPECT_FALSE(same_secret("abc", ""));
 }
 
+TEST(Auth, a_key_is_what_a_header_can_carry) {
+  EXPECT_TRUE(is_key("sk-a_b.c~!"));
+  for (const char* text : {"", " ", "a ", " a", "a b", "a\n", "\xc3\xa9", "\x7f"}) EXPECT_FALSE(is_key(text)) << text;
+  EXPECT_FALSE(is_key(std::string_view("a\0", 2)));
+}
+
 TEST(Auth, a_key_comes_as_bearer) {
   EXPECT_EQ(bearer_key("Bearer k"), "k");
   EXPECT_EQ(bearer_key("bearer k l"), "k l");
