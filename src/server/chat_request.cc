@@ -12,7 +12,9 @@ namespace {
 /// A text part: what the model cannot see must not be skipped in silence.
 void read_part(Fields part) {
   const Json* type = part.find("type");
-  if (type != nullptr && type->is_string() && *type != "text")
+  if (type == nullptr || !type->is_string())
+    part.fault().expected(part.path("type"), "text", type);
+  else if (*type != "text")
     part.fault().unsupported(
         part.path("type"), "expected text, got " + base::quoted(type->get<std::string>()) + ". Only text is supported");
   part.text("text");

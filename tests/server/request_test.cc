@@ -96,6 +96,8 @@ TEST(ChatRequest, messages_have_to_be_text) {
   const Json image = Json::array(
       {{{"role", "user"}, {"content", Json::array({{{"type", "text"}, {"text", "a"}}, {{"type", "image_url"}}})}}});
   EXPECT_THAT(error({{"messages", image}}), StartsWith("messages[0].content[1].type: expected text, got 'image_url'"));
+  const Json untyped = Json::array({{{"role", "user"}, {"content", Json::array({Json::object({{"text", "a"}})})}}});
+  EXPECT_EQ(error({{"messages", untyped}}), "messages[0].content[0].type: expected text, got nothing");
   EXPECT_EQ(error({{"messages", Json::array()}}),
             "messages: expected an array of at least one message, got an empty one");
 }
