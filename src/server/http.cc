@@ -3,6 +3,7 @@
 
 #include <httplib.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
@@ -35,6 +36,7 @@ struct Exchange : Peer {
   int status = 0;
   bool close = false;         ///< the request's end is not known, or it was not read
   bool body_follows = false;  ///< the next write is the head of a response whose body comes at once
+  bool takes_chunks = true;   ///< HTTP/1.0 knows none: there a stream ends with its connection
 };
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -73,13 +75,25 @@ class SinkWriter : public BodyWriter {
   bool alive_ = true;
 };
 
+/// ASCII capitals made small: HTTP compares hosts, media types and codings without case.
+std::string lower_case(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+  return text;
+}
+
+/// "application/json" of "Application/JSON; charset=utf-8".
+std::string media_type(const std::string& header) { return lower_case(header.substr(0, header.find_first_of("; \t"))); }
+
 /// The status that refuses a request whose body's end or form is not plain; 0 where it is. A body that two readers
 /// could end at different places would let one request hide in another; a packed one could unpack to any size.
 int bad_framing(const httplib::Request& request, const HttpRequest& head, const Limits& limits) {
   const std::string length = request.get_header_value("Content-Length");
   const bool digits = length.find_first_not_of("0123456789") == std::string::npos && length.size() < 19;
   if (request.get_header_value_count("Content-Length") > 1 || !digits) return 400;
-  if (head.chunked && (head.content_length || request.get_header_value("Transfer-Encoding") != "chunked")) return 400;
+  if (request.get_header_value_count("Host") > 1) return 400;
+  const std::string coding = lower_case(request.get_header_value("Transfer-Encoding"));
+  if (head.chunked && (head.content_length || coding != "chunked")) return 400;
   if (head.method == "POST" && !head.chunked && !head.content_length) return 411;
   if (head.content_length.value_or(0) > limits.body_bytes) return 413;
   return head.content_encoding.empty() || head.content_encoding == "identity" ? 0 : 415;
@@ -88,12 +102,12 @@ int bad_framing(const httplib::Request& request, const HttpRequest& head, const 
 HttpRequest read_head(const httplib::Request& request) {
   HttpRequest head;
   head.method = request.method, head.path = request.path;
-  head.host = request.get_header_value("Host"), head.origin = request.get_header_value("Origin");
+  head.host = lower_case(request.get_header_value("Host")), head.origin = request.get_header_value("Origin");
   head.authorization = request.get_header_value("Authorization");
   head.api_key = request.get_header_value("x-api-key");
-  head.content_type = request.get_header_value("Content-Type");
+  head.content_type = media_type(request.get_header_value("Content-Type"));
   head.if_none_match = request.get_header_value("If-None-Match");
-  head.content_encoding = request.get_header_value("Content-Encoding");
+  head.content_encoding = lower_case(request.get_header_value("Content-Encoding"));
   if (request.has_header("Content-Length"))
     head.content_length = std::strtoull(request.get_header_value("Content-Length").c_str(), nullptr, 10);
   head.chunked = request.has_header("Transfer-Encoding");
@@ -103,19 +117,23 @@ HttpRequest read_head(const httplib::Request& request) {
 void fill_response(HttpHandler& handler, HttpResponse from, httplib::Response& to) {
   handler.add_headers(t_exchange->head, from);
   to.status = t_exchange->status = from.status;
+  if (from.stream && !t_exchange->takes_chunks) t_exchange->close = true;
   if (t_exchange->close) to.set_header("Connection", "close");
   for (const auto& [name, value] : from.headers) to.set_header(name.c_str(), value);
   if (!from.stream) {
     t_exchange->body_follows = !from.body.empty() && t_exchange->head.method != "HEAD";
     return to.set_content(from.body, from.content_type.c_str());
   }
-  to.set_chunked_content_provider(from.content_type.c_str(),
-                                  [stream = std::move(from.stream)](size_t, httplib::DataSink& sink) {
-                                    SinkWriter writer(sink);
-                                    if (!stream(writer)) return false;
-                                    sink.done();
-                                    return true;
-                                  });
+  auto provide = [stream = std::move(from.stream)](size_t, httplib::DataSink& sink) {
+    SinkWriter writer(sink);
+    if (!stream(writer)) return false;
+    sink.done();
+    return true;
+  };
+  if (t_exchange->takes_chunks)
+    to.set_chunked_content_provider(from.content_type, std::move(provide));
+  else
+    to.set_content_provider(from.content_type, std::move(provide));
 }
 
 /// One thread a connection, up to a limit; httplib's own pool would let idle connections starve the others.
@@ -180,6 +198,10 @@ class HttpServer::Impl : public httplib::Server {
     set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
       return before_body(request, response);
     });
+    // Who asks before sending a body hears at once where it is not wanted.
+    set_expect_100_continue_handler([this](const httplib::Request& request, httplib::Response& response) {
+      return before_body(request, response) == HandlerResponse::Handled ? response.status : 100;
+    });
     Post("[\\s\\S]*", [this](const httplib::Request& request, httplib::Response& response) {
       t_exchange->head.body = request.body;
       fill_response(handler_, handler_.handle(t_exchange->head, *t_exchange), response);
@@ -219,7 +241,9 @@ class HttpServer::Impl : public httplib::Server {
     const HttpRequest& head = exchange.head;
     const bool has_body = head.chunked || head.content_length.value_or(0) > 0;
     const int bad = head.path.size() > kLongestPath ? 414 : bad_framing(request, head, limits_);
-    exchange.close = bad != 0;
+    exchange.takes_chunks = request.version != "HTTP/1.0";
+    // httplib takes a chunk without its line's end as the last one: what follows then must not be a request.
+    exchange.close = bad != 0 || head.chunked;
     std::optional<HttpResponse> refused = handler_.refuse(head);
     if (!refused && bad != 0) refused = handler_.error(bad, head.path);
     if (!refused && head.method == "POST") return HandlerResponse::Unhandled;  // the body comes first
@@ -247,7 +271,8 @@ class HttpServer::Impl : public httplib::Server {
   /// An error that httplib found: its status, unless the connection or the handler knows better.
   void fill_error(const httplib::Request& request, httplib::Response& response) {
     t_exchange->close = true;
-    const int fault = fault_of(t_exchange->connection);
+    int fault = fault_of(t_exchange->connection);
+    if (fault == 0 && response.status == 400 && t_exchange->connection.header_too_long()) fault = 431;
     std::optional<HttpResponse> refused;
     if (fault == 0 && response.status == 400) refused = refuse_method(request);
     if (!refused) refused = handler_.error(fault != 0 ? fault : response.status, request.path);

@@ -20,11 +20,13 @@
 
 namespace dgemma::server {
 
+constexpr size_t kLongestHeader = 8192;  ///< bytes of one; httplib's own limit
+
 struct HttpRequest {
   std::string method;
   std::string path;  ///< without the query
   std::string host, origin, authorization, api_key, content_type, content_encoding,
-      if_none_match;  ///< headers; "" where absent
+      if_none_match;  ///< headers; "" where absent. host, and types without their parameters, in small letters
   std::optional<uint64_t> content_length;
   bool chunked = false;
   std::string body;

@@ -15,8 +15,10 @@ namespace dgemma::server {
 namespace {
 
 constexpr int kIdleLook = 200;  // ms between two looks at whether the service stops
-constexpr auto kLinger = std::chrono::milliseconds(500);
-constexpr size_t kMostDrained = size_t{4} << 20;
+// A client that is still sending would lose the response to a connection that is closed over its bytes.
+constexpr auto kLinger = std::chrono::seconds(5);
+constexpr int kSilence = 500;  // ms, then it is not sending
+constexpr size_t kMostDrained = size_t{128} << 20;
 
 /// poll() of one socket: the events that came, 0 after `timeout` ms, -1 on an error.
 int wait_for(int socket, short events, int timeout) {
@@ -44,7 +46,7 @@ HttpConnection::~HttpConnection() { ::close(socket_); }
 
 bool HttpConnection::wait_for_request(const std::function<bool()>& stopping) {
   in_headers_ = true, answered_ = false, timed_out_ = false, too_much_ = false;
-  part_bytes_ = 0;
+  part_bytes_ = line_bytes_ = longest_line_ = 0;
   const auto idle_until = Clock::now() + std::chrono::seconds(limits_.idle_s);
   while (begin_ == end_) {
     const int events = wait_for(socket_, POLLIN, std::min(kIdleLook, milliseconds_until(idle_until)));
@@ -83,7 +85,15 @@ long HttpConnection::read(char* bytes, size_t size) {
   }
   std::memcpy(bytes, buffer_.data() + begin_, count);
   begin_ += count;
+  if (in_headers_) measure_lines(std::string_view(bytes, count));
   return static_cast<long>(count);
+}
+
+void HttpConnection::measure_lines(std::string_view text) {
+  for (const char c : text) {
+    line_bytes_ = c == '\n' ? 0 : line_bytes_ + 1;
+    longest_line_ = std::max(longest_line_, line_bytes_);
+  }
 }
 
 long HttpConnection::write(const char* bytes, size_t size, bool more) {
@@ -120,7 +130,7 @@ void HttpConnection::linger() {
   ::shutdown(socket_, SHUT_WR);
   const auto deadline = Clock::now() + kLinger;
   size_t drained = 0;
-  while (drained < kMostDrained && wait_for(socket_, POLLIN, milliseconds_until(deadline)) > 0) {
+  while (drained < kMostDrained && wait_for(socket_, POLLIN, std::min(kSilence, milliseconds_until(deadline))) > 0) {
     const ssize_t got = ::recv(socket_, buffer_.data(), buffer_.size(), 0);
     if (got <= 0) return;
     drained += static_cast<size_t>(got);

@@ -12,6 +12,7 @@
 #include <functional>
 #include <string_view>
 
+#include "server/http.h"
 #include "server/options.h"
 
 namespace dgemma::server {
@@ -40,7 +41,8 @@ class HttpConnection {
 
   bool timed_out() const { return timed_out_; }
   bool headers_too_large() const { return too_much_ && in_headers_; }
-  bool body_too_large() const { return too_much_ && !in_headers_; }  ///< chunk sizes count too
+  bool header_too_long() const { return longest_line_ > kLongestHeader; }  ///< one of them
+  bool body_too_large() const { return too_much_ && !in_headers_; }        ///< chunk sizes count too
   /// Something of the current request's response is written.
   bool answered() const { return answered_; }
   /// Says that no more follows, and lets the client read what was sent before the socket closes.
@@ -50,12 +52,14 @@ class HttpConnection {
  private:
   using Clock = std::chrono::steady_clock;
   bool fill();
+  void measure_lines(std::string_view text);
 
   const int socket_;
   const Limits& limits_;
   std::array<char, 16384> buffer_{};
   size_t begin_ = 0, end_ = 0;
-  size_t part_bytes_ = 0;  // read of the headers, or of the body
+  size_t part_bytes_ = 0;                     // read of the headers, or of the body
+  size_t line_bytes_ = 0, longest_line_ = 0;  // of the headers
   Clock::time_point deadline_;
   bool in_headers_ = false, timed_out_ = false, too_much_ = false, answered_ = false;
 };

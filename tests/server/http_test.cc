@@ -41,6 +41,8 @@ class EchoHandler : public HttpHandler {
         left.set_value();
         return false;
       };
+    if (request.path == "/three")
+      response.stream = [](BodyWriter& writer) { return writer.write("one") && writer.write("two"); };
     if (request.path == "/throw") throw std::bad_alloc();
     return response;
   }
@@ -138,6 +140,50 @@ TEST_F(Http, takes_a_chunked_body) {
               HasSubstr("POST /b 6"));
 }
 
+TEST_F(Http, codings_are_compared_without_case) {
+  start();
+  EXPECT_THAT(talk("POST /b HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nef\r\n0\r\n\r\n"),
+              HasSubstr("POST /b 2"));
+  EXPECT_THAT(talk("POST /b HTTP/1.1\r\nContent-Encoding: Identity\r\nContent-Length: 1\r\n\r\na"),
+              HasSubstr("POST /b 1"));
+}
+
+TEST_F(Http, what_follows_a_broken_chunk_is_never_a_request) {
+  start();
+  const std::string answer =
+      talk("POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nefX\r\nGET /smuggled HTTP/1.1\r\n\r\n");
+  EXPECT_THAT(answer, testing::Not(HasSubstr("smuggled")));
+  EXPECT_THAT(answer, HasSubstr("Connection: close"));
+}
+
+TEST_F(Http, a_client_of_http_1_0_gets_a_stream_without_chunks) {
+  start();
+  EXPECT_THAT(talk("GET /three HTTP/1.1\r\n\r\n"), testing::EndsWith("\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"));
+  const std::string old = talk("GET /three HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /a HTTP/1.0\r\n\r\n");
+  EXPECT_THAT(old, testing::EndsWith("\r\n\r\nonetwo")) << "it ends with its connection";
+  EXPECT_THAT(old, testing::AllOf(HasSubstr("Connection: close"), testing::Not(HasSubstr("Transfer-Encoding"))));
+}
+
+TEST_F(Http, who_asks_before_sending_a_body_hears_at_once_where_it_is_refused) {
+  Limits limits;
+  limits.body_bytes = 1000;
+  start(limits);
+  const std::string asks = "Expect: 100-continue\r\nContent-Length: ";
+  EXPECT_THAT(talk("POST /refused HTTP/1.1\r\n" + asks + "3\r\n\r\n"), StartsWith("HTTP/1.1 401"));
+  EXPECT_THAT(talk("POST /b HTTP/1.1\r\n" + asks + "1001\r\n\r\n"), StartsWith("HTTP/1.1 413"));
+  EXPECT_THAT(talk("POST /b HTTP/1.1\r\n" + asks + "3\r\n\r\nabc"),
+              testing::AllOf(StartsWith("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200"), HasSubstr("POST /b 3")));
+}
+
+TEST_F(Http, a_client_that_goes_on_sending_gets_the_response_that_refused_it) {
+  Limits limits;
+  limits.body_bytes = 1000;
+  start(limits);
+  const std::string body(size_t{32} << 20, 'a');
+  EXPECT_THAT(talk("POST /b HTTP/1.1\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body),
+              StartsWith("HTTP/1.1 413"));
+}
+
 TEST_F(Http, what_is_no_http_gets_an_error_with_a_body) {
   start();
   for (const char* bytes : {"nonsense\r\n\r\n", "GET\r\n\r\n", "\x16\x03\x01\x02\x00\r\n\r\n"})
@@ -164,6 +210,7 @@ TEST_F(Http, ambiguous_framing_is_refused_and_the_rest_is_never_a_request) {
     EXPECT_THAT(answer, testing::Not(HasSubstr("smuggled"))) << headers;
   }
   EXPECT_THAT(talk("POST /b HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 411"));
+  EXPECT_THAT(talk("GET /a HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n"), StartsWith("HTTP/1.1 400"));
 }
 
 TEST_F(Http, a_refused_request_is_answered_before_its_body_is_read) {
@@ -185,6 +232,12 @@ TEST_F(Http, bodies_and_headers_have_a_bound) {
   for (int i = 0; i < 300; ++i) many += "X-" + std::to_string(i) + ": y\r\n";
   EXPECT_THAT(talk(many + "\r\n"), StartsWith("HTTP/1.1 431"));
   EXPECT_THAT(talk("GET /" + std::string(600, 'a') + " HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 414"));
+}
+
+TEST_F(Http, one_header_has_a_bound) {
+  start();
+  EXPECT_THAT(talk("GET / HTTP/1.1\r\nX: " + std::string(8000, 'a') + "\r\n\r\n"), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(talk("GET / HTTP/1.1\r\nX: " + std::string(9000, 'a') + "\r\n\r\n"), StartsWith("HTTP/1.1 431"));
 }
 
 TEST_F(Http, a_request_that_does_not_arrive_in_time_is_ended) {

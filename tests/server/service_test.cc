@@ -293,6 +293,12 @@ TEST(Service, pages_of_other_sites_are_kept_out) {
   EXPECT_EQ(service.get("/v1/models", {{"Host", "localhost:1"}}).status, 200);
   const auto plain = service.client().Post("/v1/chat/completions", quick_chat().dump(), "text/plain");
   EXPECT_EQ(plain->status, 415);
+  EXPECT_EQ(service.get("/v1/models", {{"Host", "LocalHost"}}).status, 200);
+  const auto status_of = [&](const char* type) {
+    return service.client().Post("/v1/chat/completions", quick_chat().dump(), type)->status;
+  };
+  EXPECT_EQ(status_of("Application/JSON; charset=utf-8"), 200);
+  EXPECT_EQ(status_of("application/json-patch"), 415);
   EXPECT_FALSE(
       service.get("/v1/models", {{"Origin", "http://evil.example"}}).headers.contains("Access-Control-Allow-Origin"));
   EXPECT_EQ(service.client().Options("/v1/models")->status, 405);
@@ -305,6 +311,7 @@ TEST(Service, an_origin_that_was_allowed_may_call) {
   const auto preflight = service.client().Options("/v1/chat/completions", {{"Origin", "http://app.example"}});
   EXPECT_EQ(preflight->status, 204);
   EXPECT_EQ(preflight->get_header_value("Access-Control-Allow-Origin"), "http://app.example");
+  EXPECT_EQ(preflight->get_header_value("Access-Control-Allow-Headers"), "Authorization, *");
   const auto other = service.client().Options("/v1/chat/completions", {{"Origin", "http://evil.example"}});
   EXPECT_FALSE(other->has_header("Access-Control-Allow-Origin"));
 }
