@@ -42,8 +42,9 @@ class BlockReader {
 
  private:
   void read_block(Fields block) {
-    const std::string type =
-        block.required_word("type", {"text", "tool_use", "tool_result", "thinking", "redacted_thinking"});
+    const std::vector<std::string> of_user = {"text", "tool_result"};
+    const std::vector<std::string> of_assistant = {"text", "tool_use", "thinking", "redacted_thinking"};
+    const std::string type = block.required_word("type", role_ == "user" ? of_user : of_assistant);
     block.ignore("cache_control");
     if (type == "text") {
       block.ignore("citations");
@@ -89,10 +90,10 @@ void read_messages(Fields& fields, const Limits& limits, Json& chat) {
     const Json* content = message.find("content");
     if (content != nullptr && content->is_string())
       messages.push_back({{"role", role}, {"content", *content}});
-    else if (content != nullptr && content->is_array())
+    else if (content != nullptr && content->is_array() && !content->empty())
       BlockReader(role, messages, fields.fault()).read(*content, message.path("content"));
     else
-      message.fault().expected(message.path("content"), "a string or an array of blocks", content);
+      message.fault().expected(message.path("content"), "a string or an array of at least one block", content);
     message.finish();
   }
   chat["messages"] = std::move(messages);

@@ -232,8 +232,16 @@ TEST(MessagesRequest, refuses_by_name) {
     return message((R"({"max_tokens": 1, "messages": [{"role": "user", "content": [)" + json + "]}]}").c_str());
   };
   EXPECT_THAT(block(R"({"text": "a"})"), StartsWith("messages[0].content[0].type: expected one of text, "));
+  EXPECT_THAT(block(""), StartsWith("messages[0].content: expected a string or an array of at least one block"));
   EXPECT_THAT(block(R"({"type": "text"})"), StartsWith("messages[0].content[0].text: expected a string, got nothing"));
-  EXPECT_THAT(block(R"({"type": "tool_use", "id": "a", "name": "b"})"), StartsWith("messages[0].content[0].input: "));
+  EXPECT_EQ(block(R"({"type": "thinking", "thinking": "a"})"),
+            "messages[0].content[0].type: expected one of text, tool_result, got 'thinking'");
+  EXPECT_THAT(
+      message(R"({"max_tokens": 1, "messages": [{"role": "assistant", "content": [{"type": "tool_result"}]}]})"),
+      StartsWith("messages[0].content[0].type: expected one of text, tool_use, thinking, redacted_thinking"));
+  EXPECT_THAT(message(R"({"max_tokens": 1, "messages": [{"role": "assistant",
+                "content": [{"type": "tool_use", "id": "a", "name": "b"}]}]})"),
+              StartsWith("messages[0].content[0].input: "));
   EXPECT_THAT(block(R"({"type": "tool_result"})"), StartsWith("messages[0].content[0].tool_use_id: "));
   EXPECT_THAT(message(R"({"max_tokens": 1, "tool_choice": {}, "messages": [{"role": "user", "content": "a"}]})"),
               StartsWith("tool_choice.type: "));
