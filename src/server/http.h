@@ -63,7 +63,7 @@ class HttpHandler {
   virtual HttpResponse handle(const HttpRequest& request, const Peer& peer) = 0;
   /// Adds the headers that all responses have.
   virtual void add_headers(const HttpRequest& head, HttpResponse& response) = 0;
-  /// The body of a response that HTTP itself gives: 400, 408, 411, 413, 414, 431, 500, 503.
+  /// The body of a response that HTTP itself gives: 400, 408, 411, 413, 414, 416, 431, 500, 503.
   virtual HttpResponse error(int status, const std::string& path) = 0;
   /// After each response; seconds since the request's first byte.
   virtual void finished(const HttpRequest& head, int status, double seconds) = 0;

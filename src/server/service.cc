@@ -207,6 +207,8 @@ HttpResponse Service::error(int status, const std::string& path) {
         return {414, "path_too_long", "path: expected a shorter one"};
       case 415:
         return {415, "unsupported_media_type", "Content-Type: expected application/json without Content-Encoding"};
+      case 416:
+        return {416, "range_not_satisfiable", "Range: expected none: responses are sent whole"};
       case 431:
         return {431, "headers_too_large",
                 base::concat("headers: expected at most ", options_.limits.header_bytes, " bytes, ", kLongestHeader,

@@ -184,6 +184,16 @@ TEST_F(Http, a_client_that_goes_on_sending_gets_the_response_that_refused_it) {
               StartsWith("HTTP/1.1 413"));
 }
 
+TEST_F(Http, responses_are_whole_whatever_range_is_asked_for) {
+  start();
+  for (const char* range : {"0-1", "-2", "0-0,2-2", "999-"})
+    EXPECT_THAT(talk("GET /a HTTP/1.1\r\nRange: bytes=" + std::string(range) + "\r\n\r\n"),
+                testing::AllOf(StartsWith("HTTP/1.1 200"), testing::EndsWith("\r\n\r\nGET /a 0")))
+        << range;
+  EXPECT_THAT(talk("GET /a HTTP/1.1\r\nRange: lines=1-2\r\n\r\n"),
+              testing::AllOf(StartsWith("HTTP/1.1 416"), HasSubstr("error 416")));
+}
+
 TEST_F(Http, what_is_no_http_gets_an_error_with_a_body) {
   start();
   for (const char* bytes : {"nonsense\r\n\r\n", "GET\r\n\r\n", "\x16\x03\x01\x02\x00\r\n\r\n"})
