@@ -89,7 +89,7 @@ struct Committed {
 enum class FinishReason {
   kStop,       ///< an end token
   kLength,     ///< max_new_tokens, or the context is full
-  kCancelled,  ///< Session::cancel
+  kCancelled,  ///< GenerateOptions::stop
 };
 const char* finish_reason_name(FinishReason reason);
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -56,7 +57,12 @@ struct GenerateOptions {
   SamplerOptions sampler = {};
   std::optional<std::vector<int32_t>> canvas_ids = {};  ///< the first canvas instead of noise, canvas_length ids
   std::optional<std::vector<int32_t>> eos_ids = {};     ///< end tokens instead of the checkpoint's; an empty list: none
-  int top_tokens = 0;        ///< most probable tokens of each row that drafts carry, 0 .. 20 (kMostTopTokens)
+  int top_tokens = 0;  ///< most probable tokens of each row that drafts carry, 0 .. 20 (kMostTopTokens)
+  /// Ends the answer when stop is requested, from any thread: before anything is computed where that was earlier than
+  /// generate, within one layer's time when the session is alone, at once while it waits for others, and where it
+  /// shares a sweep with others, at the end of that sweep. A token that was stopped stays so: the next answer takes a
+  /// new one.
+  std::stop_token stop = {};
   SweepOptions sweeps = {};  ///< for measuring only
 };
 

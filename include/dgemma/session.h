@@ -49,14 +49,9 @@ class Session {
   uint64_t memory_bytes() const;
 
   /// Answers what was synced. Blocks; events arrive on this thread. After it the timeline is prompt + committed tokens.
-  /// A cancelled answer is not an error: its reason says so and what was committed stays.
-  /// Errors: kInvalidRequest (sampler values, canvas ids), kContextFull, kOutOfMemory.
+  /// An answer that was stopped (GenerateOptions::stop) is not an error: its reason says so and what was committed
+  /// stays. Errors: kInvalidRequest (sampler values, canvas ids), kContextFull, kOutOfMemory.
   Result<Answer> generate(const GenerateOptions& options, const EventCallback& on_event = {});
-
-  /// Ends a running generate: within one layer's time when it is alone, at once while it waits for others, and where it
-  /// shares a sweep with others, at the end of that sweep. From any thread or a signal handler's thread; does nothing
-  /// when none runs.
-  void cancel();
 
  private:
   friend class Engine;

@@ -48,8 +48,8 @@ class PlainDisplay {
 /// The event receiver of one answer.
 class Show {
  public:
-  Show(Session& session, const Engine& engine, const AnswerPlan& plan, Program& program)
-      : session_(session), plan_(plan), program_(program), text_(plan.split, engine.tokenizer() != nullptr) {
+  Show(const Engine& engine, const AnswerPlan& plan, Program& program)
+      : plan_(plan), program_(program), text_(plan.split, engine.tokenizer() != nullptr) {
     const Environment& environment = program.environment;
     if (!plan.print) return;
     if (plan.arguments->live && environment.redraw && program.out.is_terminal()) {
@@ -68,7 +68,7 @@ class Show {
   void on_event(const Event& event) {
     if (plan_.trace != nullptr) plan_.trace->on_event(event);
     std::visit([this](const auto& e) { on(e); }, event);
-    if (program_.out.failed()) session_.cancel();  // nobody can see the rest
+    if (program_.out.failed()) stop_.request_stop();  // nobody can see the rest
   }
   /// An answer that was interrupted leaves the draft of its last canvas on the terminal.
   void finish(bool interrupted) {
@@ -76,9 +76,10 @@ class Show {
     if (plain_) plain_->finish();
   }
   void interrupt() {
-    session_.cancel();
+    stop_.request_stop();
     if (live_) live_->hurry();
   }
+  std::stop_token stop() const { return stop_.get_token(); }
   const AnswerParts& parts() const { return text_.parts(); }
 
  private:
@@ -104,9 +105,9 @@ class Show {
   }
   void on(const Finished&) {}
 
-  Session& session_;
   const AnswerPlan& plan_;
   Program& program_;
+  std::stop_source stop_;
   AnswerText text_;
   std::unique_ptr<LiveDisplay> live_;
   std::unique_ptr<PlainDisplay> plain_;
@@ -138,7 +139,7 @@ AnswerParts AnswerText::add(const Committed& committed) {
 }
 
 Result<ShownAnswer> answer_and_show(Session& session, const Engine& engine, const AnswerPlan& plan, Program& program) {
-  Show show(session, engine, plan, program);
+  Show show(engine, plan, program);
   bool interrupted = false;  // used on the signal thread only
   const InterruptScope scope(program.signals, [&] {
     if (interrupted && !plan.cancel_only) {
@@ -149,7 +150,10 @@ Result<ShownAnswer> answer_and_show(Session& session, const Engine& engine, cons
     interrupted = true;
     show.interrupt();
   });
-  auto answer = session.generate(plan.options, [&show](const Event& event) { show.on_event(event); });
+  DG_TRY(plan.sync(session));
+  GenerateOptions options = plan.options;
+  options.stop = show.stop();
+  auto answer = session.generate(options, [&show](const Event& event) { show.on_event(event); });
   program.signals.set_drawing(nullptr);
   if (answer) show.finish(answer->summary.reason == FinishReason::kCancelled);
   if (!answer) return Unexpected(answer.error());

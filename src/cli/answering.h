@@ -4,6 +4,7 @@
 // Test: tests/cli/answering_test.cc (texts), tests/cli/program_test.sh.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -33,11 +34,12 @@ class AnswerText {
 
 struct AnswerPlan {
   const AnswerArguments* arguments = nullptr;
-  GenerateOptions options;       ///< of this answer
-  TraceWriter* trace = nullptr;  ///< or null
-  bool split = true;             ///< part the thought channel from the content
-  bool print = true;             ///< false: nothing on standard output
-  bool cancel_only = false;      ///< a second Ctrl-C does no more than the first (chat)
+  std::function<Result<void>(Session&)> sync;  ///< syncs the session to the prompt; Ctrl-C counts from before it
+  GenerateOptions options;                     ///< of this answer
+  TraceWriter* trace = nullptr;                ///< or null
+  bool split = true;                           ///< part the thought channel from the content
+  bool print = true;                           ///< false: nothing on standard output
+  bool cancel_only = false;                    ///< a second Ctrl-C does no more than the first (chat)
 };
 
 struct ShownAnswer {
@@ -45,7 +47,7 @@ struct ShownAnswer {
   AnswerParts parts;
 };
 
-/// Answers what the session was synced to. Errors: those of Session::generate.
+/// Syncs the session and answers. Errors: those of `plan.sync` and Session::generate.
 Result<ShownAnswer> answer_and_show(Session& session, const Engine& engine, const AnswerPlan& plan, Program& program);
 
 /// The summary line on standard error, faint on a terminal.

@@ -181,9 +181,9 @@ class Chat {
   }
 
   Result<ShownAnswer> answer() {
-    DG_TRY(session_.sync_chat(conversation_.request()));
     AnswerPlan plan;
     plan.arguments = &arguments_.answer;
+    plan.sync = [this](Session& session) { return session.sync_chat(conversation_.request()); };
     plan.options = options_;
     plan.trace = trace_;
     plan.cancel_only = input_.interactive();

@@ -46,9 +46,9 @@ struct Outcome {
 Result<Outcome> run(const GenerateArguments& arguments, const std::string& text, TraceWriter* trace, Program& program) {
   DG_TRY_ASSIGN(const Engine engine, open_model(arguments.engine));
   DG_TRY_ASSIGN(Session session, engine.new_session(arguments.answer.session));
-  DG_TRY(sync(session, engine, arguments, text));
   AnswerPlan plan;
   plan.arguments = &arguments.answer;
+  plan.sync = [&](Session& s) { return sync(s, engine, arguments, text); };
   plan.options = arguments.answer.generate;
   plan.trace = trace;
   plan.split = !arguments.raw && !arguments.prompt_ids;

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <random>
+#include <stop_token>
 
 #include "base/format.h"
 #include "base/memory.h"
@@ -39,29 +40,42 @@ uint64_t random_seed() {
   return uint64_t{device()} << 32 | device();
 }
 
-/// Makes `running` true for its life, and the cancel flag fresh. At its end memory that was promised to the answer and
-/// not taken is given back.
-class RunningMark {
+/// At its end memory that was promised to the answer and not taken is given back.
+class PromiseScope {
  public:
-  explicit RunningMark(SessionState& state) : state_(state) {
-    state_.cancel.store(false);
-    state_.running.store(true);
-  }
-  RunningMark(const RunningMark&) = delete;
-  RunningMark& operator=(const RunningMark&) = delete;
-  ~RunningMark() {
-    state_.keep_promise(state_.planned_context);
-    state_.running.store(false);
-  }
+  explicit PromiseScope(SessionState& state) : state_(state) {}
+  PromiseScope(const PromiseScope&) = delete;
+  PromiseScope& operator=(const PromiseScope&) = delete;
+  ~PromiseScope() { state_.keep_promise(state_.planned_context); }
 
  private:
   SessionState& state_;
 };
 
+/// The stop token as the flag that sweeps look at. Wakes the session where it waits for its turn.
+class StopFlag {
+ public:
+  StopFlag(const std::stop_token& stop, engine::SweepQueue& queue) : queue_(queue), on_stop_(stop, Raise{*this}) {}
+  const std::atomic<bool>* get() const { return &stopped_; }
+
+ private:
+  struct Raise {
+    StopFlag& flag;
+    void operator()() const {
+      flag.stopped_.store(true);
+      flag.queue_.wake();
+    }
+  };
+  engine::SweepQueue& queue_;
+  std::atomic<bool> stopped_{false};
+  std::stop_callback<Raise> on_stop_;  // last: it may call at once
+};
+
 /// One answer while it is made.
 class AnswerRun {
  public:
-  AnswerRun(SessionState& state, const EventCallback& on_event) : state_(state), on_event_(on_event) {
+  AnswerRun(SessionState& state, const std::atomic<bool>* cancel, const EventCallback& on_event)
+      : state_(state), cancel_(cancel), on_event_(on_event) {
     if (state.engine->tokenizer) detokenizer_.emplace(*state.engine->tokenizer, text::ControlText::kKeepMarkers);
   }
 
@@ -75,6 +89,7 @@ class AnswerRun {
   }
 
   SessionState& state_;
+  const std::atomic<bool>* cancel_;
   const EventCallback& on_event_;
   std::optional<text::Detokenizer> detokenizer_;
   diffusion::LoopOptions loop_;
@@ -111,7 +126,7 @@ Result<void> AnswerRun::prepare(const GenerateOptions& options) {
     loop_.first_canvas = *options.canvas_ids;
   }
   loop_.seed = options.seed ? *options.seed : random_seed();
-  loop_.cancel = &state_.cancel;
+  loop_.cancel = cancel_;
   answer_.seed = loop_.seed;
   return state_.plan_memory(prompt + loop_.max_new_tokens);
 }
@@ -133,8 +148,8 @@ Result<Answer> AnswerRun::run(const GenerateOptions& options) {
                loop_.first_canvas, loop_.max_new_tokens, loop_.sampler});
   engine::SweepQueue::Rider rider(state_.engine->runner->queue());
   const std::span<const int32_t> rest = std::span<const int32_t>(state_.timeline).subspan(state_.encoded.size());
-  engine::ModelDenoiser denoiser(state_.engine->model.config(), rider, state_.cache, state_.encoded, rest,
-                                 &state_.cancel, options, summary.timing);
+  engine::ModelDenoiser denoiser(state_.engine->model.config(), rider, state_.cache, state_.encoded, rest, cancel_,
+                                 options, summary.timing);
   diffusion::LoopObserver observer;
   observer.on_start = [this](const CanvasStarted& canvas) { emit(canvas); };
   observer.on_step = [this, &denoiser](CanvasDraft draft) {
@@ -215,16 +230,11 @@ std::span<const int32_t> Session::tokens() const { return state_->timeline; }
 uint64_t Session::memory_bytes() const { return state_->cache.bytes(); }
 
 Result<Answer> Session::generate(const GenerateOptions& options, const EventCallback& on_event) {
-  const RunningMark mark(*state_);
-  AnswerRun run(*state_, on_event);
+  const PromiseScope promise(*state_);
+  const StopFlag stop(options.stop, state_->engine->runner->queue());
+  AnswerRun run(*state_, stop.get(), on_event);
   DG_TRY(run.prepare(options));
   return run.run(options);
-}
-
-void Session::cancel() {
-  if (!state_->running.load()) return;
-  state_->cancel.store(true);
-  state_->engine->runner->queue().wake();  // it may be waiting for its turn
 }
 
 }  // namespace dgemma

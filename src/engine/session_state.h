@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -27,7 +26,6 @@ struct SessionState {
   model::KvCache cache;
   std::vector<int32_t> encoded;   // the tokens in the cache
   std::vector<int32_t> timeline;  // prompt and committed tokens; `encoded` is a prefix of it
-  std::atomic<bool> running{false}, cancel{false};
   engine::MemoryLedger::Promise promise;
   uint64_t planned = 0;          // bytes of the cache, taken or promised
   uint64_t planned_context = 0;  // of these, for as long as the session lives

@@ -151,6 +151,7 @@ bool Model::Pass::cancelled() const {
 }
 
 Result<void> Model::Pass::run(const LayerTap& tap) {
+  if (cancelled()) return Unexpected(ErrorCode::kCancelled, "cancelled");
   embed();
   clock_.close(&SweepTimes::rest);
   settle_deferred();
@@ -166,6 +167,7 @@ Result<void> Model::Pass::run(const LayerTap& tap) {
     layer(index);
     if (tap) tap(index, view(space_.x));
   }
+  if (cancelled()) return Unexpected(ErrorCode::kCancelled, "cancelled");
   return predict();
 }
 

@@ -46,33 +46,6 @@ AnswerJob::AnswerJob(const Engine& engine, SessionPool& pool, AnswerRequest requ
       sink_(std::move(sink)),
       observer_(std::move(observer)) {}
 
-/// Tells cancel() which session runs.
-class AnswerJob::RunningScope {
- public:
-  RunningScope(AnswerJob& job, Session* session) : job_(job) { set(session); }
-  ~RunningScope() { set(nullptr); }
-  RunningScope(const RunningScope&) = delete;
-  RunningScope& operator=(const RunningScope&) = delete;
-
- private:
-  void set(Session* session) {
-    const std::lock_guard lock(job_.mutex_);
-    job_.running_ = session;
-  }
-  AnswerJob& job_;
-};
-
-void AnswerJob::cancel() {
-  const std::lock_guard lock(mutex_);
-  cancelled_ = true;
-  if (running_ != nullptr) running_->cancel();
-}
-
-bool AnswerJob::cancelled() const {
-  const std::lock_guard lock(mutex_);
-  return cancelled_;
-}
-
 void AnswerJob::fail(const ApiError& error) {
   observer_->on_error(error);
   sink_->failed(error);
@@ -90,7 +63,7 @@ void AnswerJob::run() {
 }
 
 Result<void> AnswerJob::run_choices() {
-  if (cancelled()) return Unexpected(kStopped);
+  if (stop_.stop_requested()) return Unexpected(kStopped);
   for (int choice = 0; choice < request_.choices; ++choice) {
     DG_TRY_ASSIGN(Session session, pool_.take(request_.prompt));
     const auto made = run_choice(choice, session);
@@ -103,13 +76,14 @@ Result<void> AnswerJob::run_choices() {
 }
 
 Result<void> AnswerJob::run_choice(int choice, Session& session) {
-  const RunningScope running(*this, &session);
+  std::stop_source enough;  // of this choice; a stop of the job is one too
+  const std::stop_callback on_stop(stop_.get_token(), [&enough] { enough.request_stop(); });
   GenerateOptions options = request_.generate;
+  options.stop = enough.get_token();
   if (options.seed) *options.seed += static_cast<uint64_t>(choice);
   EndKeeper keeper(*sink_);
-  AnswerAssembler assembler(request_, *engine_.tokenizer(), choice, keeper, [&session] { session.cancel(); });
+  AnswerAssembler assembler(request_, *engine_.tokenizer(), choice, keeper, [&enough] { enough.request_stop(); });
   const auto answer = session.generate(options, [&](const Event& event) {
-    if (cancelled()) session.cancel();  // asked for before the session ran
     observer_->on_event(event);
     assembler.on_event(event);
   });

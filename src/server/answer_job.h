@@ -6,8 +6,8 @@
 
 #include <chrono>
 #include <memory>
-#include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include "dgemma/session.h"
@@ -35,14 +35,12 @@ class AnswerJob : public Job {
             std::unique_ptr<AnswerObserver> observer);
 
   void run() override;
-  void cancel() override;
+  void cancel() override { stop_.request_stop(); }
 
  private:
-  class RunningScope;
   Result<void> run_choices();
   Result<void> run_choice(int choice, Session& session);
   void fail(const ApiError& error);
-  bool cancelled() const;
 
   const Engine& engine_;
   SessionPool& pool_;
@@ -51,10 +49,7 @@ class AnswerJob : public Job {
   std::unique_ptr<AnswerObserver> observer_;
   std::chrono::steady_clock::time_point submitted_ = std::chrono::steady_clock::now();
   AnswerUsage total_;
-
-  mutable std::mutex mutex_;
-  Session* running_ = nullptr;
-  bool cancelled_ = false;
+  std::stop_source stop_;
 };
 
 }  // namespace dgemma::server

@@ -17,7 +17,7 @@ namespace dgemma::server {
 
 class AnswerAssembler {
  public:
-  /// `enough` is called when the rest of the answer is not needed any more: to cancel the session.
+  /// `enough` is called when the rest of the answer is not needed any more: to stop the session.
   AnswerAssembler(const AnswerRequest& request, const Tokenizer& tokenizer, int choice, AnswerSink& sink,
                   std::function<void()> enough);
 

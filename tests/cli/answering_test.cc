@@ -2,6 +2,8 @@
 #include "cli/answering.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
 
 namespace dgemma::cli {
 namespace {
@@ -35,6 +37,25 @@ TEST(AnswerText, WithoutATokenizerIdsAreTheText) {
   EXPECT_EQ(add(text, "", {5, 6}).content, "5,6");
   EXPECT_EQ(add(text, "", {7}).content, ",7");
   EXPECT_EQ(text.parts().content, "5,6,7");
+}
+
+TEST(Answering, CtrlCWhileThePromptIsMadeStopsTheAnswer) {
+  Signals signals;  // before the engine's threads
+  const Engine engine = Engine::open({.model_path = std::string(DGEMMA_SOURCE_DIR) + "/models/pocket"}).value();
+  Session session = engine.new_session({}).value();
+  Program program{{}, Output(STDOUT_FILENO), signals};
+  const AnswerArguments arguments;
+  AnswerPlan plan;
+  plan.arguments = &arguments;
+  plan.print = false;
+  plan.options.eos_ids = std::vector<int32_t>{};
+  plan.sync = [](Session& s) {
+    ::kill(::getpid(), SIGINT);
+    return s.sync_tokens(std::vector<int32_t>{5, 6, 7});
+  };
+  const auto shown = answer_and_show(session, engine, plan, program);
+  ASSERT_TRUE(shown) << shown.error().message;
+  EXPECT_EQ(shown->answer.summary.reason, FinishReason::kCancelled);
 }
 
 }  // namespace

@@ -96,7 +96,7 @@ TEST_P(Company, changes_no_bit_of_an_answer) {
     for (const int stagger : {0, 2, 7}) expect_as_alone(engine, count, stagger, expected);
 }
 
-TEST_P(Company, of_a_cancelled_session_changes_nothing_either) {
+TEST_P(Company, of_a_stopped_session_changes_nothing_either) {
   const Engine engine = open(1);
   const User& user = kUsers[0];
   const Record expected = converse(engine, user);
@@ -108,9 +108,11 @@ TEST_P(Company, of_a_cancelled_session_changes_nothing_either) {
       int steps = 0;
       GenerateOptions o;
       o.seed = 1, o.eos_ids = std::vector<int32_t>{};
+      std::stop_source stopped;
+      o.stop = stopped.get_token();
       std::thread canceller;
       const auto answer = session.generate(o, [&](const Event&) {
-        if (++steps == 4) canceller = std::thread([&] { session.cancel(); });
+        if (++steps == 4) canceller = std::thread([&] { stopped.request_stop(); });
       });
       canceller.join();
       ASSERT_TRUE(answer);

@@ -1,10 +1,12 @@
-// What a session promises: the cache is reused up to the first token that differs and never changes an answer; cancel;
+// What a session promises: the cache is reused up to the first token that differs and never changes an answer; stop;
 // limits; clear errors.
 #include "dgemma/session.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <stop_token>
 #include <thread>
 
 #include "dgemma/engine.h"
@@ -86,18 +88,20 @@ TEST(Session, sessions_on_several_threads_do_not_change_each_other) {
   EXPECT_EQ(got, (std::vector<std::vector<int32_t>>{a, b, c}));
 }
 
-TEST(Session, cancel_from_another_thread_ends_the_answer_and_keeps_what_was_committed) {
+TEST(Session, a_stop_from_another_thread_ends_the_answer_and_keeps_what_was_committed) {
   const Engine engine = open_tiny();
   Session session = engine.new_session({}).value();
   ASSERT_TRUE(session.sync_tokens(ids(12, 5)));
+  std::stop_source stop;
   GenerateOptions o = quick(900);
+  o.stop = stop.get_token();
   std::thread stopper;
   const Answer answer =
       session
           .generate(o,
                     [&](const Event& event) {
                       if (const auto* done = std::get_if<Committed>(&event); done != nullptr && done->canvas == 1)
-                        stopper = std::thread([&] { session.cancel(); });
+                        stopper = std::thread([&] { stop.request_stop(); });
                     })
           .value();
   stopper.join();
@@ -105,7 +109,80 @@ TEST(Session, cancel_from_another_thread_ends_the_answer_and_keeps_what_was_comm
   EXPECT_GE(answer.tokens.size(), 32u);
   EXPECT_LT(answer.tokens.size(), 900u);
   EXPECT_EQ(session.tokens().size(), 12 + answer.tokens.size());
-  ASSERT_TRUE(session.generate(quick(16))) << "a cancelled session can go on";
+  ASSERT_TRUE(session.generate(quick(16))) << "a stopped session can go on";
+}
+
+/// What a stopped session answers to `prompt` next is what a new one does.
+void expect_usable(const Engine& engine, Session& session, const std::vector<int32_t>& prompt) {
+  Session fresh = engine.new_session({}).value();
+  for (Session* s : {&session, &fresh}) ASSERT_TRUE(s->sync_tokens(prompt));
+  EXPECT_EQ(session.generate(quick()).value().tokens, fresh.generate(quick()).value().tokens);
+}
+
+TEST(Session, a_stop_before_generate_computes_nothing) {
+  const Engine engine = open_tiny();
+  const std::vector<int32_t> prompt = ids(40, 5);
+  for (const bool before_sync : {true, false}) {
+    Session session = engine.new_session({}).value();
+    std::stop_source stop;
+    if (before_sync) stop.request_stop();
+    ASSERT_TRUE(session.sync_tokens(prompt));
+    stop.request_stop();
+    GenerateOptions o = quick(900);
+    o.stop = stop.get_token();
+    const Answer answer = session.generate(o).value();
+    EXPECT_EQ(answer.summary.reason, FinishReason::kCancelled);
+    EXPECT_EQ(answer.summary.denoising_steps, 0);
+    EXPECT_EQ(answer.summary.timing.prompt_s, 0) << "the prompt was not encoded";
+    EXPECT_EQ(session.tokens().size(), prompt.size());
+    expect_usable(engine, session, prompt);
+  }
+}
+
+TEST(Session, a_stop_on_any_event_ends_the_answer_before_the_next_step) {
+  const Engine engine = open_tiny();
+  const std::vector<int32_t> prompt = ids(700, 5);  // two chunks
+  for (const size_t at : {0u, 1u, 2u, 4u, 7u}) {    // Started, CanvasStarted, a draft, ...
+    Session session = engine.new_session({}).value();
+    ASSERT_TRUE(session.sync_tokens(prompt));
+    std::stop_source stop;
+    GenerateOptions o = quick(200);
+    o.stop = stop.get_token();
+    size_t events = 0, steps = 0, steps_at_stop = 0;
+    const Answer answer = session
+                              .generate(o,
+                                        [&](const Event& event) {
+                                          steps += std::holds_alternative<CanvasDraft>(event);
+                                          if (events++ != at) return;
+                                          stop.request_stop();
+                                          steps_at_stop = steps;
+                                        })
+                              .value();
+    EXPECT_EQ(answer.summary.reason, FinishReason::kCancelled) << at;
+    EXPECT_EQ(steps, steps_at_stop) << at;
+    expect_usable(engine, session, prompt);
+  }
+}
+
+TEST(Session, a_stop_at_any_time_during_prompt_or_step_leaves_it_usable) {
+  const Engine engine = open_tiny();
+  const std::vector<int32_t> prompt = ids(900, 5);
+  for (int delay = 0; delay < 12; ++delay) {
+    Session session = engine.new_session({}).value();
+    ASSERT_TRUE(session.sync_tokens(prompt));
+    std::stop_source stop;
+    GenerateOptions o = quick(100);
+    o.stop = stop.get_token();
+    std::thread stopper([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2 * delay));
+      stop.request_stop();
+    });
+    const auto answer = session.generate(o);
+    stopper.join();
+    ASSERT_TRUE(answer) << answer.error().message;
+    EXPECT_EQ(session.tokens().size(), prompt.size() + answer->tokens.size());
+    expect_usable(engine, session, prompt);
+  }
 }
 
 TEST(Session, events_come_in_order_and_end_with_finished) {

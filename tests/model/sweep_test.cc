@@ -221,6 +221,26 @@ TEST_P(Sweep, cancelled_encoding_leaves_the_cache_as_it_was) {
   step(cache).expect_same(before);
 }
 
+TEST_P(Sweep, cancelled_within_a_layer_computes_no_other) {
+  const size_t layers = tiny_.model.weights().layer.size();
+  for (size_t last = 0; last < layers; ++last) {
+    KvCache cache = encoded(some_tokens(40, 3), 64);
+    Canvas canvas{some_tokens(16, 5)};
+    std::atomic<bool> cancel{false};
+    RowGroup g = canvas.group(cache);
+    g.cancel = &cancel;
+    size_t done = 0;
+    const auto result = tiny_.model.sweep(exec_, *workspace_, {&g, 1}, [&](size_t layer, tensor::ConstBlocks) {
+      cancel = layer == last;
+      done = layer + 1;
+    });
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, ErrorCode::kCancelled);
+    EXPECT_EQ(done, last + 1);
+    EXPECT_FALSE(canvas.conditioning.present) << "no vocabulary pass after the last layer either";
+  }
+}
+
 TEST_P(Sweep, going_back_and_encoding_again_gives_the_same_as_a_fresh_cache) {
   const auto ids = some_tokens(60, 3);
   KvCache fresh = encoded(ids, 64);
