@@ -57,8 +57,10 @@ class Engine {
   const ModelInfo& info() const;
   /// The tokenizer, or null where the model has none.
   const Tokenizer* tokenizer() const;
-  /// The prompt of a chat request in OpenAI form as JSON text: what Session::sync_chat makes the timeline.
-  /// Errors: kInvalidRequest (the field is named), kUnsupported (no tokenizer), kModelFile (a marker is missing).
+  /// The prompt of a chat request: what Session::sync_chat makes the timeline. Errors: kInvalidRequest (the field is
+  /// named), kUnsupported (no tokenizer), kModelFile (a marker is missing).
+  Result<std::vector<int32_t>> encode_chat(const ChatRequest& request) const;
+  /// The same for a request in OpenAI form as JSON text.
   Result<std::vector<int32_t>> encode_chat(std::string_view request_json) const;
   /// A new conversation with an empty cache. Errors: kUsage (context beyond the model's), kOutOfMemory.
   Result<Session> new_session(const SessionOptions& options) const;

@@ -15,6 +15,7 @@
 #include "dgemma/events.h"
 #include "dgemma/options.h"
 #include "dgemma/result.h"
+#include "dgemma/text.h"
 
 namespace dgemma {
 
@@ -40,8 +41,10 @@ class Session {
   /// Makes `ids` the timeline: keeps the cache up to the first token that differs; the rest is encoded by generate.
   /// Errors: kInvalidRequest (id outside the vocabulary, no ids), kContextFull.
   Result<void> sync_tokens(std::span<const int32_t> ids);
-  /// The same for a chat request in OpenAI form as JSON text (docs/MODEL.md, "Chat"): rendered with the model's chat
-  /// format, contents never become control tokens. Errors: kInvalidRequest, kUnsupported (no tokenizer), kContextFull.
+  /// The same for a conversation, rendered with the model's chat format; contents never become control tokens.
+  /// Errors: kInvalidRequest, kUnsupported (no tokenizer), kContextFull.
+  Result<void> sync_chat(const ChatRequest& request);
+  /// The same for a chat request in OpenAI form as JSON text (docs/MODEL.md, "Chat").
   Result<void> sync_chat(std::string_view request_json);
   /// The timeline as token ids.
   std::span<const int32_t> tokens() const;

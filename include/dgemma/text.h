@@ -1,4 +1,4 @@
-// Tokenizer and chat format without a model: what `dgemma tokenize` and `dgemma render` use.
+// Tokenizer, conversations and chat format; without a model too: what `dgemma tokenize` and `dgemma render` use.
 #pragma once
 
 #include <cstdint>
@@ -42,8 +42,38 @@ class Tokenizer {
   std::shared_ptr<const Impl> impl_;
 };
 
-/// Renders a chat request in OpenAI form (JSON text) with the Gemma 4 chat format, exactly as its template does.
-/// Errors: kInvalidRequest, with the field's name.
+/// One call of a tool, as the model wrote it.
+struct ToolCall {
+  std::string name = {};
+  std::string arguments = {};  ///< a JSON object as text
+};
+
+enum class ChatRole {
+  kSystem,  ///< instructions, in the first message
+  kUser,
+  kAssistant,
+  kTool,  ///< the result of a tool that the assistant's message before it called
+};
+
+/// One message of a conversation.
+struct ChatMessage {
+  ChatRole role = ChatRole::kUser;
+  std::string content = {};               ///< never becomes control tokens; invalid UTF-8 becomes U+FFFD
+  std::vector<ToolCall> tool_calls = {};  ///< of an assistant
+  std::string tool = {};                  ///< of kTool: the name of the tool
+};
+
+/// What a model is asked to answer: a conversation that ends where its answer begins.
+struct ChatRequest {
+  std::vector<ChatMessage> messages = {};
+  bool think = false;      ///< let it think in a channel of its own first (split_answer takes that apart)
+  std::string tools = {};  ///< what it may call: a JSON array of tools in OpenAI form; "": nothing
+};
+
+/// Renders a request with the Gemma 4 chat format, exactly as its template does. Errors: kInvalidRequest, with the
+/// field's name.
+Result<std::string> render_chat(const ChatRequest& request);
+/// The same for a request in OpenAI form as JSON text, which can hold more (docs/MODEL.md, "Chat").
 Result<std::string> render_chat(std::string_view request_json);
 
 /// An answer's text (Answer::text, or its beginning) in two parts.
@@ -54,12 +84,6 @@ struct AnswerParts {
 /// Splits at the Gemma 4 channel markers. A channel that is still open counts as reasoning up to the end, so both parts
 /// only grow while `text` grows by whole canvases.
 AnswerParts split_answer(std::string_view text);
-
-/// One call of a tool, as the model wrote it.
-struct ToolCall {
-  std::string name;
-  std::string arguments;  ///< a JSON object as text
-};
 
 /// What some tokens added to an answer.
 struct AnswerDelta {

@@ -163,7 +163,7 @@ class Chat {
   /// A failed turn leaves the conversation as it was, and so does one that was stopped before anything was final; a
   /// later stop keeps the answer as far as it came.
   Result<void> turn(const std::string& text) {
-    conversation_.add("user", text);
+    conversation_.add(ChatRole::kUser, text);
     auto shown = answer();
     if (!shown) {
       conversation_.messages.pop_back();
@@ -176,7 +176,7 @@ class Chat {
       note("nothing of this turn is kept");
       return {};
     }
-    conversation_.add("assistant", shown->parts.content, shown->parts.reasoning);
+    conversation_.add(ChatRole::kAssistant, shown->parts.content, shown->parts.reasoning);
     return {};
   }
 

@@ -6,7 +6,7 @@
 
 #include "base/format.h"
 #include "cli/compare_report.h"
-#include "cli/conversation.h"
+#include "cli/json_text.h"
 #include "cli/program.h"
 #include "cli/progress_line.h"
 #include "cli/terminal_text.h"
@@ -14,10 +14,8 @@
 namespace dgemma::cli {
 namespace {
 
-std::string user_request(std::string message) {
-  Conversation conversation;
-  conversation.add("user", std::move(message));
-  return conversation.request();
+std::string user_request(const std::string& message) {
+  return json_line({{"messages", {{{"role", "user"}, {"content", repair_utf8(message)}}}}});
 }
 
 /// A line of --jsonl: a user message as a JSON string, or a whole chat request.

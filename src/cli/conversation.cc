@@ -15,14 +15,17 @@ namespace {
 
 constexpr size_t kMostBytes = size_t{64} << 20;
 
-Json to_json(const Conversation& conversation, bool with_reasoning) {
+constexpr const char* kUser = "user";
+constexpr const char* kAssistant = "assistant";
+
+Json to_json(const Conversation& conversation) {
   Json messages = Json::array();
   if (!conversation.system.empty())
     messages.push_back({{"role", "system"}, {"content", repair_utf8(conversation.system)}});
   for (const Message& message : conversation.messages) {
-    messages.push_back({{"role", message.role}, {"content", repair_utf8(message.content)}});
-    if (with_reasoning && !message.reasoning.empty())
-      messages.back()["reasoning_content"] = repair_utf8(message.reasoning);
+    const char* role = message.role == ChatRole::kUser ? kUser : kAssistant;
+    messages.push_back({{"role", role}, {"content", repair_utf8(message.content)}});
+    if (!message.reasoning.empty()) messages.back()["reasoning_content"] = repair_utf8(message.reasoning);
   }
   Json request = {{"messages", std::move(messages)}};
   if (conversation.think) request["chat_template_kwargs"] = {{"enable_thinking", true}};
@@ -51,9 +54,10 @@ Result<void> read_message(const Json& json, const std::string& where, Conversati
     conversation.system = *content;
     return {};
   }
-  if (*role != "user" && *role != "assistant") return wrong(where + ".role", "system, user or assistant");
+  if (*role != kUser && *role != kAssistant) return wrong(where + ".role", "system, user or assistant");
   const std::string* reasoning = text_field(json, "reasoning_content");
-  conversation.add(*role, *content, reasoning != nullptr ? *reasoning : "");
+  conversation.add(*role == kUser ? ChatRole::kUser : ChatRole::kAssistant, *content,
+                   reasoning != nullptr ? *reasoning : "");
   return {};
 }
 
@@ -75,10 +79,16 @@ Result<Conversation> from_json(const Json& json, const std::string& path) {
 
 }  // namespace
 
-std::string Conversation::request() const { return json_line(to_json(*this, false)); }
+ChatRequest Conversation::request() const {
+  ChatRequest request;
+  request.think = think;
+  if (!system.empty()) request.messages.push_back({ChatRole::kSystem, system});
+  for (const Message& message : messages) request.messages.push_back({message.role, message.content});
+  return request;
+}
 
 Result<void> Conversation::save(const std::string& path) const {
-  const std::string text = to_json(*this, true).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  const std::string text = to_json(*this).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
   DG_TRY_ASSIGN(base::NewFile file, base::NewFile::create(path));
   DG_TRY(file.write(std::as_bytes(std::span(text))));
   return file.commit();

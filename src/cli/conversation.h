@@ -1,19 +1,19 @@
 // Conversation: what was said so far, as the chat request that a session is synced to and as the file of /save.
 //
-// The request is in OpenAI form; the engine renders it. What a model thought is kept beside its answer in the file but
-// never sent again. Test: tests/cli/conversation_test.cc.
+// The file is a request in OpenAI form. What a model thought is kept beside its answer in the file but never sent
+// again. Test: tests/cli/conversation_test.cc.
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "dgemma/result.h"
+#include "dgemma/text.h"
 
 namespace dgemma::cli {
 
 struct Message {
-  std::string role;  ///< "user" or "assistant"
+  ChatRole role = ChatRole::kUser;  ///< or kAssistant
   std::string content;
   std::string reasoning;  ///< the thought channel of an assistant's message
 };
@@ -23,11 +23,11 @@ struct Conversation {
   bool think = false;
   std::vector<Message> messages;
 
-  void add(std::string role, std::string content, std::string reasoning = "") {
-    messages.push_back({std::move(role), std::move(content), std::move(reasoning)});
+  void add(ChatRole role, std::string content, std::string reasoning = "") {
+    messages.push_back({role, std::move(content), std::move(reasoning)});
   }
-  /// The chat request as JSON text; invalid UTF-8 becomes U+FFFD.
-  std::string request() const;
+  /// What a session is synced to.
+  ChatRequest request() const;
   /// Writes the conversation as JSON, readable by `dgemma render` too: to a file beside `path` first, then renamed, so
   /// that `path` is whole at any time. Errors: kIo.
   Result<void> save(const std::string& path) const;

@@ -31,10 +31,8 @@ Result<void> sync_raw(Session& session, const Engine& engine, const std::string&
 Result<void> sync(Session& session, const Engine& engine, const GenerateArguments& arguments, const std::string& text) {
   if (arguments.prompt_ids) return session.sync_tokens(*arguments.prompt_ids);
   if (arguments.raw) return sync_raw(session, engine, text);
-  Conversation conversation;
-  conversation.system = arguments.answer.system;
-  conversation.think = arguments.answer.think;
-  conversation.add("user", text);
+  Conversation conversation{arguments.answer.system, arguments.answer.think, {}};
+  conversation.add(ChatRole::kUser, text);
   return session.sync_chat(conversation.request());
 }
 

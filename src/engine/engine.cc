@@ -8,6 +8,7 @@
 #include "engine/engine_state.h"
 #include "engine/loaded_model.h"
 #include "engine/model_source.h"
+#include "engine/public_chat.h"
 #include "engine/public_text.h"
 #include "engine/sampler_values.h"
 #include "engine/session_state.h"
@@ -64,15 +65,19 @@ const ModelInfo& Engine::info() const { return state_->info; }
 
 const Tokenizer* Engine::tokenizer() const { return state_->public_tokenizer ? &*state_->public_tokenizer : nullptr; }
 
-Result<std::vector<int32_t>> Engine::encode_chat(std::string_view request_json) const {
-  return state_->encode_chat(request_json);
+Result<std::vector<int32_t>> Engine::encode_chat(const ChatRequest& request) const {
+  return state_->encode_chat(engine::chat_request(request));
 }
 
-Result<std::vector<int32_t>> EngineState::encode_chat(std::string_view request_json) const {
+Result<std::vector<int32_t>> Engine::encode_chat(std::string_view request_json) const {
+  return state_->encode_chat(text::ChatRequest::parse(request_json));
+}
+
+Result<std::vector<int32_t>> EngineState::encode_chat(const Result<text::ChatRequest>& request) const {
   if (!tokenizer)
     return Unexpected(ErrorCode::kUnsupported, "the model has no tokenizer: give token ids instead of text");
-  DG_TRY_ASSIGN(const text::ChatRequest request, text::ChatRequest::parse(request_json));
-  return text::encode_chat(request, *tokenizer);
+  if (!request) return Unexpected(request.error());
+  return text::encode_chat(*request, *tokenizer);
 }
 
 Result<Session> Engine::new_session(const SessionOptions& options) const {

@@ -11,6 +11,7 @@
 #include "engine/sweep_runner.h"
 #include "formats/checkpoint.h"
 #include "model/model.h"
+#include "text/chat.h"
 #include "text/tokenizer.h"
 
 namespace dgemma {
@@ -25,7 +26,7 @@ struct EngineState {
   mutable engine::MemoryLedger ledger = {};  // of the sessions
 
   /// See Engine::encode_chat.
-  Result<std::vector<int32_t>> encode_chat(std::string_view request_json) const;
+  Result<std::vector<int32_t>> encode_chat(const Result<text::ChatRequest>& request) const;
 };
 
 }  // namespace dgemma

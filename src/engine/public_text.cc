@@ -2,6 +2,7 @@
 #include "engine/public_text.h"
 
 #include "engine/model_source.h"
+#include "engine/public_chat.h"
 #include "text/answer_parser.h"
 #include "text/chat.h"
 #include "text/detokenizer.h"
@@ -94,6 +95,11 @@ AnswerDelta AnswerReader::finish() {
   all.reasoning += rest.reasoning;
   for (ToolCall& call : rest.tool_calls) all.tool_calls.push_back(std::move(call));
   return all;
+}
+
+Result<std::string> render_chat(const ChatRequest& request) {
+  DG_TRY_ASSIGN(const text::ChatRequest parsed, engine::chat_request(request));
+  return text::render_chat(parsed);
 }
 
 Result<std::string> render_chat(std::string_view request_json) {

@@ -14,6 +14,7 @@
 #include "diffusion/canvas_loop.h"
 #include "engine/engine_state.h"
 #include "engine/model_denoiser.h"
+#include "engine/public_chat.h"
 #include "engine/sampler_values.h"
 #include "engine/session_state.h"
 #include "text/detokenizer.h"
@@ -220,8 +221,13 @@ Result<void> Session::sync_tokens(std::span<const int32_t> ids) {
   return {};
 }
 
+Result<void> Session::sync_chat(const ChatRequest& request) {
+  DG_TRY_ASSIGN(const std::vector<int32_t> ids, state_->engine->encode_chat(engine::chat_request(request)));
+  return sync_tokens(ids);
+}
+
 Result<void> Session::sync_chat(std::string_view request_json) {
-  DG_TRY_ASSIGN(const std::vector<int32_t> ids, state_->engine->encode_chat(request_json));
+  DG_TRY_ASSIGN(const std::vector<int32_t> ids, state_->engine->encode_chat(text::ChatRequest::parse(request_json)));
   return sync_tokens(ids);
 }
 

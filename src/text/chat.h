@@ -38,6 +38,8 @@ class ChatRequest {
   /// top-level fields are left to the caller. Everything that could go wrong in rendering is found here.
   /// Errors: kInvalidRequest, naming the field.
   static Result<ChatRequest> parse(std::string_view json_text);
+  /// From what was read already. Errors: as parse.
+  static Result<ChatRequest> render(ChatInput input);
 
   const ChatInput& input() const { return input_; }
   /// The prompt; no two text segments in a row, none empty.

@@ -55,8 +55,6 @@ Result<void> check_message(const JsonTree& message, const std::string& field) {
 Result<void> read_messages(const JsonTree& root, ChatInput& input) {
   const JsonTree* messages = root.find("messages");
   if (messages == nullptr || !messages->is_array()) return fault("messages", "an array of messages", messages);
-  if (messages->items.empty())
-    return Unexpected(ErrorCode::kInvalidRequest, "messages: expected at least one message, got none");
   for (size_t i = 0; i < messages->items.size(); ++i)
     DG_TRY(check_message(messages->items[i], base::concat("messages[", i, "]")));
   input.messages = *messages;
@@ -68,11 +66,11 @@ Result<void> read_messages(const JsonTree& root, ChatInput& input) {
 Result<ChatRequest> ChatRequest::parse(std::string_view json_text) {
   DG_TRY_ASSIGN(const JsonTree root, parse_json(json_text, "chat request", ErrorCode::kInvalidRequest));
   if (!root.is_object()) return fault("chat request", "an object", &root);
-  ChatRequest request;
-  DG_TRY(read_messages(root, request.input_));
+  ChatInput input;
+  DG_TRY(read_messages(root, input));
   if (const JsonTree* tools = root.find("tools"); !absent(tools)) {
     if (!tools->is_array()) return fault("tools", "an array", tools);
-    request.input_.tools = *tools;
+    input.tools = *tools;
   }
   if (const JsonTree* options = root.find("chat_template_kwargs"); !absent(options)) {
     if (!options->is_object()) return fault("chat_template_kwargs", "an object", options);
@@ -82,11 +80,18 @@ Result<ChatRequest> ChatRequest::parse(std::string_view json_text) {
             ErrorCode::kInvalidRequest,
             base::concat("chat_template_kwargs: expected enable_thinking, got ", base::quoted(member.first)));
     }
-    DG_TRY_ASSIGN(request.input_.enable_thinking,
+    DG_TRY_ASSIGN(input.enable_thinking,
                   read_flag(*options, "enable_thinking", "chat_template_kwargs.enable_thinking", false));
   }
-  DG_TRY_ASSIGN(request.input_.add_generation_prompt,
-                read_flag(root, "add_generation_prompt", "add_generation_prompt", true));
+  DG_TRY_ASSIGN(input.add_generation_prompt, read_flag(root, "add_generation_prompt", "add_generation_prompt", true));
+  return render(std::move(input));
+}
+
+Result<ChatRequest> ChatRequest::render(ChatInput input) {
+  if (input.messages.items.empty())
+    return Unexpected(ErrorCode::kInvalidRequest, "messages: expected at least one message, got none");
+  ChatRequest request;
+  request.input_ = std::move(input);
   DG_TRY_ASSIGN(request.segments_, render_gemma4(request.input_));
   return request;
 }

@@ -6,12 +6,10 @@
 
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 namespace dgemma::cli {
 namespace {
 
-using nlohmann::json;
 using ::testing::HasSubstr;
 
 class ConversationFile : public testing::Test {
@@ -27,30 +25,35 @@ class ConversationFile : public testing::Test {
   const std::filesystem::path folder_ = testing::TempDir() + "conversation";
 };
 
-TEST(Conversation, IsARequestInOpenAiForm) {
+TEST(Conversation, IsARequestWithoutItsThoughts) {
   Conversation conversation;
   conversation.system = "Be brief.";
   conversation.think = true;
-  conversation.add("user", "Hello \"you\"\n");
-  conversation.add("assistant", "Hi.", "A greeting.");
-  EXPECT_EQ(json::parse(conversation.request()),
-            json::parse(R"({"messages": [{"role": "system", "content": "Be brief."},
-                                         {"role": "user", "content": "Hello \"you\"\n"},
-                                         {"role": "assistant", "content": "Hi."}],
-                            "chat_template_kwargs": {"enable_thinking": true}})"));
+  conversation.add(ChatRole::kUser, "Hello \"you\"\n");
+  conversation.add(ChatRole::kAssistant, "Hi.", "A greeting.");
+  const ChatRequest request = conversation.request();
+  EXPECT_TRUE(request.think);
+  ASSERT_EQ(request.messages.size(), 3u);
+  EXPECT_EQ(request.messages[0].role, ChatRole::kSystem);
+  EXPECT_EQ(request.messages[0].content, "Be brief.");
+  EXPECT_EQ(request.messages[1].role, ChatRole::kUser);
+  EXPECT_EQ(request.messages[1].content, "Hello \"you\"\n");
+  EXPECT_EQ(request.messages[2].role, ChatRole::kAssistant);
+  EXPECT_EQ(request.messages[2].content, "Hi.") << "without what was thought";
 }
 
-TEST(Conversation, InvalidUtf8IsReplaced) {
+TEST_F(ConversationFile, HasNoInvalidUtf8) {
   Conversation conversation;
-  conversation.add("user", "a\xFF\xE6\x97z");
-  EXPECT_EQ(json::parse(conversation.request())["messages"][0]["content"], "a\uFFFD\uFFFDz");
+  conversation.add(ChatRole::kUser, "a\xFF\xE6\x97z");
+  ASSERT_TRUE(conversation.save(path("a.json")));
+  EXPECT_EQ(Conversation::load(path("a.json"))->messages[0].content, "a\uFFFD\uFFFDz");
 }
 
 TEST_F(ConversationFile, ComesBackAsItWasSaved) {
   Conversation conversation;
   conversation.system = "Sys";
-  conversation.add("user", "Hello 日本");
-  conversation.add("assistant", "Hi.", "Hm.");
+  conversation.add(ChatRole::kUser, "Hello 日本");
+  conversation.add(ChatRole::kAssistant, "Hi.", "Hm.");
   ASSERT_TRUE(conversation.save(path("a.json")));
   ASSERT_TRUE(conversation.save(path("a.json"))) << "over an earlier one";
   const auto loaded = Conversation::load(path("a.json"));

@@ -14,10 +14,10 @@ fail() { echo "FAILED: $*" >&2; exit 1; }
   -DCMAKE_REQUIRE_FIND_PACKAGE_dgemma=ON -DCMAKE_CXX_FLAGS="-Wall -Wextra -Wpedantic -Werror" >"$folder/log" ||
   { cat "$folder/log"; exit 1; }
 "$cmake" --build "$folder/installed"
-answer=$("$folder/installed/minimal" "$source/models/pocket")
+answer=$("$folder/installed/minimal" "$source/models/pocket" "What is a canvas?")
 case $answer in *canvas*) ;; *) fail "expected an answer about the canvas, got: $answer" ;; esac
 status=0
-"$folder/installed/minimal" "$folder/none" 2>"$folder/log" || status=$?
+"$folder/installed/minimal" "$folder/none" Hello 2>"$folder/log" || status=$?
 [ "$status" = 1 ] || fail "a missing model: expected status 1, got $status: $(cat "$folder/log")"
 
 "$cmake" "${common[@]}" -B "$folder/sources" -DCMAKE_DISABLE_FIND_PACKAGE_dgemma=ON >"$folder/log" 2>&1 ||
