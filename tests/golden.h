@@ -17,11 +17,11 @@ struct Case {
 inline std::string folder() { return std::string(DGEMMA_SOURCE_DIR) + "/tests/data/golden/"; }
 
 inline std::vector<Case> cases() {
-  return {{"tiny-a", "short"},        {"tiny-a", "window-minus-2"},   {"tiny-a", "window-minus-1"},
-          {"tiny-a", "window"},       {"tiny-a", "two-windows"},      {"tiny-a", "wide-bound"},
-          {"tiny-a", "tight-bound"},  {"tiny-b", "one-token"},        {"tiny-b", "end-token"},
-          {"tiny-b", "given-canvas"}, {"tiny-c", "converges"},        {"tiny-c", "stable-twice"},
-          {"tiny-c", "no-stability"}, {"tiny-c", "stable-never-sure"}};
+  return {{"tiny-a", "short"},        {"tiny-a", "window-minus-2"},    {"tiny-a", "window-minus-1"},
+          {"tiny-a", "window"},       {"tiny-a", "two-windows"},       {"tiny-a", "wide-bound"},
+          {"tiny-a", "tight-bound"},  {"tiny-b", "one-token"},         {"tiny-b", "end-token"},
+          {"tiny-b", "given-canvas"}, {"tiny-c", "converges"},         {"tiny-c", "stable-twice"},
+          {"tiny-c", "no-stability"}, {"tiny-c", "stable-never-sure"}, {"tiny-d", "twelve-layers"}};
 }
 
 /// The lines of a trace file.

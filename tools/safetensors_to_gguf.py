@@ -96,14 +96,14 @@ class Checkpoint:
 
 def layer_heads(text):
     """(head_dim, kv_heads) of each layer, from new configs (per_layer_config) and old ones (global_*)."""
-    per_layer = text.get("per_layer_config") or {}
+    per_layer = {int(key): own for key, own in (text.get("per_layer_config") or {}).items()}  # "05" of 12 layers
     pairs = []
     for i, kind in enumerate(layer_kinds(text)):
         dim, kv = text["head_dim"], text["num_key_value_heads"]
         if kind == "full_attention":
             dim = text.get("global_head_dim") or dim
             kv = text.get("num_global_key_value_heads") or kv
-        own = per_layer.get(str(i), {})
+        own = per_layer.get(i, {})
         pairs.append((own.get("head_dim", dim), own.get("num_key_value_heads", kv)))
     return pairs
 
@@ -138,7 +138,8 @@ def add_config(w, config, generation):
     w.add_uint32(f"{ARCH}.attention.shared_kv_layers", 0)
     w.add_causal_attention(False)
     w.add_rope_freq_base(rope["full_attention"]["rope_theta"])
-    w.add_float32(f"{ARCH}.rope.freq_base_swa", rope["sliding_attention"]["rope_theta"])
+    if any(sliding):
+        w.add_float32(f"{ARCH}.rope.freq_base_swa", rope["sliding_attention"]["rope_theta"])
     w.add_rope_dimension_count(full_dim)
     w.add_uint32(f"{ARCH}.rope.dimension_count_swa", sliding_dim)
     w.add_expert_count(text["num_experts"])
@@ -149,8 +150,11 @@ def add_config(w, config, generation):
     w.add_uint32("diffusion.canvas_length", config["canvas_length"])
     add_sampler(w, generation)
     add_special_ids(w, text, generation)
+    if any(sliding) and rope["sliding_attention"].get("rope_type", "default") != "default":
+        sys.exit("sliding_attention: GGUF has no field for another rope_type than default")
     turning = int(rope["full_attention"].get("partial_rotary_factor", 1.0) * full_dim / 2)
-    return np.array([1.0] * turning + [1e30] * (full_dim // 2 - turning), np.float32)
+    factor = rope["full_attention"].get("factor", 1.0)
+    return np.array([factor] * turning + [1e30] * (full_dim // 2 - turning), np.float32)
 
 
 def add_sampler(w, generation):

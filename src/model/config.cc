@@ -28,6 +28,9 @@ std::string by_kind(const Config& c, Get get) {
   return sliding + " sliding, " + full + " full";
 }
 
+/// What divides the frequencies, where anything does.
+std::string scaling(const RopeConfig& rope) { return rope.factor == 1 ? "" : base::concat(" / ", rope.factor); }
+
 }  // namespace
 
 Result<void> check_config(const Config& c, const std::string& path) {
@@ -75,8 +78,9 @@ std::vector<std::pair<std::string, std::string>> describe(const Config& c) {
       {"context length", number(c.context_length)},
       {"logit softcap", number(c.softcap)},
       {"norm epsilon", number(c.norm_eps)},
-      {"rope theta", base::concat(c.sliding_rope.theta, " sliding, ", c.full_rope.theta, " full (",
-                                  c.full_rope.partial_rotary_factor, " of the pairs turn)")},
+      {"rope theta",
+       base::concat(c.sliding_rope.theta, scaling(c.sliding_rope), " sliding, ", c.full_rope.theta,
+                    scaling(c.full_rope), " full (", c.full_rope.partial_rotary_factor, " of the pairs turn)")},
       {"end tokens", id_list(c.eos_ids)},
       {"max_denoising_steps", or_default(s.max_denoising_steps, "48")},
       {"t_min", or_default(s.t_min, "0.4")},

@@ -23,6 +23,7 @@ struct RopeConfig {
   double theta = 0;
   /// Only the first `turning` of the head_dim / 2 pairs turn ("proportional"); the others keep still.
   double partial_rotary_factor = 1;
+  double factor = 1;  ///< divides the inverse frequencies ("linear", and "proportional" with a factor)
 };
 
 struct LayerConfig {

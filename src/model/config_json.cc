@@ -5,6 +5,8 @@
 // Test: tests/model/config_test.cc.
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <limits>
 
@@ -77,18 +79,30 @@ class Fields {
 
 constexpr int kMostSize = 1 << 24;
 
-Result<RopeConfig> read_rope(const Fields& text, const std::string& path, const char* kind, RopeConfig rope,
-                             const char* kind_of_rope) {
+/// One layer kind's rotary embedding, by the rules of transformers: a missing type is `default`, a missing
+/// partial_rotary_factor 1, and only `proportional` leaves pairs unturned (the others are refused there).
+Result<RopeConfig> read_rope(const Fields& text, const std::string& path, const char* kind, RopeConfig published) {
   const json* all = text.find("rope_parameters");
-  if (all == nullptr) return rope;
-  if (!all->is_object()) return text.wrong("rope_parameters", "an object", all->dump());
+  if (all == nullptr) return published;
   const auto it = all->find(kind);
-  if (it == all->end() || it->is_null()) return rope;
+  if (it == all->end() || !it->is_object())
+    return text.wrong("rope_parameters", base::concat("an object with the object ", kind), all->dump());
   const Fields fields(*it, path + ": rope_parameters." + kind);
-  const json* type = fields.find("rope_type");
-  if (type != nullptr && *type != kind_of_rope) return fields.wrong("rope_type", kind_of_rope, type->dump());
-  DG_TRY_ASSIGN(rope.theta, fields.real("rope_theta", rope.theta, 1.0, 1e12));
-  DG_TRY_ASSIGN(rope.partial_rotary_factor, fields.real("partial_rotary_factor", rope.partial_rotary_factor, 0.0, 1.0));
+  const json* given = fields.find("rope_type");
+  if (given == nullptr) given = fields.find("type");
+  const json type = given != nullptr ? *given : json("default");
+  if (type != "default" && type != "linear" && type != "proportional")
+    return fields.wrong("rope_type", "default, linear or proportional", type.dump());
+  RopeConfig rope = {published.theta, 1.0, 1.0};
+  DG_TRY_ASSIGN(rope.theta, fields.real("rope_theta", published.theta, 1.0, 1e12));
+  DG_TRY_ASSIGN(rope.partial_rotary_factor, fields.real("partial_rotary_factor", 1.0, 0.0, 1.0));
+  if (type != "proportional" && rope.partial_rotary_factor != 1.0)
+    return fields.wrong("partial_rotary_factor", "1 with rope_type " + type.get<std::string>(),
+                        base::concat(rope.partial_rotary_factor));
+  const std::optional<double> unscaled = type == "linear" ? std::nullopt : std::optional(1.0);
+  if (type != "default") {
+    DG_TRY_ASSIGN(rope.factor, fields.real("factor", unscaled, 1e-6, 1e6));
+  }
   return rope;
 }
 
@@ -116,16 +130,22 @@ Result<void> read_heads(const Fields& text, const std::string& path, Config& c) 
   DG_TRY_ASSIGN(const int global_dim,
                 text.integer("global_head_dim", per_layer != nullptr ? head_dim : 512, 2, 1 << 14));
   DG_TRY_ASSIGN(const int global_kv, text.integer("num_global_key_value_heads", kv_heads, 1, 1 << 14));
-  for (size_t i = 0; i < c.layer.size(); ++i) {
-    LayerConfig& layer = c.layer[i];
+  for (LayerConfig& layer : c.layer) {
     layer.head_dim = layer.sliding ? head_dim : global_dim;
     layer.kv_heads = layer.sliding ? kv_heads : global_kv;
-    if (per_layer == nullptr) continue;
-    const auto it = per_layer->find(std::to_string(i));
-    if (it == per_layer->end()) continue;
-    const Fields own(*it, base::concat(path, ": per_layer_config.", i));
-    DG_TRY_ASSIGN(layer.head_dim, own.integer("head_dim", layer.head_dim, 2, 1 << 14));
-    DG_TRY_ASSIGN(layer.kv_heads, own.integer("num_key_value_heads", layer.kv_heads, 1, 1 << 14));
+  }
+  if (per_layer == nullptr) return {};
+  for (const auto& [key, values] : per_layer->items()) {
+    size_t i = 0;  // keys of ten and more layers are padded: "05"
+    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), i);
+    if (error != std::errc() || end != key.data() + key.size() || i >= c.layer.size())
+      return text.wrong("per_layer_config", base::concat("layers from 0 to ", c.layer.size() - 1), key);
+    for (const auto& [name, value] : values.items())
+      if (name != "head_dim" && name != "num_key_value_heads")
+        return text.wrong("per_layer_config", "objects with head_dim and num_key_value_heads", values.dump());
+    const Fields own(values, base::concat(path, ": per_layer_config.", key));
+    DG_TRY_ASSIGN(c.layer[i].head_dim, own.integer("head_dim", c.layer[i].head_dim, 2, 1 << 14));
+    DG_TRY_ASSIGN(c.layer[i].kv_heads, own.integer("num_key_value_heads", c.layer[i].kv_heads, 1, 1 << 14));
   }
   return {};
 }
@@ -138,6 +158,7 @@ Result<void> read_generation(std::string_view text, const std::string& path, Con
   const Fields fields(root, path);
   const json none = json::object();
   const json* nested = fields.find("sampler_config");
+  if (nested != nullptr && !nested->is_object()) return fields.wrong("sampler_config", "an object", nested->dump());
   const Fields sampler(nested != nullptr ? *nested : none, path + ": sampler_config");
   SamplerOptions& s = c.sampler;
   if (fields.find("max_denoising_steps") != nullptr) {
@@ -189,8 +210,6 @@ Result<Config> config_from_json(std::string_view config, const std::string& conf
   DG_TRY_ASSIGN(c.context_length, text.integer("max_position_embeddings", 131072, 1, 1 << 26));
   DG_TRY_ASSIGN(c.softcap, text.real("final_logit_softcapping", 30.0, 1e-3, 1e6));
   DG_TRY_ASSIGN(c.norm_eps, text.real("rms_norm_eps", 1e-6, 0.0, 1.0));
-  DG_TRY_ASSIGN(c.sliding_rope, read_rope(text, config_path, "sliding_attention", {1e4, 1.0}, "default"));
-  DG_TRY_ASSIGN(c.full_rope, read_rope(text, config_path, "full_attention", {1e6, 0.25}, "proportional"));
   const json* activation = text.find("hidden_activation");
   if (activation != nullptr && *activation != "gelu_pytorch_tanh")
     return text.wrong("hidden_activation", "gelu_pytorch_tanh", activation->dump());
@@ -202,6 +221,10 @@ Result<Config> config_from_json(std::string_view config, const std::string& conf
 
   c.layer.resize(static_cast<size_t>(c.layers));
   DG_TRY(read_layer_kinds(text, c));
+  DG_TRY_ASSIGN(c.full_rope, read_rope(text, config_path, "full_attention", {1e6, 0.25, 1.0}));
+  if (std::ranges::any_of(c.layer, &LayerConfig::sliding)) {
+    DG_TRY_ASSIGN(c.sliding_rope, read_rope(text, config_path, "sliding_attention", {1e4, 1.0, 1.0}));
+  }
   DG_TRY(read_heads(text, config_path, c));
   DG_TRY_ASSIGN(c.bos_id, text.integer("bos_token_id", 2, 0, std::numeric_limits<int32_t>::max()));
   DG_TRY_ASSIGN(c.pad_id, text.integer("pad_token_id", 0, 0, std::numeric_limits<int32_t>::max()));

@@ -24,6 +24,7 @@ std::vector<float> inverse_frequencies(const RopeConfig& rope, int head_dim, std
   for (int i = 0; i < turning; ++i) {
     const float exponent = static_cast<float>(2 * i) / static_cast<float>(head_dim);
     frequency[static_cast<size_t>(i)] = 1.0f / static_cast<float>(std::pow(rope.theta, double{exponent}));
+    frequency[static_cast<size_t>(i)] /= static_cast<float>(rope.factor);
   }
   for (size_t i = 0; i < divisors.size() && i < frequency.size(); ++i) frequency[i] /= divisors[i];
   return frequency;

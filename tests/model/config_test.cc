@@ -48,6 +48,38 @@ TEST(ConfigJson, reads_the_same_from_the_names_of_old_transformers) {
   EXPECT_EQ(c.softcap, 25.0);
 }
 
+TEST(ConfigJson, reads_padded_keys_of_per_layer_config) {  // transformers pads them where a key has two digits
+  json config = tiny();
+  config["text_config"].erase("layer_types");
+  config["text_config"]["num_hidden_layers"] = 12;
+  const json own = {{"head_dim", 32}, {"num_key_value_heads", 1}};
+  config["text_config"]["per_layer_config"] = {{"05", own}, {"11", own}};
+  const Config c = read(config).value();
+  for (const size_t i : {5u, 11u}) {
+    EXPECT_EQ(c.layer[i].head_dim, 32) << i;
+    EXPECT_EQ(c.layer[i].kv_heads, 1) << i;
+  }
+  EXPECT_EQ(c.layer[4].head_dim, 16);
+  EXPECT_EQ(c.layer[4].kv_heads, 2);
+}
+
+TEST(ConfigJson, reads_rope_parameters_by_the_rules_of_transformers) {
+  json config = tiny();
+  json& rope = config["text_config"]["rope_parameters"];
+  rope["full_attention"] = {{"rope_type", "proportional"}, {"rope_theta", 5e5}, {"factor", 8.0}};
+  rope["sliding_attention"] = {{"rope_type", "linear"}, {"rope_theta", 1e4}, {"factor", 4.0}};
+  const Config scaled = read(config).value();
+  EXPECT_EQ(scaled.full_rope.partial_rotary_factor, 1.0);  // not the published quarter
+  EXPECT_EQ(scaled.full_rope.factor, 8.0);
+  EXPECT_EQ(scaled.sliding_rope.factor, 4.0);
+  rope["full_attention"] = {{"rope_theta", 5e5}, {"factor", 8.0}};  // no type: default, which has no factor
+  rope["sliding_attention"] = {{"rope_type", "proportional"}, {"rope_theta", 1e4}, {"partial_rotary_factor", 0.75}};
+  const Config plain = read(config).value();
+  EXPECT_EQ(plain.full_rope.partial_rotary_factor, 1.0);
+  EXPECT_EQ(plain.full_rope.factor, 1.0);
+  EXPECT_EQ(plain.sliding_rope.partial_rotary_factor, 0.75);
+}
+
 TEST(ConfigJson, derives_the_layer_kinds_and_makes_the_last_layer_full) {
   json config = tiny();
   config["text_config"].erase("layer_types");
@@ -92,7 +124,14 @@ TEST(ConfigJson, names_the_field_the_expected_and_the_given_value) {
       {"attention_bias", true, "attention_bias"},
       {"rms_norm_eps", -1, "rms_norm_eps"},
       {"per_layer_config", json::array(), "per_layer_config: expected an object"},
-      {"rope_parameters", {{"full_attention", {{"rope_type", "yarn"}}}}, "rope_type: expected proportional"},
+      {"per_layer_config", {{"3", json::object()}}, "per_layer_config: expected layers from 0 to 2, got '3'"},
+      {"per_layer_config", {{"2", {{"sliding_window", 4}}}}, "objects with head_dim and num_key_value_heads"},
+      {"rope_parameters", {{"full_attention", {{"rope_type", "yarn"}}}}, "rope_type: expected default, linear or"},
+      {"rope_parameters", {{"rope_theta", 1e4}}, "rope_parameters: expected an object with the object full_attention"},
+      {"rope_parameters",
+       {{"full_attention", {{"partial_rotary_factor", 0.5}}}},
+       "1 with rope_type default, got '0.5'"},
+      {"rope_parameters", {{"full_attention", {{"rope_type", "linear"}}}}, "factor: expected a number"},
   };
   for (const Broken& b : cases) {
     json config = tiny();
@@ -115,6 +154,7 @@ TEST(ConfigJson, refuses_other_models_and_texts_that_are_no_config) {
   EXPECT_FALSE(read(tiny(), R"({"t_min": -1})"));
   EXPECT_FALSE(read(tiny(), R"({"t_min": 0.9, "t_max": 0.1})"));
   EXPECT_FALSE(read(tiny(), R"({"eos_token_id": [1.5]})"));
+  EXPECT_FALSE(read(tiny(), R"({"sampler_config": 0.1})"));
 }
 
 TEST(ConfigGguf, says_the_same_as_config_json) {
