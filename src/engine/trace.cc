@@ -2,6 +2,7 @@
 // Test: tests/engine/trace_test.cc.
 #include "dgemma/trace.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
@@ -43,6 +44,7 @@ struct TraceWriter::Impl {
   std::string path;
   std::FILE* file;
   std::string failure;
+  std::vector<int32_t> eos_ids;
   std::vector<int32_t> tokens;  // committed so far, for the end line
 
   void fail() {
@@ -55,6 +57,7 @@ struct TraceWriter::Impl {
   }
 
   void operator()(const Started& e) {
+    eos_ids.assign(e.eos_ids.begin(), e.eos_ids.end());
     Json options = {{"max_new_tokens", e.max_new_tokens},
                     {"max_denoising_steps", e.sampler.max_denoising_steps},
                     {"t_min", e.sampler.t_min},
@@ -89,11 +92,13 @@ struct TraceWriter::Impl {
   }
   void operator()(const Committed& e) {
     tokens.insert(tokens.end(), e.tokens.begin(), e.tokens.end());
+    // Of the whole canvas, also where max_new_tokens ends inside it and `end` has fewer.
+    const auto end = std::ranges::find_first_of(e.canvas_tokens, eos_ids);
     line({{"type", "canvas"},
           {"canvas", e.canvas},
           {"steps", e.steps},
           {"tokens", list(e.canvas_tokens)},
-          {"committed", e.tokens.size()},
+          {"committed", end - e.canvas_tokens.begin()},
           {"reason", e.converged ? "converged" : "max_steps"}});
   }
   void operator()(const Finished& e) {

@@ -100,6 +100,29 @@ TEST_P(Golden, trajectory_is_reproduced_token_for_token) {
   EXPECT_EQ(json(answer->tokens), recorded.back()["tokens"]);
 }
 
+// The reference always returns whole canvases: of a shorter answer all lines but the last are the same.
+TEST(GoldenCut, canvases_of_an_answer_that_ends_inside_one_are_traced_whole) {
+  const auto recorded = golden::trace({"tiny-b", "given-canvas"});
+  const auto engine = Engine::open(
+      {.model_path = golden::folder() + "tiny-b", .threads = 1, .kernels = {}, .compute = "f32", .progress = {}});
+  ASSERT_TRUE(engine) << engine.error().message;
+  Session session = engine->new_session({}).value();
+  ASSERT_TRUE(session.sync_tokens(recorded[0]["prompt_ids"].get<std::vector<int32_t>>()));
+  const std::string path = testing::TempDir() + "cut.trace.jsonl";
+  auto trace = TraceWriter::open(path);
+  ASSERT_TRUE(trace);
+  GenerateOptions options = options_of(recorded[0]);
+  options.max_new_tokens = 30;  // of 48
+  ASSERT_TRUE(session.generate(options, [&](const Event& event) { trace->on_event(event); }));
+  ASSERT_TRUE(trace->finish());
+  const auto got = golden::read_trace(path);
+  ASSERT_EQ(got.size(), recorded.size());
+  for (size_t i = 1; i + 1 < got.size(); ++i)
+    ASSERT_NO_FATAL_FAILURE(expect_line(got[i], recorded[i], "line " + std::to_string(i)));
+  const auto whole = recorded.back()["tokens"].get<std::vector<int32_t>>();
+  EXPECT_EQ(got.back()["tokens"], json(std::vector<int32_t>(whole.begin(), whole.begin() + 30)));
+}
+
 INSTANTIATE_TEST_SUITE_P(Transformers, Golden, testing::ValuesIn(variants()));
 
 }  // namespace
