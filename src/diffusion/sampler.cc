@@ -45,10 +45,11 @@ void accept_rows(std::span<const float> entropy, double bound, std::span<uint32_
   // Not std::stable_sort, which allocates.
   std::sort(order.begin(), order.end(),
             [&](uint32_t a, uint32_t b) { return entropy[a] != entropy[b] ? entropy[a] < entropy[b] : a < b; });
-  double before = 0;  // sum of the entropies of the rows in front of this one
+  double sum = 0;
   for (const uint32_t row : order) {
-    accepted[row] = before <= bound ? 1 : 0;
-    before += entropy[row];
+    sum += entropy[row];
+    const float before = static_cast<float>(sum) - entropy[row];  // in float32, as the reference, and so is the bound
+    accepted[row] = before <= static_cast<float>(bound) ? 1 : 0;
   }
 }
 

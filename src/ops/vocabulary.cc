@@ -152,6 +152,14 @@ void Pass::add_soft(size_t tile, size_t part, size_t first_block, Blocks z, cons
   }
 }
 
+/// The reference takes a row's entropy from log-probabilities whose normaliser max + log_sum it keeps in float32. Near
+/// certainty that rounding (4e-6 nats at a maximum of 75) is larger than the entropy itself, and it decides together
+/// with the others' which rows a tight bound accepts. It depends on the small log_sum only, so it is the same here.
+double normaliser_rounding(float max, double log_sum) {
+  const float normaliser = max + static_cast<float>(log_sum);
+  return double{normaliser} - max - log_sum;
+}
+
 /// Adds up the parts of one block in order and decides its rows. False where a sum is not finite.
 bool Pass::merge(size_t block, int worker) const {
   SoftmaxLanes total{};
@@ -175,7 +183,8 @@ bool Pass::merge(size_t block, int worker) const {
     RowPrediction& p = query.predictions[block * kLanes + lane];
     p.best = std::clamp(total.best[lane], 0, static_cast<int32_t>(vocab) - 1);
     p.sample = p.best;
-    p.entropy = static_cast<float>(std::max(0.0, log_sum - total.weighted[lane] / total.sum[lane]));
+    p.entropy = static_cast<float>(std::max(
+        0.0, log_sum + normaliser_rounding(total.max[lane], log_sum) - total.weighted[lane] / total.sum[lane]));
     p.best_logprob = static_cast<float>(-log_sum);
   }
   if (!finite) return false;

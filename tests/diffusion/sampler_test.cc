@@ -21,6 +21,9 @@ std::vector<int> accepted(std::vector<float> entropy, double bound) {
 TEST(Acceptance, takes_rows_in_ascending_entropy_while_those_before_stay_within_the_bound) {
   EXPECT_THAT(accepted({0.5f, 0.04f, 0.3f, 0.05f}, 0.1), ElementsAre(0, 1, 1, 1));  // 0, .04, .09, .39
 }
+TEST(Acceptance, compares_in_float32_as_the_reference) {
+  EXPECT_THAT(accepted({0.1f, 5}, 0.1), ElementsAre(1, 1));  // 0.1f is above 0.1
+}
 TEST(Acceptance, always_takes_one_row) { EXPECT_THAT(accepted({9, 8, 9}, 0), ElementsAre(0, 1, 0)); }
 TEST(Acceptance, takes_equal_entropies_in_row_order) {
   EXPECT_THAT(accepted({0.25f, 0.25f, 0.25f, 0.25f}, 0.25), ElementsAre(1, 1, 0, 0));

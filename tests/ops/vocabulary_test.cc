@@ -102,6 +102,15 @@ TEST(VocabularyPass, gives_the_lowest_of_equal_tokens_and_a_uniform_sample) {
   EXPECT_NEAR(r.predictions[0].entropy, std::log(300.0), 1e-5);
 }
 
+TEST(VocabularyPass, near_certainty_the_entropy_has_the_rounding_of_the_references_normaliser) {
+  // Logits 30 and 22 after the softcap, times 1.5: 45, where float32 has steps of 3.8e-6, and 33.
+  const PassRun r = run_pass({1e6f, 30 * std::atanh(22 / 30.0f)}, 2, {1}, 1, 1, 0.5, 1);
+  const double p = std::exp(-12.0) / (1 + std::exp(-12.0)), log_sum = std::log1p(std::exp(-12.0));
+  const double exact = log_sum + 12 * p, rounding = double{45 + static_cast<float>(log_sum)} - 45 - log_sum;
+  ASSERT_GT(rounding, 1e-6);
+  EXPECT_NEAR(r.predictions[0].entropy, exact + rounding, 3e-7);
+}
+
 TEST(VocabularyPass, threads_and_neighbours_do_not_change_a_row) {
   const auto table = random_values(777 * 40, 1, 0.5f), h = random_values(80 * 40, 2);
   const PassRun a = run_pass(table, 777, h, 80, 40, 0.3, 3), b = run_pass(table, 777, h, 5, 40, 0.3, 1);
