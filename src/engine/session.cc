@@ -12,6 +12,7 @@
 #include "base/format.h"
 #include "base/memory.h"
 #include "diffusion/canvas_loop.h"
+#include "engine/broken_weights.h"
 #include "engine/engine_state.h"
 #include "engine/model_denoiser.h"
 #include "engine/public_chat.h"
@@ -240,7 +241,10 @@ Result<Answer> Session::generate(const GenerateOptions& options, const EventCall
   const StopFlag stop(options.stop, state_->engine->runner->queue());
   AnswerRun run(*state_, stop.get(), on_event);
   DG_TRY(run.prepare(options));
-  return run.run(options);
+  Result<Answer> answer = run.run(options);
+  if (!answer && answer.error().code == ErrorCode::kModelFile)
+    return engine::broken_weights(state_->engine->checkpoint);
+  return answer;
 }
 
 }  // namespace dgemma

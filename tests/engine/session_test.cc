@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <stop_token>
 #include <thread>
 
@@ -262,6 +264,33 @@ TEST(Session, bad_requests_get_an_error_with_the_field_and_the_limits) {
   EXPECT_EQ(generate([](GenerateOptions&) {}), "accepted");
   EXPECT_FALSE(engine.new_session({.context = 1025}));
   EXPECT_FALSE(session.sync_chat("{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}]}")) << "no tokenizer";
+}
+
+TEST(Session, names_the_tensor_whose_values_make_the_logits_not_finite) {
+  const std::string folder = testing::TempDir() + "broken";
+  std::filesystem::remove_all(folder);
+  std::filesystem::copy(golden::folder() + "tiny-a", folder);
+  std::fstream file(folder + "/model.safetensors", std::ios::in | std::ios::out | std::ios::binary);
+  uint64_t length = 0;
+  file.read(reinterpret_cast<char*>(&length), sizeof length);
+  std::string header(length, '\0');
+  file.read(header.data(), static_cast<std::streamsize>(length));
+  const auto tensor = nlohmann::json::parse(header)["model.decoder.layers.1.mlp.up_proj.weight"];
+  file.seekp(static_cast<std::streamoff>(8 + length + tensor["data_offsets"][0].get<uint64_t>() + 2 * 5));
+  const uint16_t infinity = 0x7F80;  // bf16
+  file.write(reinterpret_cast<const char*>(&infinity), sizeof infinity);
+  file.close();
+  const auto engine =
+      Engine::open({.model_path = folder, .threads = 1, .kernels = {}, .compute = "f32", .progress = {}});
+  ASSERT_TRUE(engine) << engine.error().message;
+  Session session = engine->new_session({}).value();
+  ASSERT_TRUE(session.sync_tokens(ids(10, 1)));
+  const auto answer = session.generate(quick());
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, ErrorCode::kModelFile);
+  EXPECT_THAT(answer.error().message,
+              HasSubstr("model.safetensors: model.decoder.layers.1.mlp.up_proj.weight: expected "
+                        "finite values, got inf as number 5"));
 }
 
 }  // namespace
