@@ -84,6 +84,10 @@ Matches match_names(const formats::Checkpoint& file, const Config& config, bool 
       m.missing.push_back(name.names.front());
   }
   if (!packed) require_experts(m, config, gguf, m.missing);
+  for (const TensorEntry& tensor : file.tensors())
+    if (layer_in_name(tensor.name) >= config.layers)
+      m.problems.push_back(base::concat(file.where(tensor), ": expected layers from 0 to ", config.layers - 1,
+                                        ", as the model's config says, got another"));
   return m;
 }
 

@@ -54,6 +54,13 @@ class Keys {
     return list;
   }
 
+  /// A key that may be absent and otherwise has to say what the caller says. Errors: kModelFile.
+  Result<void> same(const std::string& key, int64_t expected) const {
+    DG_TRY_ASSIGN(const std::optional<int64_t> value, file_.get_optional<int64_t>(prefix_ + key));
+    if (!value || *value == expected) return {};
+    return formats::bad_file(file_.path(), prefix_ + key, std::to_string(expected), std::to_string(*value));
+  }
+
   bool has(const std::string& key) const { return file_.find(prefix_ + key) != nullptr; }
 
  private:
@@ -70,6 +77,10 @@ Result<void> read_layers(const Keys& keys, Config& c) {
   }
   DG_TRY_ASSIGN(const int full_dim, keys.integer("attention.key_length", std::nullopt, 2, 1 << 14));
   DG_TRY_ASSIGN(const int sliding_dim, keys.integer("attention.key_length_swa", full_dim, 2, 1 << 14));
+  for (const char* key : {"attention.value_length", "rope.dimension_count"}) {
+    DG_TRY(keys.same(key, full_dim));
+    DG_TRY(keys.same(std::string(key) + "_swa", sliding_dim));
+  }
   DG_TRY_ASSIGN(const auto kv_heads, keys.per_layer("attention.head_count_kv", c.layers));
   for (size_t i = 0; i < c.layer.size(); ++i) {
     c.layer[i].head_dim = c.layer[i].sliding ? sliding_dim : full_dim;
@@ -136,8 +147,11 @@ Result<Config> config_from_gguf(const formats::GgufFile& file) {
   DG_TRY_ASSIGN(c.sliding_rope.theta, keys.real("rope.freq_base_swa", 1e4, 1.0, 1e12));
   // Which pairs turn stands in rope_freqs; without that tensor it is the published quarter.
   c.full_rope.partial_rotary_factor = file.find_tensor("rope_freqs.weight") != nullptr ? 1.0 : 0.25;
-  DG_TRY_ASSIGN(const int shared, keys.integer("attention.shared_kv_layers", 0, 0, 1 << 16));
-  if (shared != 0) return formats::bad_file(file.path(), "attention.shared_kv_layers", "0", std::to_string(shared));
+  for (const char* unsupported : {"attention.shared_kv_layers", "embedding_length_per_layer_input"})
+    DG_TRY(keys.same(unsupported, 0));
+  DG_TRY_ASSIGN(const auto causal, file.get_optional<bool>(std::string(architecture) + ".attention.causal"));
+  if (causal.value_or(false))
+    return formats::bad_file(file.path(), std::string(architecture) + ".attention.causal", "false", "true");
   DG_TRY_ASSIGN(c.vocab, vocabulary_size(keys, file));
 
   DG_TRY(read_layers(keys, c));

@@ -216,7 +216,7 @@ Result<Config> config_from_json(std::string_view config, const std::string& conf
   const json* bias = text.find("attention_bias");
   if (bias != nullptr && *bias != false) return text.wrong("attention_bias", "false", bias->dump());
   const json* both = text.find("use_bidirectional_attention");
-  if (both != nullptr && *both == "all")
+  if (both != nullptr && *both != "vision")
     return text.wrong("use_bidirectional_attention", "vision or null", both->dump());
 
   c.layer.resize(static_cast<size_t>(c.layers));

@@ -1,6 +1,8 @@
 // See names.h.
 #include "model/names.h"
 
+#include <charconv>
+
 namespace dgemma::model {
 namespace {
 
@@ -138,6 +140,16 @@ std::vector<TensorName> gguf_names(const Config& c) {
                       row.matrix});
   }
   return list;
+}
+
+int64_t layer_in_name(std::string_view name) {
+  for (const std::string& prefix : {kDecoder + "layers.", kEncoder + "layers.", std::string("blk.")}) {
+    int64_t layer = 0;
+    if (!name.starts_with(prefix)) continue;
+    const auto [end, error] = std::from_chars(name.data() + prefix.size(), name.data() + name.size(), layer);
+    if (error == std::errc() && end != name.data() + name.size() && *end == '.') return layer;
+  }
+  return -1;
 }
 
 const char* foreign_kind(const std::string& name) {

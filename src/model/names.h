@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "model/config.h"
@@ -63,6 +64,9 @@ struct TensorName {
 /// All tensors of a model in one naming scheme, in file order of importance.
 std::vector<TensorName> safetensors_names(const Config& config);
 std::vector<TensorName> gguf_names(const Config& config);
+
+/// The layer that a tensor's name puts it into, in either scheme; -1: none.
+int64_t layer_in_name(std::string_view name);
 
 /// "vision" for tensors of the vision tower, "unknown" otherwise; for names that are in neither list.
 const char* foreign_kind(const std::string& name);

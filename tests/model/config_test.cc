@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/mapped_file.h"
@@ -122,6 +123,7 @@ TEST(ConfigJson, names_the_field_the_expected_and_the_given_value) {
       {"num_key_value_heads", 3, "layer 0: expected a number of key/value heads that divides 4, got 3"},
       {"hidden_activation", "silu", "hidden_activation: expected gelu_pytorch_tanh"},
       {"attention_bias", true, "attention_bias"},
+      {"use_bidirectional_attention", "some", "use_bidirectional_attention: expected vision or null"},
       {"rms_norm_eps", -1, "rms_norm_eps"},
       {"per_layer_config", json::array(), "per_layer_config: expected an object"},
       {"per_layer_config", {{"3", json::object()}}, "per_layer_config: expected layers from 0 to 2, got '3'"},
@@ -170,6 +172,36 @@ TEST(ConfigGguf, says_the_same_as_config_json) {
     EXPECT_EQ(a.layer[i].sliding, b.layer[i].sliding);
     EXPECT_EQ(a.layer[i].head_dim, b.layer[i].head_dim);
     EXPECT_EQ(a.layer[i].kv_heads, b.layer[i].kv_heads);
+  }
+}
+
+TEST(ConfigGguf, refuses_metadata_that_contradicts_other_metadata_or_asks_for_what_is_not_there) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"attention.value_length", "expected 32, got 7"},
+      {"attention.value_length_swa", "expected 16, got 7"},
+      {"rope.dimension_count", "expected 32, got 7"},
+      {"rope.dimension_count_swa", "expected 16, got 7"},
+      {"embedding_length_per_layer_input", "expected 0, got 7"},
+      {"attention.causal", "expected false, got true"},
+  };
+  const std::string whole = base::read_text_file(golden::folder() + "tiny-a.gguf", 1 << 20).value();
+  for (const auto& [name, message] : cases) {
+    // A key of the metadata: its length in 8 bytes, itself, its type in 4, its value.
+    const std::string key = std::string("diffusion-gemma.") + name;
+    const std::string start = std::string(1, static_cast<char>(key.size())) + std::string(7, '\0') + key;
+    std::string bytes = whole;
+    const size_t at = bytes.find(start);
+    ASSERT_NE(at, std::string::npos) << key;
+    bytes[at + start.size() + 4] = key.ends_with("causal") ? 1 : 7;
+    const std::string path = testing::TempDir() + "contradiction.gguf";
+    std::ofstream(path, std::ios::binary) << bytes;
+    const auto file = formats::GgufFile::open(path);
+    ASSERT_TRUE(file) << file.error().message;
+    const auto config = config_from_gguf(*file);
+    ASSERT_FALSE(config) << key;
+    EXPECT_EQ(config.error().code, ErrorCode::kModelFile);
+    EXPECT_THAT(config.error().message, HasSubstr(key + ": " + message));
+    EXPECT_THAT(config.error().message, HasSubstr("contradiction.gguf"));
   }
 }
 

@@ -63,6 +63,16 @@ TEST(Weights, a_wrong_shape_is_named_with_both_shapes) {
   EXPECT_THAT(r.error().message, HasSubstr("up_proj.weight: expected shape [96, 64], got [64, 96]"));
 }
 
+TEST(Weights, a_tensor_of_a_layer_that_the_config_lacks_is_refused) {
+  const std::string from = "model.encoder.vision_tower.encoder.layers.0.input_layernorm.weight";
+  std::string to = "model.decoder.layers.3.";  // of 3
+  to.resize(from.size(), 'x');
+  const auto r = bind_bytes(edited(from, to));
+  ASSERT_FALSE(r);
+  EXPECT_EQ(r.error().code, ErrorCode::kModelFile);
+  EXPECT_THAT(r.error().message, HasSubstr(to + ": expected layers from 0 to 2"));
+}
+
 TEST(Weights, an_integer_tensor_is_refused) {
   const std::string name = "\"model.decoder.norm.weight\":{\"dtype\":\"";
   const auto r = bind_bytes(edited(name + "BF16\"", name + "I16\" "));
