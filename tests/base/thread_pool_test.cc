@@ -33,14 +33,20 @@ TEST(ThreadPool, what_one_round_wrote_the_next_one_reads) {
   EXPECT_EQ(a[0], 201);
 }
 
+// Two tasks that each wait until the other has begun need two threads: the caller alone gives up after a while.
 TEST(ThreadPool, wakes_sleeping_workers) {
   ThreadPool pool(2);
-  std::atomic<int> done{0};
   for (int i = 0; i < 3; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    pool.run(16, [&](size_t, int) { ++done; });
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // far longer than a worker spins before it sleeps
+    std::atomic<int> begun{0}, met{0};
+    pool.run(2, [&](size_t, int) {
+      ++begun;
+      const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+      while (begun.load() < 2 && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+      met += begun.load() == 2;
+    });
+    ASSERT_EQ(met.load(), 2) << "round " << i;
   }
-  EXPECT_EQ(done.load(), 48);
 }
 
 TEST(ThreadPool, several_callers_take_turns) {
