@@ -1,8 +1,6 @@
 // Engine: opens a model and hands out sessions. Implements dgemma/engine.h. Test: tests/engine/engine_test.cc.
 #include "dgemma/engine.h"
 
-#include <chrono>
-
 #include "base/format.h"
 #include "dgemma/session.h"
 #include "engine/engine_state.h"
@@ -27,37 +25,31 @@ Engine& Engine::operator=(Engine&&) noexcept = default;
 Engine::~Engine() = default;
 
 Result<Engine> Engine::open(const EngineOptions& options) {
-  const auto start = std::chrono::steady_clock::now();
-  DG_TRY_ASSIGN(engine::Settings settings, engine::resolve_settings(options));
-  DG_TRY_ASSIGN(formats::Checkpoint checkpoint, formats::Checkpoint::open(options.model_path));
-  DG_TRY(engine::resolve_compute(settings, checkpoint));
-  DG_TRY_ASSIGN(model::Config config, engine::read_config(checkpoint));
-  DG_TRY_ASSIGN(const auto found, engine::find_tokenizer(checkpoint));
-  DG_TRY_ASSIGN(const auto chat_template, engine::find_chat_template(checkpoint));
-  DG_TRY_ASSIGN(model::Model model, engine::bind_model(checkpoint, std::move(config), settings, options.progress));
+  DG_TRY_ASSIGN(engine::OpenedModel opened, engine::open_model(options));
+  DG_TRY_ASSIGN(const auto found, engine::find_tokenizer(opened.checkpoint));
+  DG_TRY_ASSIGN(const auto chat_template, engine::find_chat_template(opened.checkpoint));
+  DG_TRY_ASSIGN(engine::LoadedModel loaded, engine::bind_model(std::move(opened), options.progress));
 
-  const model::Config& sizes = model.config();
-  ModelInfo info;
+  auto state = std::make_shared<EngineState>(std::move(loaded));
+  const model::Config& sizes = state->model.config();
+  const model::Weights& weights = state->model.weights();
+  const engine::Settings& settings = state->loaded.settings;
+  ModelInfo& info = state->info;
   DG_TRY_ASSIGN(info.sampler, engine::resolve_sampler({}, sizes.sampler));
   info.path = options.model_path, info.architecture = "diffusion-gemma";
   info.canvas_length = sizes.canvas_length, info.vocab_size = sizes.vocab;
   info.context_length = sizes.context_length, info.layers = sizes.layers;
-  info.parameters = model.weights().parameters, info.weight_bytes = model.weights().resident_bytes;
-  info.eos_ids = engine::end_tokens(checkpoint, sizes, found);
+  info.parameters = weights.parameters, info.weight_bytes = weights.resident_bytes;
+  info.eos_ids = engine::end_tokens(state->loaded.checkpoint, sizes, found);
   info.bos_id = found ? found->tokenizer.bos_id() : sizes.bos_id;
   info.has_tokenizer = found.has_value();
   info.has_chat_template = chat_template && text::is_gemma4_template(chat_template->text);
   info.threads = settings.threads, info.kernels = settings.table->name, info.compute = settings.compute;
-
-  auto state =
-      std::shared_ptr<EngineState>(new EngineState{std::move(checkpoint), std::move(model), nullptr, {}, {}, {}});
-  state->runner = std::make_unique<engine::SweepRunner>(state->model, *settings.table, settings.threads);
+  info.load_s = state->loaded.load_s;
   if (found) {
     state->tokenizer = found->tokenizer;
     state->public_tokenizer = engine::public_tokenizer(found->tokenizer);
   }
-  info.load_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  state->info = std::move(info);
   return Engine(std::move(state));
 }
 

@@ -2,28 +2,29 @@
 // and the ledger.
 #pragma once
 
-#include <memory>
 #include <optional>
 
 #include "dgemma/engine.h"
 #include "dgemma/text.h"
+#include "engine/loaded_model.h"
 #include "engine/memory_ledger.h"
 #include "engine/sweep_runner.h"
-#include "formats/checkpoint.h"
-#include "model/model.h"
 #include "text/chat.h"
 #include "text/tokenizer.h"
 
 namespace dgemma {
 
 struct EngineState {
-  formats::Checkpoint checkpoint;  // keeps the file mapped
-  model::Model model;
-  std::unique_ptr<engine::SweepRunner> runner;
+  explicit EngineState(engine::LoadedModel m)
+      : loaded(std::move(m)), runner(model, *loaded.settings.table, loaded.settings.threads) {}
+
+  const engine::LoadedModel loaded;
+  const model::Model& model = loaded.model;
+  mutable engine::SweepRunner runner;
   std::optional<text::Tokenizer> tokenizer;
   std::optional<Tokenizer> public_tokenizer;  // the same, as dgemma/text.h shows it
   ModelInfo info;
-  mutable engine::MemoryLedger ledger = {};  // of the sessions
+  mutable engine::MemoryLedger ledger;  // of the sessions
 
   /// See Engine::encode_chat.
   Result<std::vector<int32_t>> encode_chat(const Result<text::ChatRequest>& request) const;

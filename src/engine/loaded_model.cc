@@ -53,30 +53,35 @@ Result<void> resolve_compute(Settings& settings, const formats::Checkpoint& chec
   return {};
 }
 
-Result<model::Model> bind_model(const formats::Checkpoint& checkpoint, model::Config config, const Settings& settings,
-                                const std::function<void(const LoadProgress&)>& progress) {
-  const bool pack = settings.compute == "int8";
-  DG_TRY_ASSIGN(model::Weights weights,
-                model::bind_weights(checkpoint, config, pack ? std::function<void(const LoadProgress&)>() : progress));
-  if (pack)
-    DG_TRY(model::pack_weights(weights, settings.threads, [&](const LoadProgress& done) {
-      checkpoint.release_pages();  // what has been packed need not stay in memory beside its packed form
-      if (progress) progress(done);
-    }));
-  if (settings.compute == "bf16") model::multiply_in_bf16(weights);
-  const DType cache_type = settings.compute == "f32" ? DType::kF32 : DType::kBF16;
-  return model::Model(std::move(config), std::move(weights), cache_type);
-}
-
-Result<LoadedModel> load_model(const EngineOptions& options) {
+Result<OpenedModel> open_model(const EngineOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   DG_TRY_ASSIGN(Settings settings, resolve_settings(options));
   DG_TRY_ASSIGN(formats::Checkpoint checkpoint, formats::Checkpoint::open(options.model_path));
   DG_TRY(resolve_compute(settings, checkpoint));
   DG_TRY_ASSIGN(model::Config config, read_config(checkpoint));
-  DG_TRY_ASSIGN(model::Model model, bind_model(checkpoint, std::move(config), settings, options.progress));
+  return OpenedModel{start, std::move(checkpoint), std::move(config), settings};
+}
+
+Result<LoadedModel> bind_model(OpenedModel opened, const std::function<void(const LoadProgress&)>& progress) {
+  auto& [start, checkpoint, config, settings] = opened;
+  const bool pack = settings.compute == "int8";
+  DG_TRY_ASSIGN(model::Weights weights,
+                model::bind_weights(checkpoint, config, pack ? std::function<void(const LoadProgress&)>() : progress));
+  if (pack)
+    DG_TRY(model::pack_weights(weights, settings.threads, [&](const LoadProgress& done) {
+      opened.checkpoint.release_pages();  // what has been packed need not stay in memory beside its packed form
+      if (progress) progress(done);
+    }));
+  if (settings.compute == "bf16") model::multiply_in_bf16(weights);
+  const DType cache_type = settings.compute == "f32" ? DType::kF32 : DType::kBF16;
+  model::Model model(std::move(config), std::move(weights), cache_type);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return LoadedModel{std::move(checkpoint), std::move(model), settings, seconds};
+}
+
+Result<LoadedModel> load_model(const EngineOptions& options) {
+  DG_TRY_ASSIGN(OpenedModel opened, open_model(options));
+  return bind_model(std::move(opened), options.progress);
 }
 
 }  // namespace dgemma::engine

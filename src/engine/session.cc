@@ -148,7 +148,7 @@ Result<Answer> AnswerRun::run(const GenerateOptions& options) {
   summary.cached_tokens = static_cast<int>(state_.cache.length());
   emit(Started{state_.timeline, summary.cached_tokens, loop_.seed, loop_.canvas_length, loop_.vocab_size, loop_.eos_ids,
                loop_.first_canvas, loop_.max_new_tokens, loop_.sampler});
-  engine::SweepQueue::Rider rider(state_.engine->runner->queue());
+  engine::SweepQueue::Rider rider(state_.engine->runner.queue());
   const std::span<const int32_t> rest = std::span<const int32_t>(state_.timeline).subspan(state_.encoded.size());
   engine::ModelDenoiser denoiser(state_.engine->model.config(), rider, state_.cache, state_.encoded, rest, cancel_,
                                  options, summary.timing);
@@ -238,12 +238,12 @@ uint64_t Session::memory_bytes() const { return state_->cache.bytes(); }
 
 Result<Answer> Session::generate(const GenerateOptions& options, const EventCallback& on_event) {
   const PromiseScope promise(*state_);
-  const StopFlag stop(options.stop, state_->engine->runner->queue());
+  const StopFlag stop(options.stop, state_->engine->runner.queue());
   AnswerRun run(*state_, stop.get(), on_event);
   DG_TRY(run.prepare(options));
   Result<Answer> answer = run.run(options);
   if (!answer && answer.error().code == ErrorCode::kModelFile)
-    return engine::broken_weights(state_->engine->checkpoint);
+    return engine::broken_weights(state_->engine->loaded.checkpoint);
   return answer;
 }
 
