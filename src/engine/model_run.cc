@@ -20,7 +20,7 @@ ModelRun::ModelRun(const LoadedModel& loaded)
 
 Result<void> ModelRun::plan_memory(int64_t positions) const {
   const int rows = std::max(static_cast<int>(std::min<int64_t>(positions, kPromptChunk)), config().canvas_length);
-  const uint64_t cache = model_.cache_bytes(positions), work = model_.workspace_bytes(rows);
+  const uint64_t cache = model_.cache_bytes(positions), work = model_.workspace_bytes(rows, exec_.threads());
   const uint64_t available = base::available_memory_bytes();
   if (cache + work <= available) return {};
   return Unexpected(ErrorCode::kOutOfMemory,

@@ -23,7 +23,7 @@ Result<void> SweepRunner::sweep(std::span<const model::RowGroup> groups) {
 /// queue then runs everybody alone.
 Result<void> SweepRunner::plan_workspace(size_t rows) {
   if (rows <= planned_rows_) return {};
-  const auto bytes = [this](size_t count) { return model_.workspace_bytes(static_cast<int>(count)); };
+  const auto bytes = [this](size_t count) { return model_.workspace_bytes(static_cast<int>(count), threads()); };
   const uint64_t needed = bytes(rows) - bytes(planned_rows_);
   const uint64_t available = base::available_memory_bytes();
   if (needed > available)

@@ -52,18 +52,22 @@ size_t key_width(const Config& c) {
 // gets changes from step to step; all of them at most.
 constexpr size_t kExpertScratch = 2 * 64;
 
-/// Grows every matrix to `blocks` lane blocks.
+/// The widest that a matrix of prepared activations becomes.
+size_t prepared_width(size_t features) {
+  return std::max(features, ops::prepared_features(tensor::Arithmetic::kInt8, features));
+}
+
+/// Grows every matrix to `blocks` lane blocks; planned_bytes counts what is taken here and what grows with it.
 void reserve(Workspace& w, ops::Exec& exec, const Config& c, size_t blocks) {
   if (blocks <= w.blocks) return;
   const size_t rows = blocks * kLanes, width = size_t(c.width);
-  const auto prepared = [](size_t f) { return std::max(f, ops::prepared_features(tensor::Arithmetic::kInt8, f)); };
   exec.even_out(rows * kExpertScratch);
   w.blocks = blocks;
   for (tensor::BlockMatrix* m : {&w.x, &w.normed, &w.branch, &w.experts, &w.soft}) *m = {rows, width};
   w.q = {rows, query_width(c)}, w.attended = {rows, query_width(c)};
   w.k = {rows, key_width(c)}, w.v = {rows, key_width(c)};
-  w.input = {rows, prepared(width)}, w.routed = {rows, prepared(width)};
-  w.hidden = {rows, prepared(size_t(c.dense_width))};
+  w.input = {rows, prepared_width(width)}, w.routed = {rows, prepared_width(width)};
+  w.hidden = {rows, prepared_width(size_t(c.dense_width))};
   w.scores = {rows, size_t(c.experts)};
   w.canvas_keys = tensor::AlignedBuffer<float>(rows * key_width(c));
   w.canvas_values = tensor::AlignedBuffer<float>(rows * key_width(c));
@@ -71,6 +75,31 @@ void reserve(Workspace& w, ops::Exec& exec, const Config& c, size_t blocks) {
   w.conditioned.reserve(blocks);
   w.rope_positions.assign(blocks, {});
   for (auto& positions : w.rope_positions) positions.fill(-1);
+}
+
+/// Of the workspace's own matrices and lists, and of what the sweep's canvases keep (SelfConditioning: soft, hidden).
+uint64_t planned_bytes(const Config& c, size_t blocks) {
+  const size_t width = size_t(c.width), rope_dims = size_t(head_dim_of(c, true)) + size_t(head_dim_of(c, false));
+  const uint64_t floats = (5 + 2) * width + 2 * query_width(c) + 4 * key_width(c) + 2 * prepared_width(width) +
+                          prepared_width(size_t(c.dense_width)) + size_t(c.experts) + rope_dims;
+  const uint64_t row_lists = 2 * 2 * sizeof(uint32_t) + sizeof(double) + sizeof(ops::RowPrediction) +  // grow by twice
+                             kMostTopTokens * sizeof(TopToken);
+  const uint64_t block_lists =
+      sizeof(ops::BlockKeys) + 2 * sizeof(RopeTable) + sizeof(std::array<int64_t, 16>) + 8 * sizeof(size_t);
+  return blocks * (kLanes * (floats * sizeof(float) + row_lists) + block_lists);
+}
+
+/// Of what Exec keeps: each worker's scratch and panel, as large as the operation needs that needs most, and what all
+/// share, the rows of the vocabulary pass as they are multiplied.
+uint64_t planned_exec_bytes(const Config& c, size_t blocks, int threads) {
+  constexpr size_t kTileFloats = size_t{64} << 10;    // attention's tiles, logits of tiles of the vocabulary
+  constexpr size_t kQueryFloats = size_t{128} << 10;  // attention's queries in bf16: kCacheBytes of ops/attention.cc
+  const size_t width = size_t(c.width), widest = std::max({width, size_t(c.dense_width), query_width(c)});
+  const size_t scratch = std::max({blocks * kLanes * kExpertScratch, widest * kLanes, kTileFloats});
+  const size_t tile = 64 * width + 2 * width + kTileFloats / 4;  // a tile of the vocabulary, decoded or turned
+  const size_t rows = 26 * widest;                               // 24 rows decoded, or 48 rounded
+  const size_t panel = std::max({tile, rows, kQueryFloats + 32 * key_width(c)});
+  return sizeof(float) * (size_t(threads) * (scratch + panel) + blocks * kLanes * prepared_width(width));
 }
 
 }  // namespace
@@ -95,14 +124,11 @@ Result<void> Model::sweep(ops::Exec& exec, Workspace& workspace, std::span<const
   return {};
 }
 
-uint64_t Model::workspace_bytes(int rows) const {
-  const auto r = static_cast<uint64_t>(tensor::blocks_for(static_cast<size_t>(rows)) * kLanes);
-  const uint64_t slots = r * uint64_t(config_.experts_used) + uint64_t(config_.experts) * (kLanes - 1);
-  const uint64_t row = 7 * uint64_t(config_.width) + 2 * query_width(config_) + 4 * key_width(config_) +
-                       uint64_t(config_.dense_width) + uint64_t(config_.experts);
-  const uint64_t soft_parts = 8 * r * uint64_t(config_.width);
-  return sizeof(float) *
-         (r * row + slots * (2 * uint64_t(config_.width) + uint64_t(config_.expert_width)) + soft_parts);
+uint64_t Model::workspace_bytes(int rows, int threads) const {
+  const size_t blocks = tensor::blocks_for(static_cast<size_t>(rows));
+  return planned_bytes(config_, blocks) + planned_exec_bytes(config_, blocks, threads) +
+         ops::ExpertWorkspace::planned_bytes(weights_.layer.front().experts, blocks * kLanes) +
+         ops::VocabularyWorkspace::planned_bytes(weights_.vocabulary, blocks);
 }
 
 Model::Pass::Pass(const Model& m, ops::Exec& e, Workspace& w, std::span<const RowGroup> groups, SweepTimes* times)

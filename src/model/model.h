@@ -95,8 +95,9 @@ class Model {
   Result<void> sweep(ops::Exec& exec, Workspace& workspace, std::span<const RowGroup> groups, const LayerTap& tap = {},
                      SweepTimes* times = nullptr) const;
 
-  /// Bytes that a workspace takes for sweeps of `rows` rows.
-  uint64_t workspace_bytes(int rows) const;
+  /// Bytes that sweeps of `rows` rows on so many threads take at most: the workspace, what Exec keeps for each thread,
+  /// and what canvases keep for their next step.
+  uint64_t workspace_bytes(int rows, int threads) const;
 
  private:
   struct Pass;

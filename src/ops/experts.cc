@@ -31,12 +31,15 @@ int32_t row_offset(size_t row, size_t features) {
   return static_cast<int32_t>((row / kLanes) * features * kLanes + row % kLanes);
 }
 
-/// Grows the workspace to `rows` rows: each expert's rows start at a block, so at most 15 lanes of padding for each
-/// expert that has rows.
+/// Each expert's rows start at a block, so at most 15 lanes of padding for each expert that has rows.
+size_t most_slots(const ExpertWeights& weights, size_t rows) {
+  return rows * weights.used + std::min(weights.experts, rows * weights.used) * (kLanes - 1);
+}
+
+/// Grows the workspace to `rows` rows; ExpertWorkspace::planned_bytes counts what is taken here and in place().
 void reserve(ExpertWorkspace& space, size_t rows, const ExpertWeights& weights) {
   const size_t features = weights.gate.cols;
-  const size_t touched = std::min(weights.experts, rows * weights.used);
-  const size_t slots = rows * weights.used + touched * (kLanes - 1);
+  const size_t slots = most_slots(weights, rows);
   if (slots <= space.reserved) return;
   space.reserved = slots;
   space.slots.row_of.reserve(slots);
@@ -44,6 +47,18 @@ void reserve(ExpertWorkspace& space, size_t rows, const ExpertWeights& weights) 
   space.hidden = {slots, prepared_features(weights.arithmetic(), weights.width)};
   space.output = {slots, features};
 }
+
+}  // namespace
+
+uint64_t ExpertWorkspace::planned_bytes(const ExpertWeights& weights, size_t rows) {
+  const size_t features = weights.gate.cols, slots = tensor::blocks_for(most_slots(weights, rows)) * kLanes;
+  const uint64_t floats = prepared_features(weights.arithmetic(), features) +
+                          prepared_features(weights.arithmetic(), weights.width) + features;
+  const uint64_t lists = slots + rows * (weights.used + 1) + 4 * (weights.experts + 1);
+  return slots * floats * sizeof(float) + lists * sizeof(uint32_t) + rows * weights.used * sizeof(Assignment::Entry);
+}
+
+namespace {
 
 void place(ExpertSlots& slots, size_t experts, size_t used, std::span<const uint32_t> rows,
            const Assignment& assignment) {

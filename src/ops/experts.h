@@ -67,6 +67,9 @@ struct ExpertWorkspace {
   size_t reserved = 0;             // slots
   bool summed = false;             // the first block of `output` is the sum already
   std::vector<uint32_t> index_of;  // by row of x: its place in the list of rows
+
+  /// Bytes that it takes at most for `rows` rows, their Assignment among them.
+  static uint64_t planned_bytes(const ExpertWeights& weights, size_t rows);
 };
 
 /// down_t(gelu_tanh(gate_t x[row]) * up_t x[row]) of each row's experts t, into the workspace.  x [B, D, 16] prepared;

@@ -33,6 +33,8 @@ constexpr size_t kParts = 8;
 constexpr size_t kBlocksPerTask = 4;
 constexpr size_t kPreparedBlocksPerTask = 8;
 
+size_t tiles_of(const VocabularyWeights& w) { return (w.head.rows + kTile - 1) / kTile; }
+
 /// One call's geometry and memory, shared by its tasks.
 struct Pass {
   Exec& exec;
@@ -49,12 +51,13 @@ struct Pass {
         query(q),
         space(s),
         vocab(w.head.rows),
-        tiles((w.head.rows + kTile - 1) / kTile),
+        tiles(tiles_of(w)),
         blocks(q.hidden.blocks),
         features(q.hidden.features),
         arithmetic(w.head.arithmetic()),
         input(prepare(e, arithmetic, q.hidden, e.shared(prepared_floats(arithmetic, q.hidden)))) {
     DG_CHECK(arithmetic == w.embedding.arithmetic(), "head and embedding are multiplied in the same way");
+    // VocabularyWorkspace::planned_bytes counts what is taken here.
     space.stats.resize(kParts * blocks);
     space.tile_sum.resize(tiles * blocks * kLanes);
     space.tile_max.resize(tiles * blocks * kLanes);
@@ -267,6 +270,12 @@ int32_t Pass::pick_token(const float* z, size_t tokens, size_t lane, double max,
 }
 
 }  // namespace
+
+uint64_t VocabularyWorkspace::planned_bytes(const VocabularyWeights& weights, size_t blocks) {
+  const uint64_t by_tile = tiles_of(weights) * kLanes * (sizeof(double) + sizeof(float));
+  const uint64_t lists = kLanes * kMostTopTokens * sizeof(TopToken), soft = weights.head.cols * kLanes * sizeof(float);
+  return blocks * (by_tile + kParts * (sizeof(SoftmaxLanes) + lists + soft));
+}
 
 bool vocabulary_pass(Exec& exec, const VocabularyWeights& weights, const VocabularyQuery& query,
                      VocabularyWorkspace& workspace) {

@@ -52,6 +52,9 @@ struct VocabularyWorkspace {
   std::vector<float> tile_max;               // [tiles, B * 16]: what the sums are relative to
   tensor::AlignedBuffer<float> soft_parts;   // [parts, B, D, 16]
   std::vector<TopToken> top_lists;           // [parts, B, 16, kMostTopTokens], where they are wanted
+
+  /// Bytes that it takes at most for `blocks` lane blocks.
+  static uint64_t planned_bytes(const VocabularyWeights& weights, size_t blocks);
 };
 
 /// False where a row's logits are not finite (broken weights): its prediction means nothing then.

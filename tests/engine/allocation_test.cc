@@ -1,6 +1,8 @@
 // A denoising step allocates nothing: counted with every operator new of this program replaced, so it has a program of
-// its own. What may allocate is a canvas's start (the cache grows) and the first step of all (the workspace grows).
+// its own. What may allocate is a canvas's start (the cache grows) and the first step of all (the workspace grows), and
+// no more than was planned.
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -8,16 +10,23 @@
 
 #include "dgemma/engine.h"
 #include "dgemma/session.h"
+#include "engine/loaded_model.h"
+#include "engine/prompt.h"
 
 namespace {
-std::atomic<size_t> allocations{0};
+std::atomic<size_t> allocations{0}, live_bytes{0};
 
 void* take(size_t bytes, size_t alignment) {
   allocations.fetch_add(1, std::memory_order_relaxed);
   const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
   void* memory = std::aligned_alloc(alignment, rounded == 0 ? alignment : rounded);
   if (memory == nullptr) std::abort();
+  live_bytes.fetch_add(::malloc_usable_size(memory), std::memory_order_relaxed);
   return memory;
+}
+void give(void* memory) {
+  live_bytes.fetch_sub(::malloc_usable_size(memory), std::memory_order_relaxed);
+  std::free(memory);
 }
 }  // namespace
 
@@ -25,14 +34,14 @@ void* operator new(size_t bytes) { return take(bytes, alignof(std::max_align_t))
 void* operator new[](size_t bytes) { return take(bytes, alignof(std::max_align_t)); }
 void* operator new(size_t bytes, std::align_val_t a) { return take(bytes, static_cast<size_t>(a)); }
 void* operator new[](size_t bytes, std::align_val_t a) { return take(bytes, static_cast<size_t>(a)); }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete[](void* p) noexcept { std::free(p); }
-void operator delete(void* p, size_t) noexcept { std::free(p); }
-void operator delete[](void* p, size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, size_t, std::align_val_t) noexcept { std::free(p); }
-void operator delete[](void* p, size_t, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p) noexcept { give(p); }
+void operator delete[](void* p) noexcept { give(p); }
+void operator delete(void* p, size_t) noexcept { give(p); }
+void operator delete[](void* p, size_t) noexcept { give(p); }
+void operator delete(void* p, std::align_val_t) noexcept { give(p); }
+void operator delete[](void* p, std::align_val_t) noexcept { give(p); }
+void operator delete(void* p, size_t, std::align_val_t) noexcept { give(p); }
+void operator delete[](void* p, size_t, std::align_val_t) noexcept { give(p); }
 
 namespace dgemma {
 namespace {
@@ -85,6 +94,55 @@ TEST(Allocation, none_where_the_soft_embedding_is_put_off) {
   const auto counts = allocations_of_steps("tiny-a", "f32", 1, 1e9);  // every step but a canvas's first is near the end
   EXPECT_EQ(counts, std::vector<size_t>(counts.size(), 0));
   EXPECT_FALSE(counts.empty());
+}
+
+/// What a sweep of a prompt and of several canvases behind it takes, beside the caches, and what was planned for it.
+struct Memory {
+  uint64_t planned = 0, taken = 0;
+};
+Memory memory_of_a_sweep(const std::string& path, const std::string& compute, int threads, size_t canvases) {
+  EngineOptions options;
+  options.model_path = std::string(DGEMMA_SOURCE_DIR) + "/" + path, options.compute = compute;
+  const engine::LoadedModel loaded = engine::load_model(options).value();
+  const size_t length = size_t(loaded.model.config().canvas_length), prompt = 200;
+  const std::vector<int32_t> tokens = ids(prompt, 1), canvas(length, 7);
+  const std::vector<double> uniform(length, 0.5);
+  std::vector<ops::RowPrediction> predictions(canvases * length);
+  std::vector<TopToken> top(canvases * length * kMostTopTokens);
+  std::vector<model::SelfConditioning> conditioning(canvases);
+  std::vector<model::KvCache> caches;
+  for (size_t i = 0; i < canvases; ++i) caches.push_back(loaded.model.new_cache());
+  std::vector<model::RowGroup> groups(canvases + 1);
+  groups[0].cache = &caches[0], groups[0].tokens = tokens;
+  for (size_t i = 0; i < canvases; ++i) {
+    model::RowGroup& g = groups[i + 1];
+    g.cache = &caches[i], g.tokens = canvas, g.denoise = true, g.uniform = uniform;
+    g.conditioning = &conditioning[i], g.predictions = std::span(predictions).subspan(i * length, length);
+    g.top_tokens = std::span(top).subspan(i * length * kMostTopTokens, length * kMostTopTokens);
+  }
+  ops::Exec exec(*loaded.settings.table, threads);
+  const auto workspace = model::make_workspace();
+  const size_t before = live_bytes.load();
+  for (int step = 0; step < 2; ++step) {
+    EXPECT_TRUE(loaded.model.sweep(exec, *workspace, std::span(groups).subspan(step == 0 ? 0 : 1)));
+    for (model::RowGroup& group : groups) group.defer_soft = step == 0;
+  }
+  uint64_t cached = 0;
+  for (const model::KvCache& cache : caches) cached += cache.bytes();
+  size_t rows = (prompt + 15) / 16 * 16 + canvases * ((length + 15) / 16 * 16);
+  return {loaded.model.workspace_bytes(static_cast<int>(rows), threads), live_bytes.load() - before - cached};
+}
+
+TEST(Allocation, is_what_was_planned_for_a_sweep) {
+  for (const char* model : {"tests/data/golden/tiny-a", "tests/data/golden/tiny-b.gguf", "models/pocket"})
+    for (const char* compute : {"f32", "bf16", "int8"})
+      for (const int threads : {1, 4})
+        for (const size_t canvases : {1u, 16u}) {
+          const Memory m = memory_of_a_sweep(model, compute, threads, canvases);
+          EXPECT_GE(m.planned, m.taken) << model << " " << compute << " " << threads << " " << canvases;
+          EXPECT_LE(m.planned, m.taken + m.taken * 3 / 10 + (8u << 20))
+              << model << " " << compute << " " << threads << " " << canvases;
+        }
 }
 
 }  // namespace
