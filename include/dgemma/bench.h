@@ -14,6 +14,7 @@
 
 #include "dgemma/options.h"
 #include "dgemma/result.h"
+#include "dgemma/sweep_parts.h"
 
 namespace dgemma {
 
@@ -34,33 +35,21 @@ struct BenchOptions {
   std::function<void(std::string_view what)> progress = {};
 };
 
-/// One value for each part of a sweep.
-struct PartValues {
-  double attention = 0;    ///< queries with keys, probabilities with values
-  double projections = 0;  ///< q, k, v and o
-  double dense = 0;        ///< the dense MLPs, self-conditioning's too
-  double experts = 0;      ///< gather, products, sum
-  double vocabulary = 0;   ///< LM head to soft embedding
-  double rest = 0;         ///< embedding, norms, rotary embedding, cache rows, router
-
-  double total() const { return attention + projections + dense + experts + vocabulary + rest; }
-};
-
 /// The parts by name, in the order in which they are printed.
 struct BenchPart {
   const char* name;
-  double PartValues::*value;
+  double SweepParts::*value;
 };
 inline constexpr BenchPart kBenchParts[] = {
-    {"attention", &PartValues::attention}, {"projections", &PartValues::projections}, {"dense", &PartValues::dense},
-    {"experts", &PartValues::experts},     {"vocabulary", &PartValues::vocabulary},   {"rest", &PartValues::rest}};
+    {"attention", &SweepParts::attention}, {"projections", &SweepParts::projections}, {"dense", &SweepParts::dense},
+    {"experts", &SweepParts::experts},     {"vocabulary", &SweepParts::vocabulary},   {"rest", &SweepParts::rest}};
 
 /// What a sweep has to do at least, and how long the machine needs for that: the longer of reading the bytes at the
 /// measured rate and computing the operations at the measured peak, part by part.
 struct SweepWork {
-  PartValues bytes;       ///< weights, and cached keys and values, each read once
-  PartValues operations;  ///< a multiply-add is two
-  PartValues limit_s;
+  SweepParts bytes;       ///< weights, and cached keys and values, each read once
+  SweepParts operations;  ///< a multiply-add is two
+  SweepParts limit_s;
 };
 
 struct BenchPrefill {
@@ -75,7 +64,7 @@ struct BenchStep {
   int context = 0;
   double seconds = 0;  ///< median of the rounds
   double best_s = 0;
-  PartValues parts;  ///< seconds, of the median round (of an even number: the mean of the two middle ones)
+  SweepParts parts;  ///< seconds, of the median round (of an even number: the mean of the two middle ones)
   SweepWork work;
 };
 

@@ -26,7 +26,7 @@ std::string line(const std::string& name, const std::string& value) {
 
 Json optional_json(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
 
-Json parts_json(const PartValues& values) {
+Json parts_json(const SweepParts& values) {
   Json json;
   for (const BenchPart& part : kBenchParts) json[part.name] = values.*part.value;
   return json;

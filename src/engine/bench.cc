@@ -105,10 +105,6 @@ class Fingerprint {
   uint64_t hash_ = 0xcbf29ce484222325;
 };
 
-PartValues parts_of(const model::SweepTimes& t) {
-  return {t.attention, t.projections, t.dense, t.experts, t.vocabulary, t.rest};
-}
-
 // What is measured -----------------------------------------------------------------------------------------------
 
 struct Plan {
@@ -164,7 +160,7 @@ Result<Plan> make_plan(const BenchOptions& options, const model::Config& config)
 struct Round {
   std::vector<double> prefill_s;  // by context, from the first token on
   std::vector<double> step_s;     // by context
-  std::vector<PartValues> parts;  // by context
+  std::vector<SweepParts> parts;  // by context
   double decode_s = 0, commit_s = 0;
   std::vector<std::pair<std::string, uint64_t>> prints;  // what has to repeat, by name
 };
@@ -201,11 +197,11 @@ class RoundRun {
     Canvas canvas(run_.config(), plan_.sampler, run_.config().canvas_length);
     DG_TRY(run_.denoise(canvas.group(cache_, 0), nullptr, nullptr));
     const model::RowGroup second = canvas.group(cache_, 1);
-    model::SweepTimes times;
+    SweepParts times;
     const auto start = Clock::now();
     DG_TRY(run_.denoise(second, &times, nullptr));
     round_.step_s.push_back(seconds_since(start));
-    round_.parts.push_back(parts_of(times));
+    round_.parts.push_back(times);
     Fingerprint print;
     print.add(canvas);
     round_.prints.emplace_back(base::concat("denoising steps at ", context, " tokens"), print.value());
@@ -345,7 +341,7 @@ class ReportBuilder {
     for (const Round& round : rounds_) values.push_back(get(round));
     return median(std::move(values));
   }
-  static double without_attention(const PartValues& bytes) { return bytes.total() - bytes.attention; }
+  static double without_attention(const SweepParts& bytes) { return bytes.total() - bytes.attention; }
 
   SweepWork work(const engine::SweepShape& shape) const {
     SweepWork work = engine::sweep_work(model_, shape);

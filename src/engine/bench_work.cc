@@ -34,7 +34,7 @@ double cached_value_bytes(const model::Model& model) {
   return static_cast<double>(model.cache_bytes(1)) / values;
 }
 
-void add_product(const tensor::Weight& w, double rows, double PartValues::*part, SweepWork& work) {
+void add_product(const tensor::Weight& w, double rows, double SweepParts::*part, SweepWork& work) {
   if (!w) return;
   work.bytes.*part += bytes_of(w);
   work.operations.*part += 2 * rows * values_of(w);
@@ -61,22 +61,22 @@ SweepWork sweep_work(const model::Model& model, const SweepShape& shape) {
   for (size_t i = 0; i < weights.layer.size(); ++i) {
     const model::LayerWeights& w = weights.layer[i];
     const model::LayerConfig& layer = c.layer[i];
-    for (const tensor::Weight* p : {&w.k, &w.v}) add_product(*p, rows, &PartValues::projections, work);
+    for (const tensor::Weight* p : {&w.k, &w.v}) add_product(*p, rows, &SweepParts::projections, work);
     if (shape.only_cache && i + 1 == weights.layer.size()) break;
     const double cached = layer.sliding ? std::min(shape.context, c.window - 1) : shape.context;
     work.bytes.attention += cached * 2 * layer.kv_heads * layer.head_dim * value_bytes;
     work.operations.attention += 4 * seen_keys(shape, layer.sliding, c.window) * c.heads * layer.head_dim;
-    for (const tensor::Weight* p : {&w.q, &w.o}) add_product(*p, rows, &PartValues::projections, work);
-    for (const tensor::Weight* p : {&w.gate, &w.up, &w.down}) add_product(*p, rows, &PartValues::dense, work);
-    add_product(w.router, rows, &PartValues::rest, work);
+    for (const tensor::Weight* p : {&w.q, &w.o}) add_product(*p, rows, &SweepParts::projections, work);
+    for (const tensor::Weight* p : {&w.gate, &w.up, &w.down}) add_product(*p, rows, &SweepParts::dense, work);
+    add_product(w.router, rows, &SweepParts::rest, work);
     add_experts(w.experts, rows, work);
   }
   if (shape.denoise) {
     const model::SelfConditioningWeights& w = weights.self_conditioning;
-    for (const tensor::Weight* p : {&w.gate, &w.up, &w.down}) add_product(*p, rows, &PartValues::dense, work);
+    for (const tensor::Weight* p : {&w.gate, &w.up, &w.down}) add_product(*p, rows, &SweepParts::dense, work);
   }
   if (shape.vocabulary) {
-    add_product(weights.vocabulary.head, rows, &PartValues::vocabulary, work);
+    add_product(weights.vocabulary.head, rows, &SweepParts::vocabulary, work);
     const tensor::Weight &head = weights.vocabulary.head, &table = weights.vocabulary.embedding;
     if (shape.denoise) work.operations.vocabulary += 2 * rows * values_of(table);
     if (shape.denoise && table.data != head.data) work.bytes.vocabulary += bytes_of(table);
@@ -86,8 +86,8 @@ SweepWork sweep_work(const model::Model& model, const SweepShape& shape) {
 
 void set_limits(SweepWork& work, const MachineRoof& roof) {
   for (const BenchPart& part : kBenchParts) {
-    const double ops_per_s = part.value == &PartValues::rest        ? roof.f32_ops_per_s
-                             : part.value == &PartValues::attention ? roof.attention_ops_per_s
+    const double ops_per_s = part.value == &SweepParts::rest        ? roof.f32_ops_per_s
+                             : part.value == &SweepParts::attention ? roof.attention_ops_per_s
                                                                     : roof.product_ops_per_s;
     work.limit_s.*part.value =
         std::max(work.bytes.*part.value / roof.read_bytes_per_s, work.operations.*part.value / ops_per_s);

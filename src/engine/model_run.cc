@@ -29,7 +29,7 @@ Result<void> ModelRun::plan_memory(int64_t positions) const {
                                  " are available. Ask for fewer tokens"));
 }
 
-Result<void> ModelRun::sweep(const model::RowGroup& group, model::SweepTimes* times, tensor::BlockMatrix* hidden) {
+Result<void> ModelRun::sweep(const model::RowGroup& group, SweepParts* times, tensor::BlockMatrix* hidden) {
   if (hidden == nullptr) return model_.sweep(exec_, *workspace_, {&group, 1}, {}, times);
   const size_t last = model_.weights().layer.size() - 1, width = static_cast<size_t>(config().width);
   if (hidden->view().blocks != tensor::blocks_for(group.tokens.size()) || hidden->view().features != width)
@@ -54,7 +54,7 @@ Result<void> ModelRun::encode(model::KvCache& cache, std::span<const int32_t> to
   return {};
 }
 
-Result<void> ModelRun::denoise(const model::RowGroup& group, model::SweepTimes* times, tensor::BlockMatrix* hidden) {
+Result<void> ModelRun::denoise(const model::RowGroup& group, SweepParts* times, tensor::BlockMatrix* hidden) {
   return sweep(group, times, hidden);
 }
 

@@ -29,12 +29,12 @@ class ModelRun {
   /// Appends tokens to a cache, in chunks and as far as a Session does.
   Result<void> encode(model::KvCache& cache, std::span<const int32_t> tokens);
   /// Runs a denoise group. `times` and `hidden` may be null; hidden becomes [rows, D], after the final norm.
-  Result<void> denoise(const model::RowGroup& group, model::SweepTimes* times, tensor::BlockMatrix* hidden);
+  Result<void> denoise(const model::RowGroup& group, SweepParts* times, tensor::BlockMatrix* hidden);
   /// Appends one token and predicts the next one from its row.
   Result<ops::RowPrediction> decode(model::KvCache& cache, int32_t token);
 
  private:
-  Result<void> sweep(const model::RowGroup& group, model::SweepTimes* times, tensor::BlockMatrix* hidden);
+  Result<void> sweep(const model::RowGroup& group, SweepParts* times, tensor::BlockMatrix* hidden);
 
   const model::Model& model_;
   ops::Exec exec_;

@@ -41,10 +41,10 @@ void Model::Pass::attention_branch(size_t index) {
   const LayerConfig& c = config_.layer[index];
   const Blocks input = prepared(space_.input, blocks_, w.k.arithmetic(), size_t(config_.width));
   const Blocks q = active(space_.q, w.q.rows), k = view(space_.k, w.k.rows), v = view(space_.v, w.k.rows);
-  clock_.close(&SweepTimes::rest);
+  clock_.close(&SweepParts::rest);
   const ops::Product all[] = {{w.k, k}, {w.q, q}, {w.v, v}};  // a layer without v computes its values from k
   ops::products(exec_, {all, w.v ? size_t{3} : size_t{2}}, input, rows());
-  clock_.close(&SweepTimes::projections);
+  clock_.close(&SweepParts::projections);
   exec_.run(blocks_, [&](size_t block, int) {
     if (block >= first_active_) queries(index, block);
     keys_and_values(index, block);
@@ -55,12 +55,12 @@ void Model::Pass::attention_branch(size_t index) {
   space_.keys.resize(q.blocks);
   for (size_t i = 0; i < q.blocks; ++i) space_.keys[i] = visible_keys(index, first_active_ + i);
   const Blocks attended = active(space_.attended, w.q.rows);
-  clock_.close(&SweepTimes::rest);
+  clock_.close(&SweepParts::rest);
   ops::attention(exec_, {size_t(config_.heads), size_t(c.kv_heads), size_t(c.head_dim)}, q, space_.keys, attended,
                  active_rows());
-  clock_.close(&SweepTimes::attention);
+  clock_.close(&SweepParts::attention);
   ops::product(exec_, w.o, attended, active(space_.branch), active_rows());
-  clock_.close(&SweepTimes::projections);
+  clock_.close(&SweepParts::projections);
 }
 
 /// q = rope(RMSNorm(q)), head by head.
@@ -102,8 +102,8 @@ void Model::Pass::store_rows(size_t index, size_t block) {
   const size_t rows = std::min(kLanes, p.group->tokens.size() - first_row);
   const float* k = view(space_.k, width).block(block);
   const float* v = view(space_.v, width).block(block);
-  void* keys = canvas_rows(space_.canvas_keys, index, block);
-  void* values = canvas_rows(space_.canvas_values, index, block);
+  void* keys = canvas_kv_rows(space_.canvas_keys, index, block);
+  void* values = canvas_kv_rows(space_.canvas_values, index, block);
   if (!p.group->denoise) {
     keys = p.group->cache->key_row(index, p.position + static_cast<int64_t>(first_row));
     values = p.group->cache->value_row(index, p.position + static_cast<int64_t>(first_row));
@@ -119,9 +119,9 @@ void Model::Pass::store_rows(size_t index, size_t block) {
 }
 
 /// Where the rows of a denoise group's block are that live for one step, in the cache's type.
-void* Model::Pass::canvas_rows(tensor::AlignedBuffer<float>& memory, size_t index, size_t block) const {
+void* Model::Pass::canvas_kv_rows(tensor::AlignedBuffer<std::byte>& memory, size_t index, size_t block) const {
   const size_t bytes = weights_.layer[index].k.rows * tensor::info(model_.cache_type_).block_bytes;
-  return reinterpret_cast<std::byte*>(memory.data()) + block * kLanes * bytes;
+  return memory.data() + block * kLanes * bytes;
 }
 
 ops::BlockKeys Model::Pass::visible_keys(size_t index, size_t block) const {
@@ -142,8 +142,8 @@ ops::BlockKeys Model::Pass::visible_keys(size_t index, size_t block) const {
   }
   if (p.group->denoise) {
     runs[1].dtype = model_.cache_type_;
-    runs[1].keys = canvas_rows(space_.canvas_keys, index, p.first_block);
-    runs[1].values = canvas_rows(space_.canvas_values, index, p.first_block);
+    runs[1].keys = canvas_kv_rows(space_.canvas_keys, index, p.first_block);
+    runs[1].values = canvas_kv_rows(space_.canvas_values, index, p.first_block);
     runs[1].row_stride = weights_.layer[index].k.rows;
     runs[1].high.fill(static_cast<int32_t>(p.group->tokens.size()));
   }

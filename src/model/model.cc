@@ -58,7 +58,7 @@ size_t prepared_width(size_t features) {
 }
 
 /// Grows every matrix to `blocks` lane blocks; planned_bytes counts what is taken here and what grows with it.
-void reserve(Workspace& w, ops::Exec& exec, const Config& c, size_t blocks) {
+void reserve(Workspace& w, ops::Exec& exec, const Config& c, tensor::DType cache_type, size_t blocks) {
   if (blocks <= w.blocks) return;
   const size_t rows = blocks * kLanes, width = size_t(c.width);
   exec.even_out(rows * kExpertScratch);
@@ -69,8 +69,8 @@ void reserve(Workspace& w, ops::Exec& exec, const Config& c, size_t blocks) {
   w.input = {rows, prepared_width(width)}, w.routed = {rows, prepared_width(width)};
   w.hidden = {rows, prepared_width(size_t(c.dense_width))};
   w.scores = {rows, size_t(c.experts)};
-  w.canvas_keys = tensor::AlignedBuffer<float>(rows * key_width(c));
-  w.canvas_values = tensor::AlignedBuffer<float>(rows * key_width(c));
+  for (tensor::AlignedBuffer<std::byte>* kv : {&w.canvas_keys, &w.canvas_values})
+    *kv = tensor::AlignedBuffer<std::byte>(rows * key_width(c) * tensor::info(cache_type).block_bytes);
   w.sliding_rope.resize(blocks), w.full_rope.resize(blocks);
   w.conditioned.reserve(blocks);
   w.rope_positions.assign(blocks, {});
@@ -78,15 +78,16 @@ void reserve(Workspace& w, ops::Exec& exec, const Config& c, size_t blocks) {
 }
 
 /// Of the workspace's own matrices and lists, and of what the sweep's canvases keep (SelfConditioning: soft, hidden).
-uint64_t planned_bytes(const Config& c, size_t blocks) {
+uint64_t planned_bytes(const Config& c, tensor::DType cache_type, size_t blocks) {
   const size_t width = size_t(c.width), rope_dims = size_t(head_dim_of(c, true)) + size_t(head_dim_of(c, false));
-  const uint64_t floats = (5 + 2) * width + 2 * query_width(c) + 4 * key_width(c) + 2 * prepared_width(width) +
+  const uint64_t floats = (5 + 2) * width + 2 * query_width(c) + 2 * key_width(c) + 2 * prepared_width(width) +
                           prepared_width(size_t(c.dense_width)) + size_t(c.experts) + rope_dims;
+  const uint64_t kv = 2 * key_width(c) * tensor::info(cache_type).block_bytes;
   const uint64_t row_lists = 2 * 2 * sizeof(uint32_t) + sizeof(double) + sizeof(ops::RowPrediction) +  // grow by twice
                              kMostTopTokens * sizeof(TopToken);
   const uint64_t block_lists =
       sizeof(ops::BlockKeys) + 2 * sizeof(RopeTable) + sizeof(std::array<int64_t, 16>) + 8 * sizeof(size_t);
-  return blocks * (kLanes * (floats * sizeof(float) + row_lists) + block_lists);
+  return blocks * (kLanes * (floats * sizeof(float) + kv + row_lists) + block_lists);
 }
 
 /// Of what Exec keeps: each worker's scratch and panel, as large as the operation needs that needs most, and what all
@@ -115,7 +116,7 @@ Model::Model(Config config, Weights weights, tensor::DType cache_type)
 }
 
 Result<void> Model::sweep(ops::Exec& exec, Workspace& workspace, std::span<const RowGroup> groups, const LayerTap& tap,
-                          SweepTimes* times) const {
+                          SweepParts* times) const {
   Pass pass(*this, exec, workspace, groups, times);
   DG_TRY(pass.run(tap));
   exec.even_out();
@@ -126,20 +127,20 @@ Result<void> Model::sweep(ops::Exec& exec, Workspace& workspace, std::span<const
 
 uint64_t Model::workspace_bytes(int rows, int threads) const {
   const size_t blocks = tensor::blocks_for(static_cast<size_t>(rows));
-  return planned_bytes(config_, blocks) + planned_exec_bytes(config_, blocks, threads) +
+  return planned_bytes(config_, cache_type_, blocks) + planned_exec_bytes(config_, blocks, threads) +
          ops::ExpertWorkspace::planned_bytes(weights_.layer.front().experts, blocks * kLanes) +
          ops::VocabularyWorkspace::planned_bytes(weights_.vocabulary, blocks);
 }
 
-Model::Pass::Pass(const Model& m, ops::Exec& e, Workspace& w, std::span<const RowGroup> groups, SweepTimes* times)
+Model::Pass::Pass(const Model& m, ops::Exec& e, Workspace& w, std::span<const RowGroup> groups, SweepParts* times)
     : model_(m), config_(m.config_), weights_(m.weights_), exec_(e), space_(w), clock_(times) {
-  space_.placed.clear(), space_.group_of_block.clear(), space_.rows.clear(), space_.canvas_rows.clear();
+  space_.placed.clear(), space_.group_of_block.clear(), space_.rows.clear(), space_.denoise_rows.clear();
   for (const RowGroup& group : groups)
     if (!group.denoise) place(group);
   first_denoise_ = blocks_;
   for (const RowGroup& group : groups)
     if (group.denoise) place(group);
-  reserve(space_, exec_, config_, blocks_);
+  reserve(space_, exec_, config_, m.cache_type_, blocks_);
   for (const PlacedGroup& p : space_.placed) {
     if (p.group->denoise) continue;
     const int64_t ahead = p.position - p.group->cache->length();
@@ -159,7 +160,7 @@ void Model::Pass::place(const RowGroup& group) {
   space_.placed.push_back({&group, blocks_, count, position});
   for (size_t row = 0; row < group.tokens.size(); ++row) {
     space_.rows.push_back(static_cast<uint32_t>(blocks_ * kLanes + row));
-    if (group.denoise) space_.canvas_rows.push_back(static_cast<uint32_t>((blocks_ - first_denoise_) * kLanes + row));
+    if (group.denoise) space_.denoise_rows.push_back(static_cast<uint32_t>((blocks_ - first_denoise_) * kLanes + row));
   }
   if (!group.denoise) only_caches_ = only_caches_ && group.only_cache;
   blocks_ += count;
@@ -180,11 +181,11 @@ bool Model::Pass::cancelled() const {
 Result<void> Model::Pass::run(const LayerTap& tap) {
   if (cancelled()) return Unexpected(ErrorCode::kCancelled, "cancelled");
   embed();
-  clock_.close(&SweepTimes::rest);
+  clock_.close(&SweepParts::rest);
   settle_deferred();
-  clock_.close(&SweepTimes::vocabulary);
+  clock_.close(&SweepParts::vocabulary);
   condition();
-  clock_.close(&SweepTimes::dense);
+  clock_.close(&SweepParts::dense);
   exec_.run(blocks_, [&](size_t block, int worker) {
     make_rope_tables(block);
     open_layer(0, block, worker);
@@ -275,7 +276,7 @@ void Model::Pass::layer(size_t index) {
   exec_.run(active_blocks(), [&](size_t b, int worker) { after_attention(w, b, worker); });
   feedforward_branches(w);  // branch = dense MLP(input), expert_space = experts(routed)
   exec_.run(active_blocks(), [&](size_t b, int worker) { after_feedforward(index, b, worker); });
-  clock_.close(&SweepTimes::rest);
+  clock_.close(&SweepParts::rest);
 }
 
 /// input = RMSNorm(x), which the layer's projections multiply.
@@ -307,20 +308,20 @@ void Model::Pass::feedforward_branches(const LayerWeights& w) {
   const size_t count = active_blocks();
   const Blocks hidden = prepared(space_.hidden, count, w.down.arithmetic(), w.gate.rows);
   const Blocks scores = active(space_.scores);
-  const std::span<const uint32_t> rows = first_active_ == 0 ? space_.rows : space_.canvas_rows;
+  const std::span<const uint32_t> rows = first_active_ == 0 ? space_.rows : space_.denoise_rows;
 
-  clock_.close(&SweepTimes::rest);
+  clock_.close(&SweepParts::rest);
   ops::gated_product(exec_, w.gate, w.up, prepared(space_.input, count, w.gate.arithmetic(), width),
                      w.down.arithmetic(), hidden, active_rows());
   ops::prepared_product(exec_, w.down, hidden, active(space_.branch), active_rows());
-  clock_.close(&SweepTimes::dense);
+  clock_.close(&SweepParts::dense);
 
   ops::product(exec_, w.router, active(space_.normed), scores, active_rows());
   ops::choose_experts(exec_, scores, rows, w.per_expert_scale, w.experts.used, space_.assignment);
-  clock_.close(&SweepTimes::rest);
+  clock_.close(&SweepParts::rest);
   ops::experts(exec_, w.experts, prepared(space_.routed, count, w.experts.arithmetic(), width), rows, space_.assignment,
                space_.expert_space);
-  clock_.close(&SweepTimes::experts);
+  clock_.close(&SweepParts::experts);
 }
 
 /// Of an active block: x = (x + RMSNorm(RMSNorm(dense) + RMSNorm(experts))) times the layer's scalar, then the next

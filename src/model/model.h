@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "dgemma/result.h"
+#include "dgemma/sweep_parts.h"
 #include "model/config.h"
 #include "model/kv_cache.h"
 #include "model/weights.h"
@@ -63,16 +64,6 @@ struct RowGroup {
 /// Looks at the residual stream after each layer: layer, values [B, D, 16]. For tests and research.
 using LayerTap = std::function<void(size_t layer, tensor::ConstBlocks x)>;
 
-/// Where the time of sweeps went, in seconds; adds up over the sweeps that it is given to.
-struct SweepTimes {
-  double attention = 0;    ///< queries with keys, probabilities with values
-  double projections = 0;  ///< q, k, v and o
-  double dense = 0;        ///< the dense MLPs, self-conditioning's too
-  double experts = 0;      ///< gather, products, sum; the router is in rest
-  double vocabulary = 0;   ///< LM head to soft embedding
-  double rest = 0;         ///< embedding, norms, rotary embedding, cache rows, router
-};
-
 /// Memory that sweeps work in; grows to the largest sweep and is kept.
 struct Workspace;
 std::unique_ptr<Workspace, void (*)(Workspace*)> make_workspace();
@@ -90,10 +81,10 @@ class Model {
   uint64_t cache_bytes(int64_t positions) const { return KvCache::planned_bytes(config_, cache_type_, positions); }
 
   /// Runs one sweep. Encode groups of a cache stand before its denoise group, which then sees them. On success the
-  /// caches of encode groups have grown; otherwise no cache has changed. `times` (or null) is told where the time went.
+  /// caches of encode groups have grown; otherwise no cache has changed. To `times` (or null) the seconds are added.
   /// Errors: kCancelled (every group's cancel is set), kModelFile (numbers that are not finite).
   Result<void> sweep(ops::Exec& exec, Workspace& workspace, std::span<const RowGroup> groups, const LayerTap& tap = {},
-                     SweepTimes* times = nullptr) const;
+                     SweepParts* times = nullptr) const;
 
   /// Bytes that sweeps of `rows` rows on so many threads take at most: the workspace, what Exec keeps for each thread,
   /// and what canvases keep for their next step.

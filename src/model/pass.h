@@ -38,8 +38,8 @@ struct Workspace {
   tensor::BlockMatrix hidden;    // [B, F] prepared
   tensor::BlockMatrix scores;    // [B, E]
   tensor::BlockMatrix soft;      // [B, D] in: of the step before, out: of this step
-  tensor::AlignedBuffer<float> canvas_keys,
-      canvas_values;  // [B * 16, K * Dh] of the cache's type: rows of denoise groups
+  tensor::AlignedBuffer<std::byte> canvas_keys;    // [B * 16, K * Dh] of the cache's type: rows of denoise groups
+  tensor::AlignedBuffer<std::byte> canvas_values;  // the same
   ops::Assignment assignment;
   ops::ExpertWorkspace expert_space;
   ops::VocabularyWorkspace vocabulary;
@@ -50,11 +50,11 @@ struct Workspace {
 
   std::vector<PlacedGroup> placed;
   std::vector<size_t> group_of_block;
-  std::vector<uint32_t> rows;         // every valid row: block * 16 + lane
-  std::vector<uint32_t> canvas_rows;  // those of denoise groups, counted from the first denoise block
-  std::vector<ops::BlockKeys> keys;   // by block
-  std::vector<size_t> conditioned;    // blocks that have a soft embedding to be conditioned on
-  std::vector<size_t> condition_of;   // by denoise block: its place among these, or kNone
+  std::vector<uint32_t> rows;          // every valid row: block * 16 + lane
+  std::vector<uint32_t> denoise_rows;  // those of denoise groups, counted from the first denoise block
+  std::vector<ops::BlockKeys> keys;    // by block
+  std::vector<size_t> conditioned;     // blocks that have a soft embedding to be conditioned on
+  std::vector<size_t> condition_of;    // by denoise block: its place among these, or kNone
 
   // The vocabulary pass's view of its rows, by block or by row.
   std::vector<float> inverse_temperature;
@@ -68,11 +68,11 @@ struct Workspace {
 /// Splits a sweep's time into parts; without a target it does not look at the clock.
 class PartClock {
  public:
-  explicit PartClock(SweepTimes* times) : times_(times) {
+  explicit PartClock(SweepParts* times) : times_(times) {
     if (times_ != nullptr) last_ = Clock::now();
   }
   /// The time since the last call (or since the start) belongs to `part`.
-  void close(double SweepTimes::*part) {
+  void close(double SweepParts::*part) {
     if (times_ == nullptr) return;
     const Clock::time_point now = Clock::now();
     times_->*part += std::chrono::duration<double>(now - last_).count();
@@ -81,12 +81,12 @@ class PartClock {
 
  private:
   using Clock = std::chrono::steady_clock;
-  SweepTimes* times_;
+  SweepParts* times_;
   Clock::time_point last_;
 };
 
 struct Model::Pass {
-  Pass(const Model& m, ops::Exec& e, Workspace& w, std::span<const RowGroup> groups, SweepTimes* times);
+  Pass(const Model& m, ops::Exec& e, Workspace& w, std::span<const RowGroup> groups, SweepParts* times);
 
   Result<void> run(const LayerTap& tap);
 
@@ -105,7 +105,7 @@ struct Model::Pass {
   void queries(size_t index, size_t block);
   void keys_and_values(size_t index, size_t block);
   void store_rows(size_t index, size_t block);
-  void* canvas_rows(tensor::AlignedBuffer<float>& memory, size_t index, size_t block) const;
+  void* canvas_kv_rows(tensor::AlignedBuffer<std::byte>& memory, size_t index, size_t block) const;
   ops::BlockKeys visible_keys(size_t index, size_t block) const;
   void feedforward_branches(const LayerWeights& w);
   bool vocabulary_rows(size_t count);

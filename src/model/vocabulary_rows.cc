@@ -78,15 +78,15 @@ Result<void> Model::Pass::predict() {
     const size_t rows = std::min(kLanes, p.group->tokens.size() - first);
     std::copy_n(p.group->uniform.data() + first, rows, space_.uniform.data() + i * kLanes);
   }
-  clock_.close(&SweepTimes::rest);
+  clock_.close(&SweepParts::rest);
   const bool finite = vocabulary_rows(count);
-  clock_.close(&SweepTimes::vocabulary);
+  clock_.close(&SweepParts::vocabulary);
   if (!finite)
     return Unexpected(ErrorCode::kModelFile,
                       "the model computed logits that are not finite: its weights are broken. Check the file");
   for (const PlacedGroup& p : space_.placed)
     if (p.group->denoise) hand_out(p, p.first_block - first_denoise_);
-  clock_.close(&SweepTimes::rest);
+  clock_.close(&SweepParts::rest);
   return {};
 }
 

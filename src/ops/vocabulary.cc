@@ -35,8 +35,8 @@ constexpr size_t kPreparedBlocksPerTask = 8;
 
 size_t tiles_of(const VocabularyWeights& w) { return (w.head.rows + kTile - 1) / kTile; }
 
-/// One call's geometry and memory, shared by its tasks.
-struct Pass {
+/// One walk over the table: a call's geometry and memory, shared by its tasks.
+struct TableWalk {
   Exec& exec;
   const VocabularyWeights& weights;
   const VocabularyQuery& query;
@@ -45,7 +45,7 @@ struct Pass {
   Arithmetic arithmetic;
   ConstBlocks input;  // hidden, prepared where that is needed
 
-  Pass(Exec& e, const VocabularyWeights& w, const VocabularyQuery& q, VocabularyWorkspace& s)
+  TableWalk(Exec& e, const VocabularyWeights& w, const VocabularyQuery& q, VocabularyWorkspace& s)
       : exec(e),
         weights(w),
         query(q),
@@ -90,7 +90,7 @@ struct Pass {
       exec.kernels().softcap(out.block(b), weights.softcap, query.inverse_temperature[first_block + b], out.features);
   }
 
-  void walk(size_t part, size_t first_block, size_t count, int worker) const;
+  void part_of_table(size_t part, size_t first_block, size_t count, int worker) const;
   void take_statistics(size_t tile, size_t part, size_t first_block, Blocks z, float* rescale) const;
   void add_soft(size_t tile, size_t part, size_t first_block, Blocks z, const float* rescale, const Weight& head,
                 int worker) const;
@@ -101,7 +101,7 @@ struct Pass {
   int32_t pick_token(const float* z, size_t tokens, size_t lane, double max, double target) const;
 };
 
-void Pass::walk(size_t part, size_t first_block, size_t count, int worker) const {
+void TableWalk::part_of_table(size_t part, size_t first_block, size_t count, int worker) const {
   const size_t at_once = tiles_at_once();
   float* memory = exec.scratch(worker, count * kLanes * (at_once * kTile + 1));
   float* rescale = memory + count * at_once * kTile * kLanes;  // [count, 16]
@@ -129,7 +129,7 @@ void Pass::walk(size_t part, size_t first_block, size_t count, int worker) const
 }
 
 /// Of a tile's logits z [count, tokens, 16], which become exp(z - max).
-void Pass::take_statistics(size_t tile, size_t part, size_t first_block, Blocks z, float* rescale) const {
+void TableWalk::take_statistics(size_t tile, size_t part, size_t first_block, Blocks z, float* rescale) const {
   const auto first = static_cast<int32_t>(tile * kTile);
   for (size_t b = 0; b < z.blocks; ++b) {
     SoftmaxLanes& s = stats(part, first_block + b);
@@ -141,8 +141,8 @@ void Pass::take_statistics(size_t tile, size_t part, size_t first_block, Blocks 
 }
 
 /// `head`: the tile's rows as logits read them.
-void Pass::add_soft(size_t tile, size_t part, size_t first_block, Blocks z, const float* rescale, const Weight& head,
-                    int worker) const {
+void TableWalk::add_soft(size_t tile, size_t part, size_t first_block, Blocks z, const float* rescale,
+                         const Weight& head, int worker) const {
   const Blocks sum{soft_part(part, first_block), z.blocks, features, features * kLanes};
   const Weight embedding = weights.embedding.row_range(tile * kTile, z.features);
   if (arithmetic == Arithmetic::kInt8) {
@@ -164,7 +164,7 @@ double normaliser_rounding(float max, double log_sum) {
 }
 
 /// Adds up the parts of one block in order and decides its rows. False where a sum is not finite.
-bool Pass::merge(size_t block, int worker) const {
+bool TableWalk::merge(size_t block, int worker) const {
   SoftmaxLanes total{};
   bool finite = true;
   for (size_t lane = 0; lane < kLanes; ++lane) {
@@ -197,7 +197,7 @@ bool Pass::merge(size_t block, int worker) const {
   return true;
 }
 
-void Pass::merge_soft(size_t block, const SoftmaxLanes& total) const {
+void TableWalk::merge_soft(size_t block, const SoftmaxLanes& total) const {
   float* out = query.soft.block(block);
   std::fill_n(out, features * kLanes, 0.0f);
   for (size_t part = 0; part < kParts; ++part) {
@@ -209,7 +209,7 @@ void Pass::merge_soft(size_t block, const SoftmaxLanes& total) const {
   }
 }
 
-void Pass::merge_top(size_t block, const SoftmaxLanes& total) const {
+void TableWalk::merge_top(size_t block, const SoftmaxLanes& total) const {
   const size_t count = top(block);
   for (size_t lane = 0; lane < kLanes; ++lane) {
     const std::span<TopToken> out = query.top_tokens.subspan((block * kLanes + lane) * kMostTopTokens, count);
@@ -222,7 +222,7 @@ void Pass::merge_top(size_t block, const SoftmaxLanes& total) const {
 }
 
 /// Draws each row's token: the smallest whose prefix sum exceeds u times the sum of all.
-void Pass::sample(size_t block, const SoftmaxLanes& total, int worker) const {
+void TableWalk::sample(size_t block, const SoftmaxLanes& total, int worker) const {
   size_t tile_of[kLanes];
   double rest[kLanes];  // what is left of the target inside the tile
   for (size_t lane = 0; lane < kLanes; ++lane) {
@@ -257,7 +257,7 @@ void Pass::sample(size_t block, const SoftmaxLanes& total, int worker) const {
   }
 }
 
-int32_t Pass::pick_token(const float* z, size_t tokens, size_t lane, double max, double target) const {
+int32_t TableWalk::pick_token(const float* z, size_t tokens, size_t lane, double max, double target) const {
   double sum = 0;
   int32_t last_with_mass = 0;
   for (size_t i = 0; i < tokens; ++i) {
@@ -285,16 +285,16 @@ bool vocabulary_pass(Exec& exec, const VocabularyWeights& weights, const Vocabul
   DG_CHECK(
       query.top.empty() || (query.top.size() == blocks && query.top_tokens.size() == blocks * kLanes * kMostTopTokens),
       blocks, " blocks");
-  const Pass pass(exec, weights, query, workspace);
-  const size_t together = pass.arithmetic == Arithmetic::kF32 ? kBlocksPerTask : kPreparedBlocksPerTask;
+  const TableWalk walk(exec, weights, query, workspace);
+  const size_t together = walk.arithmetic == Arithmetic::kF32 ? kBlocksPerTask : kPreparedBlocksPerTask;
   const size_t groups = (blocks + together - 1) / together;
   exec.run(kParts * groups, [&](size_t task, int worker) {
     const size_t first = task % groups * together;
-    pass.walk(task / groups, first, std::min(together, blocks - first), worker);
+    walk.part_of_table(task / groups, first, std::min(together, blocks - first), worker);
   });
   std::atomic<bool> finite{true};
   exec.run(blocks, [&](size_t block, int worker) {
-    if (!pass.merge(block, worker)) finite.store(false, std::memory_order_relaxed);
+    if (!walk.merge(block, worker)) finite.store(false, std::memory_order_relaxed);
   });
   return finite.load();
 }

@@ -34,7 +34,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"cli", {"base", "server"}},
 };
 const std::set<std::string> kPlainPublic = {"dgemma/result.h", "dgemma/options.h", "dgemma/events.h",
-                                            "dgemma/inspect.h"};
+                                            "dgemma/inspect.h", "dgemma/sweep_parts.h"};
 
 std::vector<fs::path> sources(const fs::path& folder) {
   std::vector<fs::path> files;

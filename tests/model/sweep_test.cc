@@ -194,7 +194,7 @@ TEST_P(Sweep, every_part_of_a_step_is_timed_and_nothing_twice) {
   KvCache cache = encoded(some_tokens(40, 3), 64);
   Canvas first{some_tokens(16, 5)}, second{some_tokens(16, 5)};
   second.conditioning = {tensor::BlockMatrix(16, size_t(tiny_.model.config().width)), true};
-  SweepTimes times;
+  SweepParts times;
   const auto start = std::chrono::steady_clock::now();
   for (Canvas* canvas : {&first, &second}) {
     const RowGroup g = canvas->group(cache);
