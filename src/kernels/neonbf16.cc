@@ -9,11 +9,14 @@
 
 namespace {
 
-// A pair of weights is broadcast by the instruction, out of a register's lowest lane.
+// A pair of weights is broadcast by the instruction, out of a register's lowest lane: one of the first 16, which is all
+// that it can name. GCC 12's intrinsic allows any, and then does not assemble.
 inline __attribute__((always_inline)) float32x4_t dot_bf16(float32x4_t sum, const uint16_t* w, bfloat16x8_t x) {
   typedef uint32_t Word __attribute__((may_alias, aligned(2)));
-  const bfloat16x4_t pair = vreinterpret_bf16_u64(vcreate_u64(*reinterpret_cast<const Word*>(w)));
-  return vbfmlalbq_lane_f32(vbfmlaltq_lane_f32(sum, x, pair, 1), x, pair, 0);
+  const uint32x4_t pair = {*reinterpret_cast<const Word*>(w)};
+  __asm__("bfmlalt %0.4s, %1.8h, %2.h[1]" : "+w"(sum) : "w"(x), "x"(pair));
+  __asm__("bfmlalb %0.4s, %1.8h, %2.h[0]" : "+w"(sum) : "w"(x), "x"(pair));
+  return sum;
 }
 
 }  // namespace
