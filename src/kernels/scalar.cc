@@ -105,6 +105,49 @@ void weighted_sum_pairs(const uint32_t* w, size_t ldw, const float* p, size_t p_
       }
 }
 
+void product_rows_f32(const float* w, size_t ldw, const float* x, size_t x_stride, float* c, size_t c_stride,
+                      size_t tokens, size_t n, size_t k) {
+  for (size_t t = 0; t < tokens; ++t)
+    for (size_t row = 0; row < n; ++row) {
+      float sum = 0;
+      for (size_t i = 0; i < k; ++i) sum += w[row * ldw + i] * x[t * x_stride + i];
+      c[t * c_stride + row] = sum;
+    }
+}
+
+void weighted_sum_rows_f32(const float* w, size_t ldw, const float* p, float* c, size_t c_stride, const float* scale,
+                           size_t tokens, size_t n, size_t v) {
+  for (size_t t = 0; t < tokens; ++t)
+    for (size_t col = 0; col < n; ++col) {
+      float& sum = c[t * c_stride + col];
+      sum *= scale[t];
+      for (size_t i = 0; i < v; ++i) sum += w[i * ldw + col] * p[i * kLanes + t];
+    }
+}
+
+void product_rows_pairs(const uint16_t* w, size_t ldw, const float* x, size_t x_stride, float* c, size_t c_stride,
+                        size_t tokens, size_t n, size_t k) {
+  for (size_t t = 0; t < tokens; ++t)
+    for (size_t row = 0; row < n; ++row) {
+      float sum = 0;
+      for (size_t i = 0; i < k / 2; ++i) sum = add_pair(w + row * ldw + 2 * i, x + t * x_stride + i, sum);
+      c[t * c_stride + row] = sum;
+    }
+}
+
+void weighted_sum_rows_pairs(const uint16_t* w, size_t ldw, const float* p, float* c, size_t c_stride,
+                             const float* scale, size_t tokens, size_t n, size_t v) {
+  for (size_t t = 0; t < tokens; ++t)
+    for (size_t col = 0; col < n; ++col) {
+      float& sum = c[t * c_stride + col];
+      sum *= scale[t];
+      for (size_t i = 0; i < v; i += 2) {
+        const uint16_t pair[2] = {w[i * ldw + col], i + 1 < v ? w[(i + 1) * ldw + col] : uint16_t{0}};
+        sum = add_pair(pair, p + i / 2 * kLanes + t, sum);
+      }
+    }
+}
+
 void rms_norm(const float* x, const float* weight, float eps, float* out, size_t features) {
   float scale[kLanes];
   for (size_t lane = 0; lane < kLanes; ++lane) {
@@ -250,6 +293,8 @@ constexpr KernelTable kTable = {
     .product_bf16 = product<uint16_t>,
     .weighted_sum_f32 = weighted_sum<float>,
     .weighted_sum_bf16 = weighted_sum<uint16_t>,
+    .product_rows_f32 = product_rows_f32,
+    .weighted_sum_rows_f32 = weighted_sum_rows_f32,
     .decode = DG_DECODERS,
     .quantise = quantise_exactly,
     .product_packed4 = product_packed_exactly<4>,
@@ -261,6 +306,8 @@ constexpr KernelTable kTable = {
     .interleave_rows = interleave_rows,
     .product_pairs = product_pairs,
     .weighted_sum_pairs = weighted_sum_pairs,
+    .product_rows_pairs = product_rows_pairs,
+    .weighted_sum_rows_pairs = weighted_sum_rows_pairs,
     .rms_norm = rms_norm,
     .add_scaled = add_scaled,
     .scale_lanes = scale_lanes,

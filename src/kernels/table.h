@@ -61,6 +61,16 @@ struct KernelTable {
   void (*weighted_sum_bf16)(const uint16_t* w, size_t ldw, const float* p, size_t p_stride, float* c, size_t c_stride,
                             const float* scale, size_t blocks, size_t n, size_t v);
 
+  // The same two for a few tokens as rows, where a lane block would be nearly empty: the same sums in the same order,
+  // so a token's bits do not depend on which of the two computes it. amxbf16 is no exception.
+
+  /// c[t][n] = sum_k w[n][k] * x[t][k].  x, c: rows x_stride and c_stride floats apart.
+  void (*product_rows_f32)(const float* w, size_t ldw, const float* x, size_t x_stride, float* c, size_t c_stride,
+                           size_t tokens, size_t n, size_t k);
+  /// c[t][n] = c[t][n] * scale[t] + sum_v w[v][n] * p[v][t], p [v, 16]: a lane block, from the first token's lane on.
+  void (*weighted_sum_rows_f32)(const float* w, size_t ldw, const float* p, float* c, size_t c_stride,
+                                const float* scale, size_t tokens, size_t n, size_t v);
+
   /// out[i] = value i of `blocks`, for i < values, a multiple of the format's block (32 or 256 values; F16: 1). Bit for
   /// bit what tensor::quant::decode gives in every table, but that a NaN may have other payload bits. Reads the blocks'
   /// bytes and no others, at any address; writes `values` floats at any address of a float (64-byte aligned is
@@ -119,6 +129,14 @@ struct KernelTable {
   /// side by side: v / 2 rows of n words, ldw words apart. p: blocks of v / 2 pairs; v is even.
   void (*weighted_sum_pairs)(const uint32_t* w, size_t ldw, const float* p, size_t p_stride, float* c, size_t c_stride,
                              const float* scale, size_t blocks, size_t n, size_t v);
+
+  /// product_rows_f32 with keys and x in bf16: x: rows of k / 2 pairs; k is even.
+  void (*product_rows_pairs)(const uint16_t* w, size_t ldw, const float* x, size_t x_stride, float* c, size_t c_stride,
+                             size_t tokens, size_t n, size_t k);
+  /// weighted_sum_rows_f32 with w and p in bf16: w: v rows as they are, not side by side; p [ceil(v / 2), 16] pairs,
+  /// the last one's high half zero where v is odd; n is even.
+  void (*weighted_sum_rows_pairs)(const uint16_t* w, size_t ldw, const float* p, float* c, size_t c_stride,
+                                  const float* scale, size_t tokens, size_t n, size_t v);
 
   // The rest works on one block: x and out are [features, 16]; out may be x.
 

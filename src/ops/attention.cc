@@ -6,6 +6,8 @@
 #include <limits>
 
 #include "base/check.h"
+#include "ops/few_rows.h"
+#include "ops/seen_keys.h"
 
 namespace dgemma::ops {
 namespace {
@@ -64,10 +66,9 @@ struct HeadGroup {
   /// Adds the keys of run `r` that lie in the tile from `first` on and that a lane sees.
   void add_tile(size_t r, size_t kv_offset, int32_t first, const TileMemory& tile) {
     const KeyRun& run = (*keys)[r];
-    const auto [low_min, low_max] = std::minmax_element(run.low.begin(), run.low.end());
-    const auto [high_min, high_max] = std::minmax_element(run.high.begin(), run.high.end());
-    if (first + kKeyTile <= *low_min || first >= *high_max) return;
-    const auto count = static_cast<size_t>(std::min(kKeyTile, *high_max - first));
+    const SeenKeys seen(run);
+    const size_t count = seen.count(first);
+    if (count == 0) return;
     const size_t at = static_cast<size_t>(first) * run.row_stride + kv_offset, stride = count * kLanes;
     const bool pairs = run.dtype == DType::kBF16;
     if (pairs)
@@ -76,9 +77,8 @@ struct HeadGroup {
     else
       table->product_f32(static_cast<const float*>(run.keys) + at, run.row_stride, q, head_floats(), tile.scores,
                          stride, heads, count, head_dim);
-    const bool masked = first < *low_max || first + static_cast<int32_t>(count) > *high_min;
     for (size_t h = 0; h < heads; ++h) {
-      if (masked) mask(run, tile.scores + h * stride, static_cast<size_t>(first), count);
+      seen.mask(first, count, tile.scores + h * stride);
       table->softmax_tile(tile.scores + h * stride, count, 0, &stats[h], tile.rescale + h * kLanes, nullptr);
     }
     if (pairs)
@@ -95,14 +95,6 @@ struct HeadGroup {
       table->round_pairs(tile.scores + h * count * kLanes, count, tile.p_pairs + h * pairs * kLanes);
     table->weighted_sum_pairs(tile.values, head_dim, tile.p_pairs, pairs * kLanes, out, head_floats(), tile.rescale,
                               heads, head_dim, 2 * pairs);
-  }
-
-  static void mask(const KeyRun& run, float* z, size_t first, size_t count) {
-    for (size_t i = 0; i < count; ++i) {
-      const auto key = static_cast<int32_t>(first + i);
-      for (size_t lane = 0; lane < kLanes; ++lane)
-        if (key < run.low[lane] || key >= run.high[lane]) z[i * kLanes + lane] = -kInfinity;
-    }
   }
 };
 
@@ -124,55 +116,16 @@ void add_run(std::span<HeadGroup> blocks, size_t r, size_t kv_offset, const Tile
   }
 }
 
-/// Where a block has few rows all heads of a task share one lane block: lane h * rows + r is row r of head h, lanes
-/// past the last one repeat others. The same sums in the same order, so nothing shows in a result.
-struct SharedLanes {
-  size_t rows, heads;
-
-  size_t row(size_t lane) const { return lane % rows; }
-  size_t head(size_t lane) const { return std::min(lane / rows, heads - 1); }
-
-  BlockKeys keys(const BlockKeys& by_row) const {
-    BlockKeys by_lane = by_row;
-    for (size_t run = 0; run < by_row.size(); ++run)
-      for (size_t lane = 0; lane < kLanes; ++lane) {
-        by_lane[run].low[lane] = by_row[run].low[row(lane)];
-        by_lane[run].high[lane] = by_row[run].high[row(lane)];
-      }
-    return by_lane;
-  }
-  /// q [heads, Dh, 16] to out [Dh, 16].
-  void gather(const kernels::KernelTable& table, const float* q, size_t head_dim, float* out) const {
-    int32_t offset[kLanes];
-    for (size_t lane = 0; lane < kLanes; ++lane)
-      offset[lane] = static_cast<int32_t>(head(lane) * head_dim * kLanes + row(lane));
-    table.gather_rows(q, offset, out, head_dim);
-  }
-  /// And back, the last row repeated.
-  void scatter(const kernels::KernelTable& table, const float* shared, size_t head_dim, float* out) const {
-    for (size_t h = 0; h < heads; ++h) {
-      int32_t offset[kLanes];
-      for (size_t lane = 0; lane < kLanes; ++lane)
-        offset[lane] = static_cast<int32_t>(h * rows + std::min(lane, rows - 1));
-      table.gather_rows(shared, offset, out + h * head_dim * kLanes, head_dim);
-    }
-  }
-};
-
 bool same_runs(const BlockKeys& a, const BlockKeys& b) {
   return std::ranges::equal(a, b, [](const KeyRun& x, const KeyRun& y) { return x.keys == y.keys; });
 }
 
-size_t attend_floats(size_t blocks, size_t heads) {
-  return (blocks * sizeof(SoftmaxLanes) / sizeof(float) + kLanes * (kKeyTile + 1)) * heads;
-}
-
-/// The query heads of one kv head, for blocks that see the same runs. q, out [B, heads * Dh, 16]; memory: scratch of
-/// attend_floats().
+/// The query heads of one kv head, for blocks that see the same runs. q, out [B, heads * Dh, 16].
 void attend(Exec& exec, int worker, size_t heads, size_t kv_offset, ConstBlocks q, std::span<const BlockKeys> keys,
-            Blocks out, float* memory) {
+            Blocks out) {
   const size_t head_dim = q.features / heads, q_floats = q.features * kLanes / 2;
-  auto* stats = reinterpret_cast<SoftmaxLanes*>(memory);
+  const size_t stats_floats = q.blocks * heads * sizeof(SoftmaxLanes) / sizeof(float);
+  auto* stats = reinterpret_cast<SoftmaxLanes*>(exec.scratch(worker, stats_floats + heads * kLanes * (kKeyTile + 1)));
   float* rescale = reinterpret_cast<float*>(stats + q.blocks * heads);
   TileMemory tile{rescale + heads * kLanes, rescale, nullptr, nullptr};
   const bool pairs = std::ranges::any_of(keys.front(), [](const KeyRun& run) { return run.dtype == DType::kBF16; });
@@ -202,16 +155,16 @@ void attend(Exec& exec, int worker, size_t heads, size_t kv_offset, ConstBlocks 
   for (HeadGroup& block : blocks) block.finish();
 }
 
-/// The same for one block of so few rows that the heads share its lanes. q, out [heads * Dh, 16].
-void attend_few(Exec& exec, int worker, const SharedLanes& lanes, size_t head_dim, size_t kv_offset, const float* q,
-                const BlockKeys& keys, float* out) {
-  const size_t floats = head_dim * kLanes;
-  float* memory = exec.scratch(worker, 2 * floats + attend_floats(1, 1));
-  const Blocks shared_q{memory, 1, head_dim, floats}, shared_out{memory + floats, 1, head_dim, floats};
-  lanes.gather(exec.kernels(), q, head_dim, shared_q.data);
-  const BlockKeys by_lane = lanes.keys(keys);
-  attend(exec, worker, 1, kv_offset, shared_q, {&by_lane, 1}, shared_out, memory + 2 * floats);
-  lanes.scatter(exec.kernels(), shared_out.data, head_dim, out);
+/// The same, for blocks of which some may see other runs than others.
+void attend_blocks(Exec& exec, int worker, size_t heads, size_t kv_offset, ConstBlocks q,
+                   std::span<const BlockKeys> keys, Blocks out) {
+  for (size_t block = 0; block < q.blocks;) {
+    size_t next = block + 1;
+    while (next < q.blocks && same_runs(keys[block], keys[next])) ++next;
+    attend(exec, worker, heads, kv_offset, q.block_range(block, next - block), keys.subspan(block, next - block),
+           out.block_range(block, next - block));
+    block = next;
+  }
 }
 
 }  // namespace
@@ -224,28 +177,28 @@ void attention(Exec& exec, const AttentionShape& shape, ConstBlocks q, std::span
   DG_CHECK(q.blocks == keys.size() && q.blocks == out.blocks, q.blocks, " blocks, ", keys.size(), " key lists");
   DG_CHECK(q.blocks == 0 || tensor::rows_in(rows, q.blocks - 1, 1) > 0, rows, " rows of ", q.blocks, " blocks");
   const size_t group = shape.heads / kv_heads, features = group * head_dim;
-  const auto few = [&](size_t block) { return group > 1 && tensor::rows_in(rows, block, 1) * group <= kLanes; };
+  const size_t last_rows = q.blocks == 0 ? 0 : tensor::rows_in(rows, q.blocks - 1, 1);
+  const bool few = last_rows > 0 && last_rows <= kLanes / 2 && last_rows * group <= kLanes;  // in the last block
+  const size_t blocks = q.blocks - (few ? 1 : 0);
   const size_t block_bytes = features * kLanes * (sizeof(float) + sizeof(uint16_t));
   const size_t most = std::clamp(kCacheBytes / block_bytes, size_t{1}, kMostBlocks);
-  const size_t share = exec.rows_per_task(q.blocks * kv_heads, 1, most), shares = (q.blocks + share - 1) / share;
-  exec.run(shares * kv_heads, [&](size_t task, int worker) {  // one head's tasks after another: its keys stay near
-    const size_t kv_head = task / shares, first = task % shares * share, end = std::min(q.blocks, first + share);
-    const ConstBlocks from = q.feature_range(kv_head * features, features);
-    const Blocks to = out.feature_range(kv_head * features, features);
-    for (size_t block = first; block < end;) {
-      if (few(block)) {
-        const SharedLanes lanes{tensor::rows_in(rows, block, 1), group};
-        attend_few(exec, worker, lanes, head_dim, kv_head * head_dim, from.block(block), keys[block], to.block(block));
-        ++block;
-        continue;
-      }
-      size_t next = block + 1;
-      while (next < end && same_runs(keys[block], keys[next]) && !few(next)) ++next;
-      attend(exec, worker, group, kv_head * head_dim, from.block_range(block, next - block),
-             keys.subspan(block, next - block), to.block_range(block, next - block),
-             exec.scratch(worker, attend_floats(next - block, group)));
-      block = next;
-    }
+  const size_t share = exec.rows_per_task(blocks * kv_heads, 1, most), shares = (blocks + share - 1) / share;
+  const size_t few_heads =
+      few ? std::clamp(kv_heads / static_cast<size_t>(exec.threads()), size_t{1}, kLanes / (last_rows * group)) : 1;
+  const auto few_task = [&](size_t task, int worker) {
+    const size_t first = task * few_heads, count = std::min(few_heads, kv_heads - first);
+    attend_few_rows(exec, worker, {last_rows, count * group, count, head_dim, first * head_dim},
+                    q.block(blocks) + first * features * kLanes, keys[blocks],
+                    out.block(blocks) + first * features * kLanes);
+  };
+  const size_t few_tasks = few ? (kv_heads + few_heads - 1) / few_heads : 0;
+  exec.run(few_tasks + shares * kv_heads, [&](size_t task, int worker) {
+    if (task < few_tasks) return few_task(task, worker);
+    const size_t kv_head = (task - few_tasks) / shares;  // one head's tasks after another: its keys stay near
+    const size_t first = (task - few_tasks) % shares * share, count = std::min(share, blocks - first);
+    attend_blocks(exec, worker, group, kv_head * head_dim,
+                  q.feature_range(kv_head * features, features).block_range(first, count), keys.subspan(first, count),
+                  out.feature_range(kv_head * features, features).block_range(first, count));
   });
 }
 

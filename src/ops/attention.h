@@ -2,10 +2,10 @@
 //
 // One key/value head and a few lane blocks (of 16 rows) that see the same keys are a task. The query heads that share
 // that head lie one after the other in a block, so they are the "blocks" of one product with the key rows: each key is
-// read once for 16 rows and all its query heads; where a block has few rows they are the lanes. Knows no cache and no
-// pass, only "keys low .. high of this run, by row": what a pass sees is put together in model/. Source: Milakov and
-// Gimelshein, "Online normalizer calculation for softmax" (2018). Tests: tests/ops/attention_test.cc, against a direct
-// softmax.
+// read once for 16 rows and all its query heads. A last block of few rows goes another way (few_rows.h). Knows no cache
+// and no pass, only "keys low .. high of this run, by row": what a pass sees is put together in model/. Source: Milakov
+// and Gimelshein, "Online normalizer calculation for softmax" (2018). Tests: tests/ops/attention_test.cc, against a
+// direct softmax.
 #pragma once
 
 #include <array>
