@@ -15,7 +15,7 @@ AnswerParts add(AnswerText& text, std::string_view canvas, const std::vector<int
   return text.add(committed);
 }
 
-TEST(AnswerText, ThoughtsNeverReachTheContent) {
+TEST(AnswerText, thoughts_never_reach_the_content) {
   AnswerText text(true, true);
   EXPECT_EQ(add(text, "<|channel>thought\nLet me ").reasoning, "Let me ");
   EXPECT_EQ(text.parts().content, "");
@@ -27,19 +27,19 @@ TEST(AnswerText, ThoughtsNeverReachTheContent) {
   EXPECT_EQ(text.parts().reasoning, "Let me see.");
 }
 
-TEST(AnswerText, RawTextIsLeftAsItIs) {
+TEST(AnswerText, raw_text_is_left_as_it_is) {
   AnswerText text(false, true);
   EXPECT_EQ(add(text, "<|channel>thought\na").content, "<|channel>thought\na");
 }
 
-TEST(AnswerText, WithoutATokenizerIdsAreTheText) {
+TEST(AnswerText, without_a_tokenizer_ids_are_the_text) {
   AnswerText text(true, false);
   EXPECT_EQ(add(text, "", {5, 6}).content, "5,6");
   EXPECT_EQ(add(text, "", {7}).content, ",7");
   EXPECT_EQ(text.parts().content, "5,6,7");
 }
 
-TEST(Answering, CtrlCWhileThePromptIsMadeStopsTheAnswer) {
+TEST(Answering, ctrl_c_while_the_prompt_is_made_stops_the_answer) {
   Signals signals;  // before the engine's threads
   const Engine engine = Engine::open({.model_path = std::string(DGEMMA_SOURCE_DIR) + "/models/pocket"}).value();
   Session session = engine.new_session({}).value();

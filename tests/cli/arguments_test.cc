@@ -46,7 +46,7 @@ std::string error_of_generate(std::vector<std::string> arguments) {
   return error_of(arguments);
 }
 
-TEST(Arguments, GenerateTakesEveryOption) {
+TEST(Arguments, generate_takes_every_option) {
   const auto a = parsed<GenerateArguments>({"generate",
                                             "-m",
                                             "pocket",
@@ -109,7 +109,7 @@ TEST(Arguments, GenerateTakesEveryOption) {
   EXPECT_TRUE(a.json);
 }
 
-TEST(Arguments, WhatIsNotGivenStaysEmpty) {
+TEST(Arguments, what_is_not_given_stays_empty) {
   const auto a = parsed<GenerateArguments>({"generate", "-p", "x"});
   EXPECT_EQ(a.engine.model_path, "from-environment");
   EXPECT_FALSE(a.answer.generate.seed);
@@ -121,18 +121,18 @@ TEST(Arguments, WhatIsNotGivenStaysEmpty) {
   EXPECT_TRUE(a.answer.live);
 }
 
-TEST(Arguments, TheTemperatureMayGoDownToZero) {  // no step has it: the last one is one Nth of the way above
+TEST(Arguments, the_temperature_may_go_down_to_zero) {  // no step has it: the last one is one Nth of the way above
   EXPECT_EQ(parsed<GenerateArguments>({"generate", "-p", "x", "--t-min", "0"}).answer.generate.sampler.t_min, 0.0);
 }
 
-TEST(Arguments, EosIdsNoneMeansNoEndToken) {
+TEST(Arguments, eos_ids_none_means_no_end_token) {
   const auto a = parsed<GenerateArguments>({"generate", "--prompt-ids", "2,5", "--eos-ids", "none"});
   ASSERT_TRUE(a.answer.generate.eos_ids);
   EXPECT_TRUE(a.answer.generate.eos_ids->empty());
   EXPECT_THAT(*a.prompt_ids, ElementsAre(2, 5));
 }
 
-TEST(Arguments, ValuesThatLookLikeOptionsOrCommandsOrListsStayValues) {
+TEST(Arguments, values_that_look_like_options_or_commands_or_lists_stay_values) {
   EXPECT_EQ(parsed<GenerateArguments>({"generate", "-p", "--json"}).prompt, "--json");
   EXPECT_EQ(parsed<GenerateArguments>({"generate", "-p", ""}).prompt, "");
   EXPECT_EQ(parsed<GenerateArguments>({"generate", "--prompt="}).prompt, "");
@@ -146,7 +146,7 @@ TEST(Arguments, ValuesThatLookLikeOptionsOrCommandsOrListsStayValues) {
   EXPECT_EQ(parsed<RenderArguments>({"render", "-"}).file, "-");
 }
 
-TEST(Arguments, WrongNumbersAreNamedWithWhatWasExpected) {
+TEST(Arguments, wrong_numbers_are_named_with_what_was_expected) {
   for (const char* option : {"--threads", "-n", "-c", "--max-denoising-steps"})
     for (const char* value : {"0", "-1", "1.5", "9x", "", " 3", "99999999999999999999", "0x10", "nan"})
       EXPECT_THAT(error_of_generate({option, value}), HasSubstr("expected a whole number from 1")) << option << value;
@@ -163,14 +163,14 @@ TEST(Arguments, WrongNumbersAreNamedWithWhatWasExpected) {
             "--threads: expected a whole number from 1 to 1024, got '0'. See dgemma generate --help");
 }
 
-TEST(Arguments, WrongIdsAreRefused) {
+TEST(Arguments, wrong_ids_are_refused) {
   for (const char* value : {"", "1,", ",1", "1,,2", "1;2", "-1", "2147483648", "1, 2 ,3", "none", "[1,2", "1.0"})
     EXPECT_THAT(error_of({"generate", "--prompt-ids", value}), HasSubstr("--prompt-ids: expected token ids")) << value;
   EXPECT_THAT(error_of_generate({"--eos-ids", ""}), HasSubstr("or none, got ''"));
   EXPECT_THAT(error_of_generate({"--canvas-ids", "x"}), HasSubstr("--canvas-ids"));
 }
 
-TEST(Arguments, ContradictionsAreRefused) {
+TEST(Arguments, contradictions_are_refused) {
   EXPECT_THAT(error_of({"generate"}), HasSubstr("expected one of -p TEXT, -f FILE and --prompt-ids IDS, got none"));
   EXPECT_THAT(error_of({"generate", "-p", "a", "-f", "b"}), HasSubstr("got 2 of them"));
   EXPECT_THAT(error_of({"generate", "--prompt-ids", "1", "--raw"}), HasSubstr("--raw"));
@@ -184,7 +184,7 @@ TEST(Arguments, ContradictionsAreRefused) {
   EXPECT_THAT(error_of({"render", "-m", "a", "--template", "gemma4"}), HasSubstr("--template"));
 }
 
-TEST(Arguments, BenchTakesListsOfSettings) {
+TEST(Arguments, bench_takes_lists_of_settings) {
   const auto a =
       parsed<BenchArguments>({"bench",    "-m",       "m.gguf", "-c",        "600",         "--prompt-ids",
                               "2,5",      "--repeat", "5",      "--kernels", "avx2,scalar", "--compute",
@@ -204,7 +204,7 @@ TEST(Arguments, BenchTakesListsOfSettings) {
   EXPECT_TRUE(parsed<BenchArguments>({"bench"}).settings.kernels.empty());
 }
 
-TEST(Arguments, WrongListsOfSettingsAreRefused) {
+TEST(Arguments, wrong_lists_of_settings_are_refused) {
   for (const char* value : {"", ",", "avx2,", ",avx2", "avx2,avx2"})
     EXPECT_THAT(error_of({"bench", "--kernels", value}), HasSubstr("--kernels: expected different names")) << value;
   for (const char* value : {"", "f32,f32", "f16", "f32,int4", "f32,all"})
@@ -216,7 +216,7 @@ TEST(Arguments, WrongListsOfSettingsAreRefused) {
   EXPECT_THAT(error_of({"compare", "--compute", "all"}), HasSubstr("at most two names"));
 }
 
-TEST(Arguments, OneModelIsComparedWithItselfAndTwoWithEachOther) {
+TEST(Arguments, one_model_is_compared_with_itself_and_two_with_each_other) {
   const auto alone = parsed<CompareArguments>({"compare"});
   EXPECT_EQ(alone.a.model_path, "from-environment");
   EXPECT_EQ(alone.b.model_path, "from-environment");
@@ -241,19 +241,19 @@ TEST(Arguments, OneModelIsComparedWithItselfAndTwoWithEachOther) {
   EXPECT_THAT(error_of({"compare", "x", "--seed", "-1"}), HasSubstr("--seed"));
 }
 
-TEST(Arguments, WeightsArePackedToFourOrEightBits) {
+TEST(Arguments, weights_are_packed_to_four_or_eight_bits) {
   EXPECT_THAT(error_of({"quantize", "-m", "x", "-o", "y", "--bits", "5"}),
               HasSubstr("--bits: expected 4 or 8, got '5'"));
 }
 
-TEST(Arguments, MissingValuesAndRepeatedOptionsAreRefused) {
+TEST(Arguments, missing_values_and_repeated_options_are_refused) {
   EXPECT_EQ(error_of({"generate", "-p"}), "--prompt: expected a value, got none. See dgemma generate --help");
   EXPECT_EQ(error_of_generate({"-n", "1", "-n", "2"}),
             "--max-new-tokens: expected one value, got 2. See dgemma generate --help");
   EXPECT_THAT(error_of({"info", "--json=yes"}), HasSubstr("--json: expected no value"));
 }
 
-TEST(Arguments, UnknownOptionsAndCommandsAreRefusedWithAHint) {
+TEST(Arguments, unknown_options_and_commands_are_refused_with_a_hint) {
   EXPECT_EQ(error_of_generate({"--thread", "2"}),
             "option: expected one that dgemma generate has, got '--thread'. Did you mean --threads? See dgemma "
             "generate --help");
@@ -269,7 +269,7 @@ TEST(Arguments, UnknownOptionsAndCommandsAreRefusedWithAHint) {
   EXPECT_THAT(error_of({"frobnicate"}), HasSubstr("command: expected one of"));
 }
 
-TEST(Arguments, ServeTakesItsAddressItsPlacesAndItsLimits) {
+TEST(Arguments, serve_takes_its_address_its_places_and_its_limits) {
   const auto plain = parsed<ServeArguments>({"serve", "-m", "x"}, {});
   EXPECT_EQ(plain.server.host, "127.0.0.1");
   EXPECT_EQ(plain.server.port, 8080);
@@ -289,7 +289,7 @@ TEST(Arguments, ServeTakesItsAddressItsPlacesAndItsLimits) {
   EXPECT_THAT(error_of({"serve", "-m", "x", "--api-key", ""}), HasSubstr("--api-key: expected visible ASCII"));
 }
 
-TEST(Arguments, AModelIsNeededWhereOneIsUsed) {
+TEST(Arguments, a_model_is_needed_where_one_is_used) {
   const Environment none;
   EXPECT_THAT(error_of({"generate", "-p", "x"}, none), HasSubstr("set the environment variable DGEMMA_MODEL"));
   EXPECT_THAT(error_of({"chat"}, none), HasSubstr("--model: expected a model, got none"));
@@ -303,7 +303,7 @@ TEST(Arguments, AModelIsNeededWhereOneIsUsed) {
   EXPECT_EQ(parsed<TokenizeArguments>({"tokenize", "--tokenizer", "t.json", "x"}, none).source, "t.json");
 }
 
-TEST(Arguments, HelpHasExamplesForEveryCommand) {
+TEST(Arguments, help_has_examples_for_every_command) {
   for (const char* command :
        {"generate", "chat", "serve", "bench", "compare", "inspect", "info", "tokenize", "render"}) {
     const std::string help = parsed<ShowText>({command, "--help"}, {}).text;
@@ -314,7 +314,7 @@ TEST(Arguments, HelpHasExamplesForEveryCommand) {
   EXPECT_THAT(parsed<ShowText>({"--version"}, {}).text, testing::StartsWith("dgemma "));
 }
 
-TEST(Arguments, HelpFitsEightyColumnsAndHasNoDoubleBlankLines) {
+TEST(Arguments, help_fits_eighty_columns_and_has_no_double_blank_lines) {
   std::vector<std::vector<std::string>> pages = {{"--help"}};
   for (const char* command :
        {"generate", "chat", "serve", "bench", "compare", "inspect", "quantize", "info", "tokenize", "render"})
@@ -330,12 +330,12 @@ TEST(Arguments, HelpFitsEightyColumnsAndHasNoDoubleBlankLines) {
   EXPECT_THAT(help, HasSubstr("\n  TEXT  "));
 }
 
-TEST(Arguments, TemperatureIsASchedule) {
+TEST(Arguments, temperature_is_a_schedule) {
   EXPECT_THAT(error_of({"generate", "-p", "x", "--temperature", "0.5"}), HasSubstr("expected --t-max and --t-min"));
   EXPECT_THAT(error_of({"tokenize", "--temperature=1"}), HasSubstr("expected one that dgemma tokenize has"));
 }
 
-TEST(Numbers, IdsMayBePastedAsAJsonArray) {
+TEST(Numbers, ids_may_be_pasted_as_a_json_array) {
   EXPECT_THAT(*parse_ids("[2, 5,9]"), ElementsAre(2, 5, 9));
   EXPECT_TRUE(parse_ids("[]")->empty());
 }

@@ -35,7 +35,7 @@ BenchReport some_bench() {
   return r;
 }
 
-TEST(BenchReport, HasTheFieldsThatScriptsRelyOn) {
+TEST(BenchReport, has_the_fields_that_scripts_rely_on) {
   const Json j = bench_json(some_bench());
   EXPECT_EQ(j["machine"], Json({{"cpu", "A CPU"}, {"cores", 2}, {"kernels", "avx512"}, {"compute", "f32"}}));
   EXPECT_EQ(j["weight_bytes"], 14.2e9);
@@ -59,14 +59,14 @@ TEST(BenchReport, HasTheFieldsThatScriptsRelyOn) {
   EXPECT_EQ(j["peak_rss_bytes"], 15'000'000'000);
 }
 
-TEST(BenchReport, PeaksOfIntegersAppearWhereThereAreAny) {
+TEST(BenchReport, peaks_of_integers_appear_where_there_are_any) {
   BenchReport r = some_bench();
   r.int8_ops_per_s = 1.6e12;
   EXPECT_EQ(bench_json(r)["peak"]["int8_ops_per_s"], 1.6e12);
   EXPECT_THAT(bench_text(r), HasSubstr("450 GFLOP/s f32, 1.60 TOP/s int8"));
 }
 
-TEST(BenchReport, TheTableHasUnitsAndNeverASpeedWithoutSteps) {
+TEST(BenchReport, the_table_has_units_and_never_a_speed_without_steps) {
   const std::string text = bench_text(some_bench());
   for (const char* part :
        {"memory read     33.0 GB/s", "512 tokens in 2.00 s, 256 tokens/s, 50 % of the limit",
@@ -77,7 +77,7 @@ TEST(BenchReport, TheTableHasUnitsAndNeverASpeedWithoutSteps) {
     EXPECT_THAT(text, HasSubstr(part));
 }
 
-TEST(DecimalText, HasThreeDigitsAndAPrefix) {
+TEST(DecimalText, has_three_digits_and_a_prefix) {
   EXPECT_EQ(decimal_text(0, "B"), "0 B");
   EXPECT_EQ(decimal_text(999, "B"), "999 B");
   EXPECT_EQ(decimal_text(999.6, "B"), "1.00 kB");
@@ -85,7 +85,7 @@ TEST(DecimalText, HasThreeDigitsAndAPrefix) {
   EXPECT_EQ(decimal_text(4e15, "OP"), "4.00 POP");
 }
 
-TEST(TextColumns, NumbersStandToTheRightAndNamesToTheLeft) {
+TEST(TextColumns, numbers_stand_to_the_right_and_names_to_the_left) {
   EXPECT_EQ(text_columns({{"a", "1", "22"}, {"bbb", "333", "4"}}), "  a      1  22\n  bbb  333   4\n");
   EXPECT_EQ(text_columns({{"a", "x"}, {"b", "yyy"}}, true), "  a  x\n  b  yyy\n");
 }

@@ -27,23 +27,23 @@ CanvasView view_of(ColorDepth colors = ColorDepth::kNone, const std::vector<int3
   return view;
 }
 
-TEST(CanvasView, ShowsThatThePromptIsRead) {
+TEST(CanvasView, shows_that_the_prompt_is_read) {
   EXPECT_THAT(view_of().frame(80, 10), ElementsAre("", "reading the prompt: 2 tokens"));
 }
 
-TEST(CanvasView, ShowsBestTokensAndTheNoiseThatIsLeft) {
+TEST(CanvasView, shows_best_tokens_and_the_noise_that_is_left) {
   CanvasView view = view_of();
   view.draft(ScriptedDraft(0, {{10, 0, true}, {11, 0.5, false}, {12, 9, false, 77}, {13, 0, true}}).event());
   EXPECT_THAT(view.frame(80, 10), ElementsAre("The cat<77>.", "canvas 1 · step 1/48 · 2/4 accepted · entropy 2.38"));
 }
 
-TEST(CanvasView, TheLastStepShowsWhatTheCanvasBecomes) {
+TEST(CanvasView, the_last_step_shows_what_the_canvas_becomes) {
   CanvasView view = view_of();
   view.draft(ScriptedDraft(0, {{10, 3, false, 77}, {11, 9, false, 78}}, true).event());
   EXPECT_EQ(view.frame(80, 10)[0], "The cat");
 }
 
-TEST(CanvasView, ColoursSayWhatATokenIsNow) {
+TEST(CanvasView, colours_say_what_a_token_is_now) {
   CanvasView view = view_of(ColorDepth::kBasic);
   const std::vector<ScriptedDraft::Row> rows = {{10, 0, true}, {11, 0.1f, false}, {12, 9, false, 13}};
   view.draft(ScriptedDraft(0, rows).event());
@@ -58,7 +58,7 @@ TEST(CanvasView, ColoursSayWhatATokenIsNow) {
   EXPECT_THAT(view.frame(20, 8)[2], Not(HasSubstr("settled"))) << "no room for it";
 }
 
-TEST(CanvasView, ADraftGetsAnotherShadeAsItsEntropyFalls) {
+TEST(CanvasView, a_draft_gets_another_shade_as_its_entropy_falls) {
   CanvasView view = view_of(ColorDepth::kTrue);
   view.draft(ScriptedDraft(0, {{10, 1.9f, false}, {10, 1.2f, false}, {10, 0.8f, false}, {10, 0.01f, false}}).event());
   const std::string line = view.frame(80, 10)[0];
@@ -67,13 +67,13 @@ TEST(CanvasView, ADraftGetsAnotherShadeAsItsEntropyFalls) {
     EXPECT_THAT(line, HasSubstr(palette.begin(TokenState::kDraft, shade) + "The"));
 }
 
-TEST(CanvasView, NewlinesBreakLinesUnlessTheyAreNoise) {
+TEST(CanvasView, newlines_break_lines_unless_they_are_noise) {
   CanvasView view = view_of();
   view.draft(ScriptedDraft(0, {{10, 0, true}, {14, 1, false}, {22, 0, true}, {13, 9, false, 14}}).event());
   EXPECT_THAT(view.frame(80, 10), ElementsAre("The", "x", "", "y↵", testing::_));
 }
 
-TEST(CanvasView, BreaksLinesWhereTheTerminalWould) {
+TEST(CanvasView, breaks_lines_where_the_terminal_would) {
   CanvasView view = view_of();
   view.draft(
       ScriptedDraft(
@@ -83,19 +83,19 @@ TEST(CanvasView, BreaksLinesWhereTheTerminalWould) {
   EXPECT_LE(text_width(view.frame(20, 10).back()), 19);
 }
 
-TEST(CanvasView, AWideCharacterThatDoesNotFitGoesToTheNextLine) {
+TEST(CanvasView, a_wide_character_that_does_not_fit_goes_to_the_next_line) {
   CanvasView view = view_of();
   view.draft(ScriptedDraft(0, {{13, 0, true}, {15, 0, true}, {15, 0, true}, {16, 0, true}}).event());
   EXPECT_THAT(view.frame(4, 10), ElementsAre(".日", "本日", "本👍", testing::_));
 }
 
-TEST(CanvasView, AnAccentStaysWithItsLetterAcrossTokens) {
+TEST(CanvasView, an_accent_stays_with_its_letter_across_tokens) {
   CanvasView view = view_of();
   view.draft(ScriptedDraft(0, {{18, 0, true}, {17, 0, true}, {18, 0, true}, {17, 0, true}}).event());
   EXPECT_THAT(view.frame(3, 10), ElementsAre("◌\u0301e\u0301e", testing::_)) << "one cell each";
 }
 
-TEST(CanvasView, TheBytesOfOneCharacterAreShownTogether) {
+TEST(CanvasView, the_bytes_of_one_character_are_shown_together) {
   TokenTexts both = texts(kWords);
   both.decode = [](std::span<const int32_t> ids) { return ids.size() == 2 ? std::string("é") : std::string("?"); };
   CanvasView view(both, ColorDepth::kNone);
@@ -104,13 +104,13 @@ TEST(CanvasView, TheBytesOfOneCharacterAreShownTogether) {
   EXPECT_EQ(view.frame(80, 10)[0], "Theé.");
 }
 
-TEST(CanvasView, EndTokensAndPaddingAreOneSign) {
+TEST(CanvasView, end_tokens_and_padding_are_one_sign) {
   CanvasView view = view_of();
   view.draft(ScriptedDraft(0, {{10, 0, true}, {1, 0, true}, {2, 0, true}, {2, 0, true}, {2, 0, true}}).event());
   EXPECT_EQ(view.frame(80, 10)[0], "The∎◇×3");
 }
 
-TEST(CanvasView, TokensCannotSendEscapeSequences) {
+TEST(CanvasView, tokens_cannot_send_escape_sequences) {
   CanvasView view = view_of();
   view.draft(ScriptedDraft(0, {{21, 0, true}}).event());
   EXPECT_EQ(view.frame(80, 10)[0], "␛[2J");
@@ -121,7 +121,7 @@ TEST(CanvasView, TokensCannotSendEscapeSequences) {
   EXPECT_EQ(view.take_lines(), "a␛]0;title␇\uFFFD31m\n");
 }
 
-TEST(CanvasView, TheCanvasFollowsTheTextThatIsFinal) {
+TEST(CanvasView, the_canvas_follows_the_text_that_is_final) {
   CanvasView view = view_of();
   view.commit("First line.\nSecond ", false);
   EXPECT_EQ(view.take_lines(), "First line.\n");
@@ -133,7 +133,7 @@ TEST(CanvasView, TheCanvasFollowsTheTextThatIsFinal) {
   EXPECT_EQ(view.take_rest(), "");
 }
 
-TEST(CanvasView, ThoughtsAreFaint) {
+TEST(CanvasView, thoughts_are_faint) {
   CanvasView view = view_of(ColorDepth::kBasic);
   view.commit("Let me see.\n", true);
   view.commit("Yes.", false);
@@ -141,7 +141,7 @@ TEST(CanvasView, ThoughtsAreFaint) {
   EXPECT_EQ(view.take_rest(), "Yes.");
 }
 
-TEST(CanvasView, ACanvasTallerThanTheWindowIsShownWhereItStillChanges) {
+TEST(CanvasView, a_canvas_taller_than_the_window_is_shown_where_it_still_changes) {
   CanvasView view = view_of();
   std::vector<ScriptedDraft::Row> rows;
   for (int i = 0; i < 40; ++i) {
@@ -158,7 +158,7 @@ TEST(CanvasView, ACanvasTallerThanTheWindowIsShownWhereItStillChanges) {
   EXPECT_THAT(frame[5], HasSubstr("lines 30-34 of 41"));
 }
 
-TEST(CanvasView, TheWindowStaysWhileTheChangingLineIsInIt) {
+TEST(CanvasView, the_window_stays_while_the_changing_line_is_in_it) {
   CanvasView view = view_of();
   std::vector<ScriptedDraft::Row> rows;
   for (int i = 0; i < 40; ++i) {
@@ -175,7 +175,7 @@ TEST(CanvasView, TheWindowStaysWhileTheChangingLineIsInIt) {
   EXPECT_EQ(view.frame(80, 8)[0], before[0]);
 }
 
-TEST(CanvasView, EverySizeOfWindowFits) {
+TEST(CanvasView, every_size_of_window_fits) {
   // Sequences of colours take no cells; they are taken out before cells are counted.
   const auto plain = [](const std::string& line) {
     return std::regex_replace(line, std::regex("\x1b\\[[0-9;]*m"), "");
@@ -196,7 +196,7 @@ TEST(CanvasView, EverySizeOfWindowFits) {
     }
 }
 
-TEST(Cells, EmojiSequencesNeverTakeMoreCellsThanCounted) {
+TEST(Cells, emoji_sequences_never_take_more_cells_than_counted) {
   CellWriter writer;
   writer.add("❤\uFE0F👨\u200D👩🇩🇪\u202E!", {});
   const auto lines = break_lines(writer.take(), 80, Palette(ColorDepth::kNone));
@@ -204,7 +204,7 @@ TEST(Cells, EmojiSequencesNeverTakeMoreCellsThanCounted) {
   EXPECT_EQ(lines[0].width, 2 + 2 + 2 + 4 + 1);
 }
 
-TEST(Cells, TabsGoToMultiplesOfEight) {
+TEST(Cells, tabs_go_to_multiples_of_eight) {
   CellWriter writer;
   writer.add("ab\tc", {});
   EXPECT_EQ(break_lines(writer.take(), 80, Palette(ColorDepth::kNone))[0].text, "ab      c");

@@ -20,14 +20,14 @@ std::string error_of(std::string_view line) {
   return result ? "" : result.error().message;
 }
 
-TEST(ChatCommand, TextIsAMessage) {
+TEST(ChatCommand, text_is_a_message) {
   EXPECT_EQ(parsed("Hello /reset").action, ChatAction::kText);
   EXPECT_EQ(parsed("Hello").text, "Hello");
   EXPECT_EQ(parsed("//etc is a folder").text, "/etc is a folder");
   EXPECT_EQ(parsed("  \t").action, ChatAction::kNothing);
 }
 
-TEST(ChatCommand, EveryCommandIsRead) {
+TEST(ChatCommand, every_command_is_read) {
   EXPECT_EQ(parsed("/reset").action, ChatAction::kReset);
   EXPECT_EQ(parsed(" /help ").action, ChatAction::kHelp);
   EXPECT_EQ(parsed("/exit").action, ChatAction::kExit);
@@ -41,7 +41,7 @@ TEST(ChatCommand, EveryCommandIsRead) {
   EXPECT_FALSE(parsed("/steps default").number);
 }
 
-TEST(ChatCommand, WrongCommandsSayWhatWasExpected) {
+TEST(ChatCommand, wrong_commands_say_what_was_expected) {
   EXPECT_THAT(error_of("/rest"), HasSubstr("command: expected /reset, /system"));
   EXPECT_THAT(error_of("/seed"), HasSubstr("/seed: expected a whole number of 64 bits, or random, got nothing"));
   EXPECT_THAT(error_of("/seed -1"), HasSubstr("got '-1'"));
@@ -50,12 +50,12 @@ TEST(ChatCommand, WrongCommandsSayWhatWasExpected) {
   EXPECT_THAT(error_of("/reset now"), HasSubstr("/reset: expected nothing after it, got 'now'"));
 }
 
-TEST(ChatCommand, HelpNamesEveryCommand) {
+TEST(ChatCommand, help_names_every_command) {
   for (const char* name : {"/reset", "/system", "/seed", "/steps", "/save", "/load", "/exit", "Ctrl-C"})
     EXPECT_THAT(std::string(chat_help()), HasSubstr(name));
 }
 
-TEST(InputJoiner, ABackslashGoesOnInTheNextLine) {
+TEST(InputJoiner, a_backslash_goes_on_in_the_next_line) {
   InputJoiner joiner;
   EXPECT_FALSE(joiner.add("one\\"));
   EXPECT_TRUE(joiner.open());
@@ -66,7 +66,7 @@ TEST(InputJoiner, ABackslashGoesOnInTheNextLine) {
   EXPECT_EQ(joiner.take(), "next");
 }
 
-TEST(InputJoiner, QuotesHoldAnything) {
+TEST(InputJoiner, quotes_hold_anything) {
   InputJoiner joiner;
   EXPECT_FALSE(joiner.add("\"\"\""));
   EXPECT_FALSE(joiner.add("/reset is text here\\"));

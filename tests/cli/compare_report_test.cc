@@ -19,7 +19,7 @@ CompareReport some_comparison() {
   return r;
 }
 
-TEST(CompareReport, HasEveryRowAsJson) {
+TEST(CompareReport, has_every_row_as_json) {
   const Json j = compare_json(some_comparison());
   EXPECT_EQ(j["a"]["path"], "a.gguf");
   EXPECT_EQ(j["b"]["compute"], "int8");
@@ -32,7 +32,7 @@ TEST(CompareReport, HasEveryRowAsJson) {
   EXPECT_EQ(j["worst"][0]["text_a"], "cat");
 }
 
-TEST(CompareReport, TheTablesCountFromOneAndShowNoControlCharacters) {
+TEST(CompareReport, the_tables_count_from_one_and_show_no_control_characters) {
   const std::string text = compare_text(some_comparison());
   for (const char* part : {"A  a.gguf, kernels avx512, compute f32", "2 prompts, 2 steps, 4 rows",
                            "mean 0.25, median 0.12, 99 % below 0.5, largest 0.5 nats", "best token agrees  75.0 %",

@@ -25,7 +25,7 @@ class ConversationFile : public testing::Test {
   const std::filesystem::path folder_ = testing::TempDir() + "conversation";
 };
 
-TEST(Conversation, IsARequestWithoutItsThoughts) {
+TEST(Conversation, is_a_request_without_its_thoughts) {
   Conversation conversation;
   conversation.system = "Be brief.";
   conversation.think = true;
@@ -42,14 +42,14 @@ TEST(Conversation, IsARequestWithoutItsThoughts) {
   EXPECT_EQ(request.messages[2].content, "Hi.") << "without what was thought";
 }
 
-TEST_F(ConversationFile, HasNoInvalidUtf8) {
+TEST_F(ConversationFile, has_no_invalid_utf8) {
   Conversation conversation;
   conversation.add(ChatRole::kUser, "a\xFF\xE6\x97z");
   ASSERT_TRUE(conversation.save(path("a.json")));
   EXPECT_EQ(Conversation::load(path("a.json"))->messages[0].content, "a\uFFFD\uFFFDz");
 }
 
-TEST_F(ConversationFile, ComesBackAsItWasSaved) {
+TEST_F(ConversationFile, comes_back_as_it_was_saved) {
   Conversation conversation;
   conversation.system = "Sys";
   conversation.add(ChatRole::kUser, "Hello 日本");
@@ -68,12 +68,12 @@ TEST_F(ConversationFile, ComesBackAsItWasSaved) {
   EXPECT_EQ(files, 1u) << "no temporary file is left";
 }
 
-TEST_F(ConversationFile, WhereItCannotBeWrittenNothingIsLost) {
+TEST_F(ConversationFile, where_it_cannot_be_written_nothing_is_lost) {
   Conversation conversation;
   EXPECT_EQ(conversation.save(path("no/folder.json")).error().code, ErrorCode::kIo);
 }
 
-TEST_F(ConversationFile, WrongFilesAreRefusedWithThePlace) {
+TEST_F(ConversationFile, wrong_files_are_refused_with_the_place) {
   EXPECT_THAT(error_of("{"), HasSubstr("in.json: expected a JSON object with messages"));
   EXPECT_THAT(error_of("[]"), HasSubstr("a JSON object"));
   EXPECT_THAT(error_of("{}"), HasSubstr("messages: expected an array"));

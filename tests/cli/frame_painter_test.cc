@@ -10,7 +10,7 @@ namespace {
 
 using Lines = std::vector<std::string>;
 
-TEST(FramePainter, DrawsOverTheFormerPicture) {
+TEST(FramePainter, draws_over_the_former_picture) {
   Screen screen(20, 10);
   screen.write("$ dgemma\n");
   FramePainter painter;
@@ -28,7 +28,7 @@ TEST(FramePainter, DrawsOverTheFormerPicture) {
   EXPECT_FALSE(screen.in_update());
 }
 
-TEST(FramePainter, LinesAsWideAsTheTerminalKeepTheirLastCharacter) {
+TEST(FramePainter, lines_as_wide_as_the_terminal_keep_their_last_character) {
   Screen screen(4, 10);
   FramePainter painter;
   screen.write(painter.paint({"abcd", "日本", "s"}));
@@ -37,7 +37,7 @@ TEST(FramePainter, LinesAsWideAsTheTerminalKeepTheirLastCharacter) {
   EXPECT_EQ(screen.text(), "abce\n日木\ns\n");
 }
 
-TEST(FramePainter, StaysInPlaceAtTheBottomOfTheScreen) {
+TEST(FramePainter, stays_in_place_at_the_bottom_of_the_screen) {
   Screen screen(20, 5);
   for (int i = 0; i < 5; ++i) screen.write("old\n");
   FramePainter painter;
@@ -45,7 +45,7 @@ TEST(FramePainter, StaysInPlaceAtTheBottomOfTheScreen) {
   EXPECT_EQ(screen.text(), "old\nold\nold\nold\nold\n19\nb\nc\nstatus\n");
 }
 
-TEST(FramePainter, FinalLinesGoAboveThePicture) {
+TEST(FramePainter, final_lines_go_above_the_picture) {
   Screen screen(20, 6);
   FramePainter painter;
   for (int i = 0; i < 8; ++i) screen.write(painter.paint({"canvas", "status"}, "line " + std::to_string(i) + "\n"));
@@ -53,7 +53,7 @@ TEST(FramePainter, FinalLinesGoAboveThePicture) {
   EXPECT_EQ(screen.text(), "line 0\nline 1\nline 2\nline 3\nline 4\nline 5\nline 6\nline 7\nend\n");
 }
 
-TEST(FramePainter, OnlyLinesThatChangedAreWritten) {
+TEST(FramePainter, only_lines_that_changed_are_written) {
   FramePainter painter;
   painter.paint({"a long line that stays", "x", "status"});
   const std::string bytes = painter.paint({"a long line that stays", "y", "status"});
@@ -62,7 +62,7 @@ TEST(FramePainter, OnlyLinesThatChangedAreWritten) {
   EXPECT_NE(bytes.find("y"), bytes.npos);
 }
 
-TEST(FramePainter, EveryPictureIsOneSynchronisedUpdate) {
+TEST(FramePainter, every_picture_is_one_synchronised_update) {
   FramePainter painter;
   Screen screen(20, 6);
   screen.write(painter.paint({"a", "status"}));
@@ -71,7 +71,7 @@ TEST(FramePainter, EveryPictureIsOneSynchronisedUpdate) {
   EXPECT_TRUE(bytes.ends_with("\x1b[?2026l"));
 }
 
-TEST(FramePainter, AfterAResizeNothingOfTheFormerPictureIsLeft) {
+TEST(FramePainter, after_a_resize_nothing_of_the_former_picture_is_left) {
   for (const int width : {10, 14, 33, 60}) {
     Screen screen(20, 12);
     screen.write("$ a command that is longer\n");
@@ -89,7 +89,7 @@ TEST(FramePainter, AfterAResizeNothingOfTheFormerPictureIsLeft) {
   }
 }
 
-TEST(FramePainter, LeavingPutsTheCursorBelow) {
+TEST(FramePainter, leaving_puts_the_cursor_below) {
   Screen screen(20, 6);
   FramePainter painter;
   screen.write(painter.paint({"a", "b", "status"}));

@@ -25,7 +25,7 @@ Answer some_answer() {
   return answer;
 }
 
-TEST(Reports, AnAnswerAsJsonHasTheFieldsThatScriptsRelyOn) {
+TEST(Reports, an_answer_as_json_has_the_fields_that_scripts_rely_on) {
   const Json json = answer_json(some_answer(), "Hi", "", 0.5);
   EXPECT_EQ(json["text"], "Hi");
   EXPECT_EQ(json["tokens"], Json({5, 6, 7}));
@@ -45,19 +45,19 @@ TEST(Reports, AnAnswerAsJsonHasTheFieldsThatScriptsRelyOn) {
   EXPECT_EQ(answer_json(some_answer(), "Hi", "Hm", 0)["reasoning"], "Hm");
 }
 
-TEST(Reports, InvalidUtf8DoesNotBreakTheJson) {
+TEST(Reports, invalid_utf8_does_not_break_the_json) {
   const std::string line = json_line(answer_json(some_answer(), "a\xFF", "", 0));
   EXPECT_EQ(Json::parse(line)["text"], "a\uFFFD");
   EXPECT_THAT(line, testing::EndsWith("}\n"));
 }
 
-TEST(Reports, TheSummaryNeverShowsASpeedWithoutSteps) {
+TEST(Reports, the_summary_never_shows_a_speed_without_steps) {
   EXPECT_EQ(answer_summary(some_answer(), 1000),
             "12 tokens · 2 canvases · 4.0 steps per canvas · 1.5 tokens per forward · 16 tokens/s · prompt 10 tokens "
             "(4 cached) 250 ms · step 62 ms · seed 18446744073709551615 · stop");
 }
 
-TEST(Reports, TheSummaryBreaksBetweenFacts) {
+TEST(Reports, the_summary_breaks_between_facts) {
   EXPECT_EQ(answer_summary(some_answer(), 60),
             "12 tokens · 2 canvases · 4.0 steps per canvas\n"
             "1.5 tokens per forward · 16 tokens/s\n"
@@ -65,7 +65,7 @@ TEST(Reports, TheSummaryBreaksBetweenFacts) {
             "seed 18446744073709551615 · stop");
 }
 
-TEST(Reports, ACancelledAnswerShowsNothingThatIsZero) {
+TEST(Reports, a_cancelled_answer_shows_nothing_that_is_zero) {
   Answer answer;
   answer.summary.reason = FinishReason::kCancelled;
   answer.summary.prompt_tokens = 3, answer.summary.denoising_steps = 2;
@@ -73,7 +73,7 @@ TEST(Reports, ACancelledAnswerShowsNothingThatIsZero) {
   EXPECT_EQ(answer_summary(answer, 80), "prompt 3 tokens · step 250 ms · seed 0 · cancelled");
 }
 
-TEST(Reports, AFileSaysWhatIsMissing) {
+TEST(Reports, a_file_says_what_is_missing) {
   FileReport file;
   file.path = "model.gguf";
   file.format = "gguf";
@@ -89,7 +89,7 @@ TEST(Reports, AFileSaysWhatIsMissing) {
   EXPECT_EQ(json["missing"][0], "b.weight");
 }
 
-TEST(Reports, TimesHaveUnits) {
+TEST(Reports, times_have_units) {
   EXPECT_EQ(seconds_text(0.00025), "250 us");
   EXPECT_EQ(seconds_text(0.0042), "4.2 ms");
   EXPECT_EQ(seconds_text(0.25), "250 ms");

@@ -39,7 +39,7 @@ std::string answer_of(const std::string& screen) {
   return screen.substr(0, screen.rfind('\n', summary) + 1);
 }
 
-TEST(LiveCanvas, LeavesTheFinalTextAndASummary) {
+TEST(LiveCanvas, leaves_the_final_text_and_a_summary) {
   PseudoTerminal plain(60, 12, generate({"-n", "20", "--no-live"}));
   const std::string text = plain.read_rest();
   EXPECT_EQ(plain.exit_status(), 0);
@@ -59,12 +59,12 @@ TEST(LiveCanvas, LeavesTheFinalTextAndASummary) {
   EXPECT_TRUE(screen.wraps());
 }
 
-TEST(LiveCanvas, NoColorMeansNoEscapeSequences) {
+TEST(LiveCanvas, no_color_means_no_escape_sequences) {
   PseudoTerminal terminal(60, 12, generate({"-n", "20"}, "1"));
   EXPECT_THAT(terminal.read_rest(), Not(HasSubstr("\x1b")));
 }
 
-TEST(LiveCanvas, FollowsTheWindowsSize) {
+TEST(LiveCanvas, follows_the_windows_size) {
   // Held at the first picture, so that only resizes make the program draw.
   PseudoTerminal terminal(60, 12, generate({"-n", "20", "--pace", "60"}));
   Screen screen(60, 12);
@@ -82,7 +82,7 @@ TEST(LiveCanvas, FollowsTheWindowsSize) {
   EXPECT_TRUE(screen.cursor_visible());
 }
 
-TEST(LiveCanvas, CtrlCStopsAndLeavesTheTerminalAsItWas) {
+TEST(LiveCanvas, ctrl_c_stops_and_leaves_the_terminal_as_it_was) {
   PseudoTerminal terminal(60, 12, generate({"--eos-ids", "none", "--pace", "1"}));
   Screen screen(60, 12);
   screen.write(terminal.read_until_text("step 1/"));
@@ -95,7 +95,7 @@ TEST(LiveCanvas, CtrlCStopsAndLeavesTheTerminalAsItWas) {
   EXPECT_THAT(screen.text(), EndsWith("cancelled\n"));
 }
 
-TEST(LiveCanvas, AnEndFromOutsideBringsTheCursorBack) {
+TEST(LiveCanvas, an_end_from_outside_brings_the_cursor_back) {
   PseudoTerminal terminal(60, 12, generate({"--pace", "5"}));
   Screen screen(60, 12);
   screen.write(terminal.read_until_text("noise"));
@@ -105,7 +105,7 @@ TEST(LiveCanvas, AnEndFromOutsideBringsTheCursorBack) {
   EXPECT_TRUE(screen.cursor_visible());
 }
 
-TEST(LineEditor, EditsLinesAndKeepsAPrivateHistory) {
+TEST(LineEditor, edits_lines_and_keeps_a_private_history) {
   const std::string folder = testing::TempDir() + "line_editor";
   const std::string file = folder + "/state/history";
   PseudoTerminal terminal(60, 12, [&file] {

@@ -6,7 +6,7 @@
 namespace dgemma::cli {
 namespace {
 
-TEST(TerminalText, ControlCharactersBecomeVisible) {
+TEST(TerminalText, control_characters_become_visible) {
   EXPECT_EQ(safe_for_terminal("a\x1b[31m\rb\x07\x7f\n\tc"), "a␛[31m␍b␇␡\n\tc");
   EXPECT_EQ(safe_for_terminal("\xC2\x9B"
                               "2J \xC2\x85"),
@@ -15,7 +15,7 @@ TEST(TerminalText, ControlCharactersBecomeVisible) {
   EXPECT_EQ(safe_for_terminal(std::string_view("\0x", 2)), "␀x");
 }
 
-TEST(TerminalText, InvalidUtf8GivesOneReplacementForEachMaximalPart) {
+TEST(TerminalText, invalid_utf8_gives_one_replacement_for_each_maximal_part) {
   EXPECT_EQ(repair_utf8("a\xE6\x97z"), "a\uFFFDz") << "cut in the middle";
   EXPECT_EQ(repair_utf8("\xE6\x97"), "\uFFFD");
   EXPECT_EQ(repair_utf8("\x80\x80"), "\uFFFD\uFFFD");
@@ -26,7 +26,7 @@ TEST(TerminalText, InvalidUtf8GivesOneReplacementForEachMaximalPart) {
   EXPECT_EQ(repair_utf8("é日👍"), "é日👍");
 }
 
-TEST(TerminalText, WidthCountsCells) {
+TEST(TerminalText, width_counts_cells) {
   EXPECT_EQ(text_width("abc"), 3);
   EXPECT_EQ(text_width("日本"), 4);
   EXPECT_EQ(text_width("e\u0301"), 1);
