@@ -8,10 +8,10 @@
 #include <string_view>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "text/answer_parser.h"
 #include "text/chat.h"
 #include "text/json_tree.h"
-#include "text/utf8.h"
 
 namespace text = dgemma::text;
 
@@ -24,7 +24,7 @@ void check_request(std::string_view json) {
     return;
   }
   const std::string prompt = text::render_chat(*request);
-  DG_CHECK(prompt.starts_with("<bos>") && text::utf8_is_valid(prompt), "prompt ", prompt);
+  DG_CHECK(prompt.starts_with("<bos>") && dgemma::base::utf8_is_valid(prompt), "prompt ", prompt);
   bool after_text = false;
   for (const text::ChatSegment& segment : request->segments()) {
     DG_CHECK(!segment.text.empty() && !(after_text && !segment.is_marker), "segments");
@@ -60,6 +60,6 @@ void check_answer(const std::string& answer, size_t step) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
   check_request(input);
-  check_answer(text::utf8_repair(input), size == 0 ? 1 : 1 + data[0] % 7);
+  check_answer(dgemma::base::utf8_repair(input), size == 0 ? 1 : 1 + data[0] % 7);
   return 0;
 }

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "text/detokenizer.h"
 #include "text/tokenizer.h"
-#include "text/utf8.h"
 
 using dgemma::text::ControlText;
 using dgemma::text::Detokenizer;
@@ -25,7 +25,7 @@ void check_decoding(const Tokenizer& tokenizer, const std::vector<int32_t>& ids)
   for (const ControlText control : {ControlText::kKeep, ControlText::kDropSpecial, ControlText::kKeepMarkers}) {
     const auto whole = tokenizer.decode(ids, control);
     DG_CHECK(whole, "decode refused its own ids");
-    DG_CHECK(dgemma::text::utf8_is_valid(*whole), "decode gave invalid UTF-8");
+    DG_CHECK(dgemma::base::utf8_is_valid(*whole), "decode gave invalid UTF-8");
     Detokenizer stream(tokenizer, control);
     std::string text;
     for (const int32_t id : ids) text += stream.push(id);

@@ -21,8 +21,8 @@ std::string concat(const Args&... args) {
 /// "1.5 GiB", "12 KiB", "7 B": three significant digits, powers of 1024.
 std::string bytes_text(uint64_t bytes);
 
-/// Untrusted text made safe for one line of a message: quoted, control characters and invalid UTF-8 escaped, cut after
-/// `limit` bytes with "...".
+/// Untrusted text made safe for one line of a message: quoted, control characters and invalid UTF-8 escaped as bytes,
+/// cut after at most `limit` bytes, between two characters, with "...".
 std::string quoted(std::string_view text, size_t limit = 80);
 
 }  // namespace dgemma::base

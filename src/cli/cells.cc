@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "cli/terminal_text.h"
 
 namespace dgemma::cli {
@@ -87,7 +88,7 @@ void CellWriter::join(char32_t code_point, Look look) {
   if (cells_.empty() || cells_.back().kind != Cell::Kind::kGlyph)
     cells_.push_back({kDottedCircle, 1, look, Cell::Kind::kGlyph});
   Cell& cell = cells_.back();
-  if (cell.text.size() < kMostJoined) append_utf8(cell.text, code_point);
+  if (cell.text.size() < kMostJoined) base::utf8_append(cell.text, code_point);
   if (code_point == kEmojiSelector) cell.width = 2;
 }
 
@@ -107,7 +108,7 @@ void CellWriter::add(std::string_view text, Look look, bool flat) {
         continue;
       }
       Cell cell{"", width, look, Cell::Kind::kGlyph};
-      append_utf8(cell.text, code_point);
+      base::utf8_append(cell.text, code_point);
       cells_.push_back(std::move(cell));
     }
   }

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "base/format.h"
+#include "base/utf8.h"
 #include "cli/compare_report.h"
 #include "cli/json_text.h"
 #include "cli/program.h"
@@ -15,7 +16,7 @@ namespace dgemma::cli {
 namespace {
 
 std::string user_request(const std::string& message) {
-  return json_line({{"messages", {{{"role", "user"}, {"content", repair_utf8(message)}}}}});
+  return json_line({{"messages", {{{"role", "user"}, {"content", base::utf8_repair(message)}}}}});
 }
 
 /// A line of --jsonl: a user message as a JSON string, or a whole chat request.

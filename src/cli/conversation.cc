@@ -7,8 +7,8 @@
 #include "base/format.h"
 #include "base/mapped_file.h"
 #include "base/new_file.h"
+#include "base/utf8.h"
 #include "cli/json_text.h"
-#include "cli/terminal_text.h"
 
 namespace dgemma::cli {
 namespace {
@@ -21,11 +21,11 @@ constexpr const char* kAssistant = "assistant";
 Json to_json(const Conversation& conversation) {
   Json messages = Json::array();
   if (!conversation.system.empty())
-    messages.push_back({{"role", "system"}, {"content", repair_utf8(conversation.system)}});
+    messages.push_back({{"role", "system"}, {"content", base::utf8_repair(conversation.system)}});
   for (const Message& message : conversation.messages) {
     const char* role = message.role == ChatRole::kUser ? kUser : kAssistant;
-    messages.push_back({{"role", role}, {"content", repair_utf8(message.content)}});
-    if (!message.reasoning.empty()) messages.back()["reasoning_content"] = repair_utf8(message.reasoning);
+    messages.push_back({{"role", role}, {"content", base::utf8_repair(message.content)}});
+    if (!message.reasoning.empty()) messages.back()["reasoning_content"] = base::utf8_repair(message.reasoning);
   }
   Json request = {{"messages", std::move(messages)}};
   if (conversation.think) request["chat_template_kwargs"] = {{"enable_thinking", true}};

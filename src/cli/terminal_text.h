@@ -10,12 +10,9 @@
 
 namespace dgemma::cli {
 
-/// Takes the first code point off `rest`, which must not be empty. Invalid UTF-8 gives U+FFFD, one for each maximal
-/// invalid part (Unicode 15, section 3.9, "U+FFFD substitution of maximal subparts").
+/// Takes the first code point off `rest`, which must not be empty; U+FFFD for each part that is not UTF-8
+/// (base/utf8.h).
 char32_t take_code_point(std::string_view& rest);
-void append_utf8(std::string& out, char32_t code_point);
-/// The text with invalid parts replaced by U+FFFD.
-std::string repair_utf8(std::string_view text);
 
 /// What stands for a code point on a terminal: itself, a control picture (U+2400 ...) for a control character of ASCII,
 /// U+FFFD for one of C1. Newline and tab stay.

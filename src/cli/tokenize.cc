@@ -1,6 +1,7 @@
 // dgemma tokenize: text to ids and back (declared in program.h; formats in docs/CLI.md).
 
 #include "base/format.h"
+#include "base/utf8.h"
 #include "cli/json_lines.h"
 #include "cli/json_text.h"
 #include "cli/numbers.h"
@@ -34,7 +35,7 @@ Result<std::string> line_result(const Tokenizer& tokenizer, const TokenizeArgume
     DG_TRY_ASSIGN(const std::string text, decoded(tokenizer, line));
     return json_line(text);
   }
-  const Json json = Json::parse(repair_utf8(line), nullptr, false);
+  const Json json = Json::parse(base::utf8_repair(line), nullptr, false);
   if (!json.is_string())
     return Unexpected(ErrorCode::kInvalidRequest, "expected a JSON string, got " + base::quoted(line));
   return ids_line(tokenizer, *json.get_ptr<const std::string*>(), arguments.plain);

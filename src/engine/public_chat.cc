@@ -5,14 +5,14 @@
 #include <utility>
 
 #include "base/format.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 namespace dgemma::engine {
 namespace {
 
 using text::JsonTree;
 
-JsonTree text_tree(std::string_view text) { return JsonTree::string(text::utf8_repair(text)); }
+JsonTree text_tree(std::string_view text) { return JsonTree::string(base::utf8_repair(text)); }
 
 const char* role_name(ChatRole role) {
   switch (role) {

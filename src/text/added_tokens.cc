@@ -3,23 +3,23 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "text/unicode.h"
-#include "text/utf8.h"
 
 namespace dgemma::text {
 namespace {
 
 bool ends_with_word(std::string_view text) {
-  return !text.empty() && is_regex_word(utf8_code_point(text.substr(utf8_last(text))));
+  return !text.empty() && is_regex_word(base::utf8_code_point(text.substr(base::utf8_last(text))));
 }
 
-bool starts_with_word(std::string_view text) { return !text.empty() && is_regex_word(utf8_code_point(text)); }
+bool starts_with_word(std::string_view text) { return !text.empty() && is_regex_word(base::utf8_code_point(text)); }
 
 /// Where the white space at the end of `text` begins.
 size_t trailing_space(std::string_view text) {
   while (!text.empty()) {
-    const size_t at = utf8_last(text);
-    if (!is_regex_space(utf8_code_point(text.substr(at)))) break;
+    const size_t at = base::utf8_last(text);
+    if (!is_regex_space(base::utf8_code_point(text.substr(at)))) break;
     text = text.substr(0, at);
   }
   return text.size();
@@ -27,7 +27,7 @@ size_t trailing_space(std::string_view text) {
 
 size_t leading_space(std::string_view text) {
   size_t n = 0;
-  while (n < text.size() && is_regex_space(utf8_code_point(text.substr(n)))) n += utf8_length(text[n]);
+  while (n < text.size() && is_regex_space(base::utf8_code_point(text.substr(n)))) n += base::utf8_length(text[n]);
   return n;
 }
 

@@ -1,11 +1,10 @@
 // See bpe.h.
 #include "text/bpe.h"
+#include "base/utf8.h"
 
 #include <algorithm>
 #include <bit>
 #include <cstdio>
-
-#include "text/utf8.h"
 
 namespace dgemma::text {
 namespace {
@@ -58,7 +57,8 @@ BpeModel::BpeModel(const Vocabulary& vocabulary, const std::vector<Merge>& merge
       may_cut_ = false;
       continue;
     }
-    const size_t bit = joint_bit(utf8_code_point(left.substr(utf8_last(left))), utf8_code_point(right));
+    const size_t bit =
+        joint_bit(base::utf8_code_point(left.substr(base::utf8_last(left))), base::utf8_code_point(right));
     joints_[bit >> 6] |= uint64_t{1} << (bit & 63);
   }
 }
@@ -106,9 +106,9 @@ void BpeModel::encode(std::string_view text, bool plain, std::vector<int32_t>& o
   // Unknown tokens may fuse across a cut, so there is none where a character could become one.
   const bool cut = may_cut_ && options_.byte_fallback && all_bytes_;
   size_t begin = 0;
-  char32_t left = utf8_code_point(text);
-  for (size_t at = utf8_length(text[0]); cut && at < text.size(); at += utf8_length(text[at])) {
-    const char32_t right = utf8_code_point(text.substr(at));
+  char32_t left = base::utf8_code_point(text);
+  for (size_t at = base::utf8_length(text[0]); cut && at < text.size(); at += base::utf8_length(text[at])) {
+    const char32_t right = base::utf8_code_point(text.substr(at));
     if (!can_join(left, right)) {
       encode_chunk(text.substr(begin, at - begin), plain, work, out);
       begin = at;
@@ -133,7 +133,7 @@ void BpeModel::encode_chunk(std::string_view text, bool plain, Work& work, std::
 void BpeModel::add_symbols(std::string_view text, bool plain, std::vector<int32_t>& ids) const {
   bool unknown = false;  // an unknown token waits; byte tokens overtake it, as in the package
   for (size_t at = 0; at < text.size();) {
-    const std::string_view character = text.substr(at, utf8_length(text[at]));
+    const std::string_view character = text.substr(at, base::utf8_length(text[at]));
     at += character.size();
     const int32_t id = token_of(character);
     if (id != Vocabulary::kNone && !(plain && is_control_[static_cast<size_t>(id)])) {

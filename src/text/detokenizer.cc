@@ -1,8 +1,8 @@
 // See detokenizer.h. Test: tests/text/detokenizer_test.cc.
 #include "text/detokenizer.h"
 
+#include "base/utf8.h"
 #include "text/tokenizer_state.h"
-#include "text/utf8.h"
 
 namespace dgemma::text {
 
@@ -39,10 +39,10 @@ std::string Detokenizer::push(std::span<const int32_t> ids) {
 
 std::string Detokenizer::finish() {
   std::string out;
-  if (utf8_is_valid(bytes_)) {
+  if (base::utf8_is_valid(bytes_)) {
     out = std::move(bytes_);
   } else {
-    for (size_t i = 0; i < bytes_.size(); ++i) out += kReplacementCharacter;
+    for (size_t i = 0; i < bytes_.size(); ++i) out += base::kReplacementCharacter;
   }
   bytes_.clear();
   return out;

@@ -6,8 +6,8 @@
 #include <cstdio>
 #include <string>
 
+#include "base/utf8.h"
 #include "text/unicode.h"
-#include "text/utf8.h"
 
 namespace dgemma::text {
 namespace {
@@ -23,9 +23,9 @@ std::string quoted_text(std::string_view text) {
   const bool has_single = text.find('\'') != std::string_view::npos;
   const char quote = has_single && text.find('"') == std::string_view::npos ? '"' : '\'';
   std::string out(1, quote);
-  for (size_t i = 0; i < text.size(); i += utf8_length(text[i])) {
-    const std::string_view character = text.substr(i, utf8_length(text[i]));
-    const char32_t c = utf8_code_point(character);
+  for (size_t i = 0; i < text.size(); i += base::utf8_length(text[i])) {
+    const std::string_view character = text.substr(i, base::utf8_length(text[i]));
+    const char32_t c = base::utf8_code_point(character);
     if (c == static_cast<unsigned char>(quote) || c == '\\') {
       (out += '\\') += static_cast<char>(c);
     } else if (c == '\n') {

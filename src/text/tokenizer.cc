@@ -5,9 +5,9 @@
 #include <array>
 
 #include "base/format.h"
+#include "base/utf8.h"
 #include "text/detokenizer.h"
 #include "text/tokenizer_state.h"
-#include "text/utf8.h"
 
 namespace dgemma::text {
 namespace {
@@ -119,7 +119,7 @@ std::vector<int32_t> Tokenizer::encode_with(std::string_view bytes, bool plain) 
     }
     state.bpe.encode(text, plain, ids);
   };
-  const std::string repaired = utf8_is_valid(bytes) ? std::string() : utf8_repair(bytes);
+  const std::string repaired = base::utf8_is_valid(bytes) ? std::string() : base::utf8_repair(bytes);
   const std::string_view text = repaired.empty() ? bytes : std::string_view(repaired);
   for (const auto& outer : (plain ? state.raw_plain : state.raw).split(text)) {
     if (outer.id >= 0) {

@@ -5,8 +5,8 @@
 // order. (llama.cpp also cuts at runs of newlines; no merge of Gemma crosses such a cut.) Test:
 // tests/text/tokenizer_gguf_test.cc.
 #include "base/format.h"
+#include "base/utf8.h"
 #include "text/tokenizer_spec.h"
-#include "text/utf8.h"
 
 namespace dgemma::text {
 namespace {
@@ -29,7 +29,7 @@ Result<void> read_tokens(const GgufTokenizerParts& parts, const std::string& pat
   for (size_t i = 0; i < parts.tokens.size(); ++i) {
     const std::string_view token = parts.tokens[i];
     const std::string where = base::concat("tokens[", i, "]");
-    if (!utf8_is_valid(token)) return fault(path, where, "UTF-8", base::quoted(token));
+    if (!base::utf8_is_valid(token)) return fault(path, where, "UTF-8", base::quoted(token));
     const int32_t id = spec.vocabulary.add(token);
     if (id == Vocabulary::kNone) return fault(path, where, "each token once", base::quoted(token) + " twice");
     const int32_t type = parts.token_types[i];

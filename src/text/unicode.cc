@@ -1,9 +1,8 @@
 // See unicode.h. Test: tests/text/unicode_test.cc.
 #include "text/unicode.h"
+#include "base/utf8.h"
 
 #include <utf8proc.h>
-
-#include "text/utf8.h"
 
 namespace dgemma::text {
 namespace {
@@ -49,10 +48,10 @@ void append_upper(std::string& out, char32_t c) {
   for (const SpecialUpper& special : kSpecialUpper) {
     if (special.lower != c) continue;
     for (const char32_t u : special.upper)
-      if (u != 0) utf8_append(out, u);
+      if (u != 0) base::utf8_append(out, u);
     return;
   }
-  utf8_append(out, static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(c))));
+  base::utf8_append(out, static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(c))));
 }
 
 bool is_cased(char32_t c) {
@@ -70,8 +69,8 @@ bool is_case_ignorable(char32_t c) {
 bool is_final_sigma(std::string_view text, size_t at) {
   bool cased_before = false;
   for (std::string_view before = text.substr(0, at); !before.empty();) {
-    const size_t last = utf8_last(before);
-    const char32_t c = utf8_code_point(before.substr(last));
+    const size_t last = base::utf8_last(before);
+    const char32_t c = base::utf8_code_point(before.substr(last));
     if (!is_case_ignorable(c)) {
       cased_before = is_cased(c);
       break;
@@ -79,8 +78,8 @@ bool is_final_sigma(std::string_view text, size_t at) {
     before = before.substr(0, last);
   }
   if (!cased_before) return false;
-  for (size_t i = at + 2; i < text.size(); i += utf8_length(text[i])) {
-    const char32_t c = utf8_code_point(text.substr(i));
+  for (size_t i = at + 2; i < text.size(); i += base::utf8_length(text[i])) {
+    const char32_t c = base::utf8_code_point(text.substr(i));
     if (!is_case_ignorable(c)) return !is_cased(c);
   }
   return true;
@@ -130,10 +129,10 @@ bool is_python_printable(char32_t c) {
 }
 
 std::string_view python_strip(std::string_view text) {
-  while (!text.empty() && is_python_space(utf8_code_point(text))) text.remove_prefix(utf8_length(text[0]));
+  while (!text.empty() && is_python_space(base::utf8_code_point(text))) text.remove_prefix(base::utf8_length(text[0]));
   while (!text.empty()) {
-    const size_t last = utf8_last(text);
-    if (!is_python_space(utf8_code_point(text.substr(last)))) break;
+    const size_t last = base::utf8_last(text);
+    if (!is_python_space(base::utf8_code_point(text.substr(last)))) break;
     text = text.substr(0, last);
   }
   return text;
@@ -142,7 +141,8 @@ std::string_view python_strip(std::string_view text) {
 std::string python_upper(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  for (size_t i = 0; i < text.size(); i += utf8_length(text[i])) append_upper(out, utf8_code_point(text.substr(i)));
+  for (size_t i = 0; i < text.size(); i += base::utf8_length(text[i]))
+    append_upper(out, base::utf8_code_point(text.substr(i)));
   return out;
 }
 
@@ -150,15 +150,15 @@ std::string python_lower(std::string_view text) {
   constexpr char32_t kCapitalIWithDot = 0x130, kCapitalSigma = 0x3A3, kFinalSigma = 0x3C2, kDotAbove = 0x307;
   std::string out;
   out.reserve(text.size());
-  for (size_t i = 0; i < text.size(); i += utf8_length(text[i])) {
-    const char32_t c = utf8_code_point(text.substr(i));
+  for (size_t i = 0; i < text.size(); i += base::utf8_length(text[i])) {
+    const char32_t c = base::utf8_code_point(text.substr(i));
     if (c == kCapitalIWithDot) {
       out += 'i';
-      utf8_append(out, kDotAbove);
+      base::utf8_append(out, kDotAbove);
     } else if (c == kCapitalSigma && is_final_sigma(text, i)) {
-      utf8_append(out, kFinalSigma);
+      base::utf8_append(out, kFinalSigma);
     } else {
-      utf8_append(out, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
+      base::utf8_append(out, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
     }
   }
   return out;

@@ -17,6 +17,10 @@ TEST(Format, untrusted_text_is_escaped_and_cut) {
   EXPECT_EQ(quoted("plain"), "'plain'");
   EXPECT_EQ(quoted("a\n\x1b[31m'\xff"), "'a\\x0A\\x1B[31m\\x27\\xFF'");
   EXPECT_EQ(quoted("abcdef", 3), "'abc...'");
+  EXPECT_EQ(quoted("Grüße, 日本 👍"), "'Grüße, 日本 👍'");
+  EXPECT_EQ(quoted("日本", 4), "'日...'") << "no half characters";
+  EXPECT_EQ(quoted("\xE6\x97"), "'\\xE6\\x97'");
+  EXPECT_EQ(quoted("\u202Ea\u009B\u2028"), "'\\xE2\\x80\\xAEa\\xC2\\x9B\\xE2\\x80\\xA8'");
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/utf8.h"
 #include "cli/terminal_text.h"
 
 namespace dgemma::cli {
@@ -106,7 +107,7 @@ class Screen {
   }
   void character(char32_t code_point) {
     std::string text;
-    append_utf8(text, code_point);
+    base::utf8_append(text, code_point);
     const auto cells = static_cast<size_t>(cell_width(code_point));
     if (cells == 0) {
       const size_t x = pending_wrap_ ? x_ : x_ - std::min<size_t>(x_, 1);

@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/utf8.h"
 #include "text/test_tokenizer.h"
-#include "text/utf8.h"
 
 namespace dgemma::text {
 namespace {
@@ -26,7 +26,7 @@ TEST(Detokenizer, never_gives_half_a_character) {
             "\xF0\x9F\x98\x80"
             "a");
   EXPECT_EQ(out.push(tokenizer.id_of("<0xE2>")), "");
-  EXPECT_EQ(out.finish(), kReplacementCharacter);
+  EXPECT_EQ(out.finish(), base::kReplacementCharacter);
   EXPECT_EQ(out.finish(), "");
 }
 
@@ -53,7 +53,7 @@ TEST(Detokenizer, gives_the_same_text_for_any_grouping_of_the_ids) {
       std::string text;
       for (const int32_t id : ids) {
         text += one_by_one.push(id);
-        ASSERT_TRUE(utf8_is_valid(text));
+        ASSERT_TRUE(base::utf8_is_valid(text));
       }
       text += one_by_one.finish();
       std::string at_once = whole.push(ids);

@@ -8,9 +8,9 @@
 #include <map>
 #include <sstream>
 
+#include "base/utf8.h"
 #include "text/json_tree.h"
 #include "text/test_tokenizer.h"
-#include "text/utf8.h"
 
 namespace dgemma::text {
 namespace {
@@ -67,7 +67,7 @@ TEST(Tokenizer, gives_the_ids_and_texts_of_the_package_for_every_flag_of_the_for
 TEST(Tokenizer, decodes_what_it_encoded) {
   for (const Tokenizer& tokenizer : {gemma3_test_tokenizer(), gemma4_test_tokenizer()}) {
     for (const JsonTree& record : records("tokenizer_cases.jsonl")) {
-      const std::string text = utf8_repair(from_hex(record.find("hex")->text));
+      const std::string text = base::utf8_repair(from_hex(record.find("hex")->text));
       if (text.find("\xE2\x96\x81") != std::string::npos || text.find("<0x") != std::string::npos) continue;
       ASSERT_EQ(*tokenizer.decode(tokenizer.encode(text), ControlText::kKeep), text);
       ASSERT_EQ(*tokenizer.decode(tokenizer.encode_plain(text), ControlText::kDropSpecial), text);

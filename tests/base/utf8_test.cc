@@ -1,9 +1,9 @@
-// UTF-8: cutting and repair (src/text/utf8.h). Expected repairs are those of Python's errors="replace".
-#include "text/utf8.h"
+// UTF-8: cutting and repair (src/base/utf8.h). Expected repairs are those of Python's errors="replace".
+#include "base/utf8.h"
 
 #include <gtest/gtest.h>
 
-namespace dgemma::text {
+namespace dgemma::base {
 namespace {
 
 const std::string kFffd(kReplacementCharacter);
@@ -40,4 +40,4 @@ TEST(Utf8, tells_a_cut_character_from_a_wrong_one) {
 }
 
 }  // namespace
-}  // namespace dgemma::text
+}  // namespace dgemma::base

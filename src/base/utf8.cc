@@ -1,10 +1,10 @@
-// See utf8.h. Test: tests/text/utf8_test.cc.
-#include "text/utf8.h"
+// See utf8.h. Test: tests/base/utf8_test.cc.
+#include "base/utf8.h"
 
 #include <cstdint>
 #include <cstring>
 
-namespace dgemma::text {
+namespace dgemma::base {
 namespace {
 
 /// What a lead byte asks for: the number of bytes (0: not a lead) and the range of the second one.
@@ -110,4 +110,4 @@ std::string utf8_repair(std::string_view bytes) {
   }
 }
 
-}  // namespace dgemma::text
+}  // namespace dgemma::base

@@ -1,16 +1,16 @@
 // UTF-8 by hand: cutting text into characters and repairing what is not UTF-8.
 //
 // Everything behind the tokenizer and the chat format may take its text as valid UTF-8, because it went through
-// utf8_repair first. Not Unicode in general: properties of characters (case, word or space) stand in unicode.h. Well
-// formed means table 3-7 of the Unicode standard; an invalid part becomes one U+FFFD per maximal subpart, which is
-// what Python's errors="replace" does. Test: tests/text/utf8_test.cc.
+// utf8_repair first. Not Unicode in general: properties of characters (case, word or space) stand in text/unicode.h.
+// Well formed means table 3-7 of the Unicode standard; an invalid part becomes one U+FFFD per maximal subpart, which is
+// what Python's errors="replace" does. Test: tests/base/utf8_test.cc.
 #pragma once
 
 #include <cstddef>
 #include <string>
 #include <string_view>
 
-namespace dgemma::text {
+namespace dgemma::base {
 
 inline constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";  // U+FFFD
 
@@ -41,4 +41,4 @@ bool utf8_is_valid(std::string_view bytes);
 /// The same text with every maximal invalid part replaced by U+FFFD.
 std::string utf8_repair(std::string_view bytes);
 
-}  // namespace dgemma::text
+}  // namespace dgemma::base
