@@ -20,7 +20,7 @@ namespace dgemma {
 struct CompareOptions {
   std::vector<std::string> chat_requests = {};          ///< prompts as chat requests (Session::sync_chat)
   std::vector<std::vector<int32_t>> prompt_ids = {};    ///< prompts as token ids, after those
-  int random_prompts = 4;                               ///< where no prompt is given: so many, 1 .. 10000
+  int random_prompts = 4;                               ///< where no prompt is given: so many, 1 .. kMostPrompts
   int random_tokens = 64;                               ///< tokens of each of them, > 0
   uint64_t seed = 0;                                    ///< of random prompts, canvases and samples
   SamplerOptions sampler = {};                          ///< empty fields: A's checkpoint, then the published defaults

@@ -2,6 +2,7 @@
 // initialiser, {} too, so that a list of some of them, {.seed = 7}, draws no warning about the others.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -11,6 +12,14 @@
 
 namespace dgemma {
 
+// Limits of options, wherever they come from: arguments, requests, a checkpoint's own files.
+inline constexpr int kMostThreads = 1024;
+inline constexpr int kMostSteps = 10000;    ///< denoising steps of a canvas: 200 times the published number
+inline constexpr int kMostPrompts = 10000;  ///< of one comparison
+
+/// What EngineOptions::compute can be besides auto, most exact first.
+inline constexpr std::array<const char*, 3> kComputeNames = {"f32", "bf16", "int8"};
+
 /// Bytes read so far and in all while a model loads; for a progress display.
 struct LoadProgress {
   uint64_t done_bytes = 0;
@@ -19,7 +28,7 @@ struct LoadProgress {
 
 struct EngineOptions {
   std::string model_path = {};   ///< a folder in Hugging Face layout, a .safetensors or a .gguf file
-  int threads = 0;               ///< 1 .. 1024; 0: physical cores that this process may use
+  int threads = 0;               ///< 1 .. kMostThreads; 0: physical cores that this process may use
   std::string kernels = {};      ///< name of a kernel table; "" or "auto": the best of this machine
   std::string compute = "auto";  ///< arithmetic of products with weights: f32, bf16, int8 or auto (int8 for a packed
                                  ///< file, else f32); all but f32 keep the cache in bf16
@@ -33,11 +42,11 @@ struct SessionOptions {
 
 /// The sampler of docs/MODEL.md section 5. An empty field takes the checkpoint's value, then the published default.
 struct SamplerOptions {
-  std::optional<int> max_denoising_steps = {};      ///< per canvas, 1 .. 10000; published 48
+  std::optional<int> max_denoising_steps = {};      ///< per canvas, 1 .. kMostSteps; published 48
   std::optional<double> t_min = {};                 ///< where the temperature goes, >= 0; published 0.4
   std::optional<double> t_max = {};                 ///< temperature of the first step, > 0; published 0.8
   std::optional<double> entropy_bound = {};         ///< nats, >= 0; published 0.1
-  std::optional<int> stability_threshold = {};      ///< equal steps before stopping, >= 0; published 1
+  std::optional<int> stability_threshold = {};      ///< equal steps before stopping, 0 .. kMostSteps; published 1
   std::optional<double> confidence_threshold = {};  ///< mean entropy in nats below which to stop, >= 0; published 0.005
 };
 

@@ -16,7 +16,7 @@ struct QuantizeOptions {
   /// 4: every matrix but the table of tokens is rounded to 4 bits; 8: every one to 8; 0: what has 4 bits in the file
   /// keeps them, the rest gets 8.
   int bits = 0;
-  int threads = 0;  ///< 1 .. 1024; 0: physical cores that this process may use
+  int threads = 0;  ///< 1 .. kMostThreads; 0: physical cores that this process may use
   /// Called from time to time; may be empty. Bytes are those of the packed matrices.
   std::function<void(const LoadProgress&)> progress = {};
 };

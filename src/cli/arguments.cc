@@ -17,9 +17,7 @@ namespace dgemma::cli {
 namespace {
 
 constexpr int kMost = std::numeric_limits<int>::max();
-constexpr int kMostThreads = 1024;
 constexpr double kSlowestPace = 60;
-constexpr int kMostPrompts = 10000;
 constexpr size_t kMostNames = 16;  // in a list of kernels
 
 // What several commands share ------------------------------------------------------------------------------------
@@ -36,7 +34,9 @@ void add_threads(OptionTable& table, int& threads) {
               kMostThreads, threads);
 }
 
-bool is_compute(const std::string& name) { return name == "f32" || name == "bf16" || name == "int8" || name == "auto"; }
+bool is_compute(const std::string& name) {
+  return name == "auto" || std::find(kComputeNames.begin(), kComputeNames.end(), name) != kComputeNames.end();
+}
 
 void add_machine(OptionTable& table, EngineOptions& engine) {
   add_threads(table, engine.threads);
@@ -93,7 +93,7 @@ void add_sampler(OptionTable& table, SamplerOptions& sampler) {
   table.real("--t-max", "X", "Temperature of the first step (0.8)", 0, true, sampler.t_max);
   table.real("--entropy-bound", "NATS", "Accept a step's surest rows until their entropies sum to this (0.1)", 0, false,
              sampler.entropy_bound);
-  table.whole("--stability-threshold", "Steps without a change before a canvas may end (1)", 0, kMost,
+  table.whole("--stability-threshold", "Steps without a change before a canvas may end (1)", 0, kMostSteps,
               sampler.stability_threshold);
   table.real("--confidence-threshold", "NATS", "Mean entropy of the rows below which a canvas may end (0.005)", 0,
              false, sampler.confidence_threshold);

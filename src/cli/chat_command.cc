@@ -3,6 +3,7 @@
 
 #include "base/format.h"
 #include "cli/numbers.h"
+#include "dgemma/options.h"
 
 namespace dgemma::cli {
 namespace {

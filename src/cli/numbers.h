@@ -11,9 +11,6 @@
 
 namespace dgemma::cli {
 
-/// The most denoising steps that may be asked for: 200 times the published number.
-inline constexpr int kMostSteps = 10000;
-
 /// A whole number in [low, high].
 std::optional<int64_t> parse_whole(std::string_view text, int64_t low, int64_t high);
 /// A whole number of 64 bits without a sign.

@@ -25,7 +25,6 @@ namespace {
 using engine::LoadedModel;
 using engine::ModelRun;
 
-constexpr int kMostPrompts = 10000;
 constexpr uint32_t kPromptCanvas = 1u << 20;  // a canvas number that no answer reaches: random prompts are drawn there
 
 Unexpected differ(const std::string& what, const std::string& a, const std::string& b) {

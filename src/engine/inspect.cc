@@ -78,7 +78,7 @@ MachineReport inspect_machine() {
   report.features = kernels::cpu_features();
   for (const kernels::KernelTable* table : kernels::available()) report.kernels.emplace_back(table->name);
   for (const char* name : kernels::known()) report.known_kernels.emplace_back(name);
-  for (const char* name : engine::compute_modes()) report.compute.emplace_back(name);
+  report.compute.assign(kComputeNames.begin(), kComputeNames.end());
   report.memory_bytes = base::total_memory_bytes();
   report.available_bytes = base::available_memory_bytes();
   report.version = DGEMMA_VERSION;

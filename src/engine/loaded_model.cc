@@ -14,9 +14,6 @@ namespace {
 
 using tensor::DType;
 
-constexpr int kMostThreads = 1024;
-constexpr const char* kComputeModes[] = {"f32", "bf16", "int8"};
-
 Result<int> thread_count(int asked) {
   if (asked == 0) return base::ThreadPool::default_threads();
   if (asked < 1 || asked > kMostThreads)
@@ -26,14 +23,12 @@ Result<int> thread_count(int asked) {
 
 Result<std::string> compute_mode(const std::string& asked) {
   if (asked == "auto" || asked.empty()) return std::string("auto");
-  for (const char* mode : kComputeModes)
+  for (const char* mode : kComputeNames)
     if (asked == mode) return asked;
   return Unexpected(ErrorCode::kUnsupported, "compute: expected f32, bf16, int8 or auto, got " + base::quoted(asked));
 }
 
 }  // namespace
-
-std::span<const char* const> compute_modes() { return kComputeModes; }
 
 Result<Settings> resolve_settings(const EngineOptions& options) {
   Settings settings;

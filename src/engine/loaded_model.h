@@ -7,7 +7,6 @@
 
 #include <chrono>
 #include <functional>
-#include <span>
 #include <string>
 
 #include "dgemma/options.h"
@@ -24,9 +23,6 @@ struct Settings {
   const kernels::KernelTable* table = nullptr;
   std::string compute;  ///< "f32", "bf16", "int8" or "auto"
 };
-
-/// What --compute can be besides auto, most exact first.
-std::span<const char* const> compute_modes();
 
 /// Errors: kUsage (threads), kUnsupported (kernels, compute). `compute` may stay "auto" until a file is known.
 Result<Settings> resolve_settings(const EngineOptions& options);

@@ -9,7 +9,7 @@
 namespace dgemma::engine {
 namespace {
 
-Unexpected wrong(const char* field, const char* expected, double got) {
+Unexpected wrong(const char* field, const std::string& expected, double got) {
   return {ErrorCode::kInvalidRequest, base::concat(field, ": expected ", expected, ", got ", got)};
 }
 
@@ -29,15 +29,15 @@ Result<SamplerValues> resolve_sampler(const SamplerOptions& r, const SamplerOpti
   v.entropy_bound = merged(r.entropy_bound, c.entropy_bound, published.entropy_bound);
   v.stability_threshold = merged(r.stability_threshold, c.stability_threshold, published.stability_threshold);
   v.confidence_threshold = merged(r.confidence_threshold, c.confidence_threshold, published.confidence_threshold);
-  if (v.max_denoising_steps < 1 || v.max_denoising_steps > 10000)
-    return wrong("max_denoising_steps", "1 to 10000", v.max_denoising_steps);
+  if (v.max_denoising_steps < 1 || v.max_denoising_steps > kMostSteps)
+    return wrong("max_denoising_steps", base::concat("1 to ", kMostSteps), v.max_denoising_steps);
   if (!std::isfinite(v.t_min) || v.t_min < 0) return wrong("t_min", "a temperature of at least 0", v.t_min);
   if (!std::isfinite(v.t_max) || v.t_max <= 0) return wrong("t_max", "a temperature above 0", v.t_max);
-  if (v.t_min > v.t_max) return wrong("t_min", base::concat("at most t_max, ", v.t_max).c_str(), v.t_min);
+  if (v.t_min > v.t_max) return wrong("t_min", base::concat("at most t_max, ", v.t_max), v.t_min);
   if (!std::isfinite(v.entropy_bound) || v.entropy_bound < 0)
     return wrong("entropy_bound", "nats of at least 0", v.entropy_bound);
-  if (v.stability_threshold < 0 || v.stability_threshold > 10000)
-    return wrong("stability_threshold", "0 to 10000", v.stability_threshold);
+  if (v.stability_threshold < 0 || v.stability_threshold > kMostSteps)
+    return wrong("stability_threshold", base::concat("0 to ", kMostSteps), v.stability_threshold);
   if (!std::isfinite(v.confidence_threshold) || v.confidence_threshold < 0)
     return wrong("confidence_threshold", "nats of at least 0", v.confidence_threshold);
   return v;

@@ -97,7 +97,7 @@ Result<void> read_sampler(const Keys& keys, SamplerOptions& s) {
   };
   const auto integer = [&](const char* key, int64_t least, std::optional<int>& to) -> Result<void> {
     if (!keys.has(key)) return {};
-    DG_TRY_ASSIGN(to, keys.integer(key, std::nullopt, least, 10000));
+    DG_TRY_ASSIGN(to, keys.integer(key, std::nullopt, least, kMostSteps));
     return {};
   };
   DG_TRY(integer("eb_max_steps", 1, s.max_denoising_steps));

@@ -162,7 +162,7 @@ Result<void> read_generation(std::string_view text, const std::string& path, Con
   const Fields sampler(nested != nullptr ? *nested : none, path + ": sampler_config");
   SamplerOptions& s = c.sampler;
   if (fields.find("max_denoising_steps") != nullptr) {
-    DG_TRY_ASSIGN(s.max_denoising_steps, fields.integer("max_denoising_steps", std::nullopt, 1, 10000));
+    DG_TRY_ASSIGN(s.max_denoising_steps, fields.integer("max_denoising_steps", std::nullopt, 1, kMostSteps));
   }
   const auto read = [](const Fields& from, const char* name, std::optional<double>& to) -> Result<void> {
     if (from.find(name) == nullptr) return {};
@@ -175,7 +175,7 @@ Result<void> read_generation(std::string_view text, const std::string& path, Con
   DG_TRY(read(sampler, "entropy_bound", s.entropy_bound));
   DG_TRY(read(fields, "confidence_threshold", s.confidence_threshold));
   if (fields.find("stability_threshold") != nullptr) {
-    DG_TRY_ASSIGN(s.stability_threshold, fields.integer("stability_threshold", std::nullopt, 0, 10000));
+    DG_TRY_ASSIGN(s.stability_threshold, fields.integer("stability_threshold", std::nullopt, 0, kMostSteps));
   }
   DG_TRY_ASSIGN(std::vector<int32_t> eos, fields.ids("eos_token_id"));
   if (!eos.empty()) c.eos_ids = std::move(eos);

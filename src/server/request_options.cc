@@ -11,7 +11,6 @@ namespace dgemma::server {
 namespace {
 
 constexpr int kMost = std::numeric_limits<int>::max();
-constexpr int kMostSteps = 10000;
 constexpr size_t kMostStops = 4;
 constexpr size_t kLongestStop = 1024;
 constexpr double kLowestTemperature = 1e-3, kHighestTemperature = 100;  // of t_max

@@ -86,10 +86,7 @@ TEST_P(Precision, a_cache_takes_half_of_what_it_takes_in_f32) {
   EXPECT_EQ(bytes(open("f32", 1)), bytes(open(1)) * (GetParam() == "f32" ? 1 : 2));
 }
 
-std::vector<std::string> computes() {
-  const auto modes = engine::compute_modes();
-  return {modes.begin(), modes.end()};
-}
+std::vector<std::string> computes() { return {kComputeNames.begin(), kComputeNames.end()}; }
 INSTANTIATE_TEST_SUITE_P(Compute, Precision, testing::ValuesIn(computes()),
                          [](const auto& test) { return test.param; });
 
