@@ -45,6 +45,7 @@ constexpr Spelling kCommands[] = {
     {"/seed", ChatAction::kSeed, Spelling::kNeeded}, {"/steps", ChatAction::kSteps, Spelling::kNeeded},
     {"/save", ChatAction::kSave, Spelling::kNeeded}, {"/load", ChatAction::kLoad, Spelling::kNeeded},
     {"/help", ChatAction::kHelp, Spelling::kNone},   {"/exit", ChatAction::kExit, Spelling::kNone},
+    {"/quit", ChatAction::kExit, Spelling::kNone},
 };
 
 Result<ChatInput> parse_command(std::string_view name, std::string_view argument) {
@@ -56,7 +57,7 @@ Result<ChatInput> parse_command(std::string_view name, std::string_view argument
     if (command.argument == Spelling::kNeeded && argument.empty()) return wrong(name, "a file", argument);
     return ChatInput{command.action, std::string(argument), std::nullopt};
   }
-  return wrong("command", "/reset, /system, /seed, /steps, /save, /load, /help or /exit", name);
+  return wrong("command", "/reset, /system, /seed, /steps, /save, /load, /help, /exit or /quit", name);
 }
 
 }  // namespace
@@ -78,7 +79,7 @@ std::string_view chat_help() {
          "  /steps N        most denoising steps for one canvas; /steps default\n"
          "  /save FILE      write the conversation as JSON\n"
          "  /load FILE      go on with a saved conversation\n"
-         "  /exit           leave; so does Ctrl-D\n"
+         "  /exit           leave; so do /quit and Ctrl-D\n"
          "  //text          a message that begins with /\n"
          "  \\ at the end    goes on in the next line; \"\"\" begins and ends a text of several lines\n"
          "  Ctrl-C          stops an answer\n";

@@ -31,6 +31,7 @@ TEST(ChatCommand, every_command_is_read) {
   EXPECT_EQ(parsed("/reset").action, ChatAction::kReset);
   EXPECT_EQ(parsed(" /help ").action, ChatAction::kHelp);
   EXPECT_EQ(parsed("/exit").action, ChatAction::kExit);
+  EXPECT_EQ(parsed("/quit").action, ChatAction::kExit);
   EXPECT_EQ(parsed("/system  Be brief. ").text, "Be brief.");
   EXPECT_EQ(parsed("/system").text, "");
   EXPECT_EQ(parsed("/save my file.json").text, "my file.json");
