@@ -197,9 +197,9 @@ with_model() {
 
   # An interrupt: status 130, what was final is printed. No end token and many canvases, so that it is caught in the act.
   (trap - INT; exec "$program" generate -p 'Who are you?' --eos-ids none --json --seed 7 --confidence-threshold 0 \
-    --max-denoising-steps 400) >"$work/out" 2>"$work/err" &
+    --max-denoising-steps 400 --trace "$work/begun") >"$work/out" 2>"$work/err" &
   local pid=$!
-  sleep 1.5
+  until [ -s "$work/begun" ] || ! kill -0 $pid 2>"$work/null"; do sleep 0.02; done
   kill -INT $pid
   wait $pid
   status 130 $? 'interrupted generate'

@@ -43,9 +43,9 @@ class PseudoTerminal {
   }
   void signal(int number) const { ::kill(pid_, number); }
 
-  /// Reads until `done` says so, for at most 20 s; gives what arrived since the last call.
+  /// Reads until `done` says so, for at most kPatience; gives what arrived since the last call.
   std::string read_until(const std::function<bool(const std::string&)>& done) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
     std::string got;
     while (!done(got)) {
       pollfd ready{master_, POLLIN, 0};
@@ -65,6 +65,20 @@ class PseudoTerminal {
   std::string read_until_text(const std::string& text) {
     return read_until([&text](const std::string& got) { return got.find(text) != got.npos; });
   }
+  /// Reads until a new line has a prompt on it, and waits until the line editor has taken over the keys.
+  void read_until_next_prompt() {
+    read_until([](const std::string& got) {
+      const size_t line = got.find('\n');
+      return line != got.npos && got.find('>', line) != got.npos;
+    });
+    wait_until_edited();
+  }
+  /// A line editor switches the terminal's own echo off, after it has shown its prompt.
+  void wait_until_edited() const {
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (echoes() && std::chrono::steady_clock::now() < deadline) ::usleep(500);
+    EXPECT_FALSE(echoes()) << "no line editor took over";
+  }
   /// Everything to the end.
   std::string read_rest() {
     return read_until([](const std::string&) { return false; });
@@ -77,6 +91,7 @@ class PseudoTerminal {
   }
 
  private:
+  static constexpr auto kPatience = std::chrono::seconds(20);
   static winsize window(int width, int height) {
     winsize size{};
     size.ws_col = static_cast<unsigned short>(width);

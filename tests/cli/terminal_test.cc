@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 
 #include <filesystem>
-#include <thread>
 
 #include "cli/line_editor.h"
 #include "cli/pseudo_terminal.h"
@@ -126,17 +125,17 @@ TEST(LineEditor, edits_lines_and_keeps_a_private_history) {
     return 0;
   });
   terminal.read_until_text(">");
+  terminal.wait_until_edited();
   terminal.type(
       "ab\x7f"
       "cé日\r");
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  terminal.read_until_next_prompt();
   terminal.type("given up\x03");
-  terminal.read_until_text("^C");
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  terminal.read_until_next_prompt();
   terminal.type(
       "\x10"
       "\x10!\r");  // Ctrl-P: the entry before (the interrupt left an empty one)
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  terminal.read_until_next_prompt();
   terminal.type("\x04");
   terminal.read_rest();
   EXPECT_EQ(terminal.exit_status(), 0);
