@@ -184,7 +184,12 @@ std::optional<HttpResponse> Service::refuse(const HttpRequest& head) {
                                  key.empty() ? "none" : "another one")},
                    head.path);
   // Also why no other site's page can post here: a browser asks first for this type, and CORS is off.
-  if (head.method == "POST" && head.content_type != "application/json") return error(415, head.path);
+  if (head.method == "POST" && head.content_type != "application/json")
+    return refusal({415, "unsupported_media_type",
+                    base::concat("Content-Type: expected application/json, got ",
+                                 head.content_type.empty() ? "none" : base::quoted(head.content_type),
+                                 ". With curl: -H 'Content-Type: application/json'")},
+                   head.path);
   return std::nullopt;
 }
 
@@ -192,7 +197,7 @@ HttpResponse Service::error(int status, const std::string& path) {
   const auto made = [&]() -> ApiError {
     switch (status) {
       case 404:
-        return {404, "not_found", "path: expected an endpoint of docs/SERVER.md, got " + base::quoted(path)};
+        return {404, "not_found", "path: expected one that GET /openapi.json lists, got " + base::quoted(path)};
       case 405:
         return {405, "method_not_allowed", "method: expected the one that Allow names"};
       case 408:
@@ -206,7 +211,7 @@ HttpResponse Service::error(int status, const std::string& path) {
       case 414:
         return {414, "path_too_long", "path: expected a shorter one"};
       case 415:
-        return {415, "unsupported_media_type", "Content-Type: expected application/json without Content-Encoding"};
+        return {415, "unsupported_media_type", "Content-Encoding: expected none, got one. Send the body as it is"};
       case 416:
         return {416, "range_not_satisfiable", "Range: expected none: responses are sent whole"};
       case 431:

@@ -293,6 +293,8 @@ TEST(Service, pages_of_other_sites_are_kept_out) {
   EXPECT_EQ(service.get("/v1/models", {{"Host", "localhost:1"}}).status, 200);
   const auto plain = service.client().Post("/v1/chat/completions", quick_chat().dump(), "text/plain");
   EXPECT_EQ(plain->status, 415);
+  EXPECT_NE(plain->body.find("expected application/json, got 'text/plain'. With curl: -H"), std::string::npos);
+  EXPECT_NE(service.get("/v1/nothing").body.find("expected one that GET /openapi.json lists"), std::string::npos);
   EXPECT_EQ(service.get("/v1/models", {{"Host", "LocalHost"}}).status, 200);
   const auto status_of = [&](const char* type) {
     return service.client().Post("/v1/chat/completions", quick_chat().dump(), type)->status;
