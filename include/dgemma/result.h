@@ -34,9 +34,9 @@ struct Error {
   std::string message;
 };
 
-/// Process exit status of cli.md: 1 failed, 2 usage, 3 model file, 4 memory, 130 interrupted.
+/// Process exit status (docs/CLI.md): 1 failed, 2 usage, 3 model file, 4 memory, 130 interrupted.
 int exit_status(ErrorCode code);
-/// HTTP status of the service: 400, 404, 413, 429, 499, 500, 503.
+/// HTTP status of the service: 400, 404, 429, 499, 500, 503.
 int http_status(ErrorCode code);
 /// Stable lower-case name, e.g. "model_file"; used in logs and in JSON errors.
 const char* error_name(ErrorCode code);

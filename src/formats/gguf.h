@@ -6,7 +6,7 @@
 //
 // Values stay where the file is mapped and are decoded when asked for, so 262,144 tokens cost nothing until then. Big
 // endian files and arrays of arrays are refused. Names no model: what the keys mean is the model room's affair.
-// Source: ggml's docs/gguf.md. Tests: tests/formats/gguf_test.cc; fuzz/gguf_fuzz.cc.
+// Source: gguf.md of ggml. Tests: tests/formats/gguf_test.cc; fuzz/gguf_fuzz.cc.
 #pragma once
 
 #include <cstddef>

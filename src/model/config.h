@@ -1,7 +1,7 @@
 // Config: every size and constant of a DiffusionGemma, read from config.json or GGUF metadata.
 //
 // Nothing is assumed: a three-layer model with four experts is loaded by the same code as the 26B. Values that
-// contradict each other are refused here, with the field's name; what contradicts the tensors is refused in weights.cc.
+// contradict each other are refused here, with the field's name; what contradicts the tensors is refused in binder.cc.
 // Source: docs/MODEL.md section 1; transformers' configuration_diffusion_gemma.py. Tests: tests/model/config_test.cc.
 #pragma once
 

@@ -74,7 +74,7 @@ std::vector<LayerRow> gguf_layer(const Sizes& s, bool sliding) {
       {Role::kRouter, "ffn_gate_inp.weight", {s.e, s.d}, true},
       {Role::kRouterScale, "ffn_gate_inp.scale", {s.d}},
       {Role::kPerExpertScale, "ffn_down_exps.scale", {s.e}},
-      // Either fused or split; weights.cc asks for one of the two.
+      // Either fused or split; binder.cc asks for one of the two.
       {Role::kExpertGateUp, "ffn_gate_up_exps.weight", {s.e, 2 * s.fe, s.d}, true, false},
       {Role::kExpertGate, "ffn_gate_exps.weight", {s.e, s.fe, s.d}, true, false},
       {Role::kExpertUp, "ffn_up_exps.weight", {s.e, s.fe, s.d}, true, false},

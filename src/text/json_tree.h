@@ -51,7 +51,7 @@ struct JsonTree {
   static JsonTree of(Kind kind);
 };
 
-/// Parses one JSON text. `where` names it in messages. Errors: `code`, with line and column.
+/// Parses one JSON text. `where` names it in messages. Errors: `code`, with the byte where it stops.
 Result<JsonTree> parse_json(std::string_view text, const std::string& where, ErrorCode code);
 
 /// The tree as compact JSON text, numbers as they were written.

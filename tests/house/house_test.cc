@@ -107,6 +107,31 @@ TEST(House, what_the_readme_shows_of_the_library_is_a_compiled_example) {
   EXPECT_EQ(blocks, 1u);
 }
 
+/// Files whose comments, or all of whose text, may name paths.
+std::vector<fs::path> written() {
+  std::vector<fs::path> files = {kRoot / "README.md"};
+  for (const char* folder : {"src", "include", "tests", "fuzz", "bench", "docs"})
+    for (const auto& entry : fs::recursive_directory_iterator(kRoot / folder))
+      if (const auto e = entry.path().extension(); e == ".h" || e == ".cc" || e == ".inc" || e == ".mjs" || e == ".md")
+        files.push_back(entry.path());
+  return files;
+}
+
+TEST(House, every_path_that_a_comment_or_a_document_names_exists) {
+  const std::regex path(R"re((^|[^\w/.$}-])((tests|src|docs|bench|fuzz|tools|scripts)/[\w./*{}-]*\w))re");
+  for (const fs::path& file : written())
+    for (const std::string& line : lines(file)) {
+      const size_t comment = file.extension() == ".md" ? 0 : line.find("//");
+      if (comment == line.npos) continue;
+      const std::string text = line.substr(comment);
+      for (std::sregex_iterator named(text.begin(), text.end(), path), end; named != end; ++named) {
+        const std::string name = (*named)[2];
+        if (name.find_first_of("*{}") != name.npos) continue;  // several files, or another project's
+        EXPECT_TRUE(fs::exists(kRoot / name)) << file << " names " << name;
+      }
+    }
+}
+
 TEST(House, the_environment_is_read_in_one_file_only) {
   std::set<std::string> readers;
   for (const fs::path& file : sources("src"))
