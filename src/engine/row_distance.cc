@@ -109,7 +109,7 @@ DistanceSummary summarise(std::span<const RowDistance> rows) {
     same += row.best_a == row.best_b ? 1 : 0;
   }
   std::sort(kl.begin(), kl.end());
-  summary.median_kl = kl[kl.size() / 2];
+  summary.median_kl = (kl[(kl.size() - 1) / 2] + kl[kl.size() / 2]) / 2;
   summary.p99_kl = kl[(kl.size() - 1) * 99 / 100];
   summary.max_kl = kl.back();
   summary.argmax_agreement = static_cast<double>(same) / static_cast<double>(rows.size());

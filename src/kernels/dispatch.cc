@@ -92,7 +92,7 @@ Result<const KernelTable*> choose(std::string_view name) {
   for (const char* k : known()) built = built || name == k;
   const char* what = built ? "this machine cannot run" : "this program has no";
   return Unexpected(ErrorCode::kUnsupported,
-                    base::concat("kernels: ", what, " kernels named \"", name, "\"", built ? obstacle(name) : "",
+                    base::concat("kernels: ", what, " kernels named ", base::quoted(name), built ? obstacle(name) : "",
                                  ". Choose one of: auto, ", runnable_names(), "."));
 }
 

@@ -108,12 +108,12 @@ TEST(RowDistances, are_exactly_zero_between_equals_also_where_temperatures_are_t
 
 TEST(Summarise, orders_rows_and_counts_agreements) {
   std::vector<engine::RowDistance> rows(4);
-  rows[0].kl = 3, rows[1].kl = 1, rows[2].kl = 0, rows[3].kl = 4;
+  rows[0].kl = 3, rows[1].kl = 1, rows[2].kl = 0, rows[3].kl = 8;
   rows[3].best_b = 9;
   const DistanceSummary s = engine::summarise(rows);
-  EXPECT_EQ(s.mean_kl, 2);
-  EXPECT_EQ(s.median_kl, 3);
-  EXPECT_EQ(s.max_kl, 4);
+  EXPECT_EQ(s.mean_kl, 3);
+  EXPECT_EQ(s.median_kl, 2);
+  EXPECT_EQ(s.max_kl, 8);
   EXPECT_EQ(s.argmax_agreement, 0.75);
   EXPECT_EQ(engine::summarise({}).max_kl, 0);
 }

@@ -59,7 +59,7 @@ TEST(Dispatch, amx_runs_or_says_what_it_lacks) {
   if (table.has_value()) {
     EXPECT_STREQ((*table)->name, "amx");
   } else {
-    EXPECT_THAT(table.error().message, HasSubstr("cannot run kernels named \"amx\" ("));
+    EXPECT_THAT(table.error().message, HasSubstr("cannot run kernels named 'amx' ("));
   }
 }
 #elif defined(__aarch64__)
