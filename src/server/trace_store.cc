@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -35,7 +36,8 @@ Result<TraceStore> TraceStore::open(const std::string& folder) {
     return Unexpected(ErrorCode::kUsage,
                       base::concat("--trace-dir: expected a folder that can be written, got ", base::quoted(folder)));
   Lock lock(new int(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
-  if (::flock(*lock, LOCK_EX | LOCK_NB) != 0)
+  // Some network file systems know no locks: a service there may have to be told apart from others by hand.
+  if (::flock(*lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
     return Unexpected(ErrorCode::kUsage,
                       base::concat("--trace-dir: expected a folder of this service's own, but another one uses ",
                                    base::quoted(folder)));
