@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "base/format.h"
+#include "server/body_reader.h"
 #include "server/http_connection.h"
 
 namespace dgemma::server {
@@ -187,7 +188,6 @@ class HttpServer::Impl : public httplib::Server {
  public:
   Impl(HttpHandler& handler, const Limits& limits) : handler_(handler), limits_(limits) {
     new_task_queue = [this] { return new ConnectionThreads(limits_.connections); };
-    set_payload_max_length(limits_.body_bytes);
     set_keep_alive_timeout(limits_.idle_s);  // what the Keep-Alive header says; how it is, is up to the connection
     set_keep_alive_max_count(kManyRequests);
     // Only SO_REUSEADDR: with httplib's SO_REUSEPORT a second service would share the port in silence.
@@ -202,9 +202,11 @@ class HttpServer::Impl : public httplib::Server {
     set_expect_100_continue_handler([this](const httplib::Request& request, httplib::Response& response) {
       return before_body(request, response) == HandlerResponse::Handled ? response.status : 100;
     });
-    Post("[\\s\\S]*", [this](const httplib::Request& request, httplib::Response& response) {
-      t_exchange->head.body = request.body;
-      fill_response(handler_, handler_.handle(t_exchange->head, *t_exchange), response);
+    Post("[\\s\\S]*", [this](const httplib::Request&, httplib::Response& response, const httplib::ContentReader&) {
+      if (read_body(*t_exchange))
+        fill_response(handler_, handler_.handle(t_exchange->head, *t_exchange), response);
+      else
+        response.status = 400;  // the error handler knows better
     });
     set_error_handler(HandlerWithResponse([this](const httplib::Request& request, httplib::Response& response) {
       if (response.body.empty()) fill_error(request, response);
@@ -242,14 +244,19 @@ class HttpServer::Impl : public httplib::Server {
     const bool has_body = head.chunked || head.content_length.value_or(0) > 0;
     const int bad = head.path.size() > kLongestPath ? 414 : bad_framing(request, head, limits_);
     exchange.takes_chunks = request.version != "HTTP/1.0";
-    // httplib takes a chunk without its line's end as the last one: what follows then must not be a request.
-    exchange.close = bad != 0 || head.chunked;
+    exchange.close = bad != 0;
     std::optional<HttpResponse> refused = handler_.refuse(head);
     if (!refused && bad != 0) refused = handler_.error(bad, head.path);
     if (!refused && head.method == "POST") return HandlerResponse::Unhandled;  // the body comes first
     exchange.close = exchange.close || has_body;                               // it stays unread
     fill_response(handler_, refused ? std::move(*refused) : handler_.handle(head, exchange), response);
     return HandlerResponse::Handled;
+  }
+
+  static bool read_body(Exchange& exchange) {
+    const auto read = [&](char* bytes, size_t size) { return exchange.connection.read(bytes, size); };
+    HttpRequest& head = exchange.head;
+    return head.chunked ? read_chunks(read, head.body) : read_exactly(read, *head.content_length, head.body);
   }
 
   /// The status of what went wrong with reading from a connection, 0 where nothing did.

@@ -1,8 +1,8 @@
 // HttpServer: HTTP/1.1 without a word about models: connections, limits, deadlines, one handler for all requests.
 //
-// cpp-httplib is seen by http.cc only. It parses requests and writes responses; connections are ours
-// (http_connection.h), because a service needs what version 0.11 lacks: a deadline for a whole request, a bound on all
-// headers, refusal when there are too many connections, and a look whether the client is still there.
+// cpp-httplib is seen by http.cc only. It parses heads and writes responses; connections (http_connection.h) and bodies
+// (body_reader.h) are ours, because a service needs what version 0.11 lacks: a deadline for a whole request, a bound on
+// all headers, refusal when there are too many connections, a look whether the client is still there, trailers.
 // Test: tests/server/http_test.cc.
 #pragma once
 

@@ -140,6 +140,14 @@ TEST_F(Http, takes_a_chunked_body) {
               HasSubstr("POST /b 6"));
 }
 
+TEST_F(Http, trailers_of_a_chunked_body_are_dropped_and_the_next_request_is_answered) {
+  start();
+  const std::string answer = talk(
+      "POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n4;x=1\r\nabcd\r\n0\r\nX-Sum: 7\r\n\r\n"
+      "GET /after HTTP/1.1\r\n\r\n");
+  EXPECT_THAT(answer, testing::AllOf(StartsWith("HTTP/1.1 200"), HasSubstr("POST /b 4"), HasSubstr("GET /after 0")));
+}
+
 TEST_F(Http, codings_are_compared_without_case) {
   start();
   EXPECT_THAT(talk("POST /b HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nef\r\n0\r\n\r\n"),
