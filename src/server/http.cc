@@ -86,6 +86,52 @@ std::string lower_case(std::string text) {
 /// "application/json" of "Application/JSON; charset=utf-8".
 std::string media_type(const std::string& header) { return lower_case(header.substr(0, header.find_first_of("; \t"))); }
 
+std::string_view trimmed(std::string_view text) {
+  text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+  return text.substr(0, text.find_last_not_of(" \t") + 1);
+}
+
+/// Whether "gzip;q=0.5, br" takes `coding`. "*" speaks for those that are not named; a weight of 0 is a no.
+bool accepts(std::string_view accepted, std::string_view coding) {
+  bool named = false, takes = false;
+  while (!accepted.empty()) {
+    const std::string_view entry = accepted.substr(0, accepted.find(','));
+    accepted.remove_prefix(std::min(entry.size() + 1, accepted.size()));
+    const size_t end = std::min(entry.find(';'), entry.size());
+    const std::string_view name = trimmed(entry.substr(0, end)), weight = trimmed(entry.substr(end));
+    if (name != coding && (name != "*" || named)) continue;
+    named = name == coding;
+    takes = weight.empty() || weight.find_first_of("123456789") != std::string_view::npos;
+  }
+  return takes;
+}
+
+/// Leaves in Accept-Encoding only what is accepted: httplib looks for a coding's name anywhere in it.
+void read_weights(httplib::Request& request) {
+  std::string accepted;
+  const auto [begin, end] = request.headers.equal_range("Accept-Encoding");
+  for (auto header = begin; header != end; ++header) accepted += lower_case(header->second) + ",";
+  request.headers.erase(begin, end);
+  for (const char* coding : {"br", "gzip"})
+    if (accepts(accepted, coding)) request.headers.emplace("Accept-Encoding", coding);
+}
+
+/// Makes "GET /path" with "Host: host:port" of "GET http://host:port/path", the form for proxies that every server has
+/// to take (RFC 9112, 3.2.2). Of two hosts, the target's counts. Anything odd stays as it is: a path that nobody knows.
+void to_origin_form(httplib::Request& request) {
+  const std::string scheme = lower_case(request.target.substr(0, request.target.find("://")));
+  if ((scheme != "http" && scheme != "https") || request.get_header_value_count("Host") > 1) return;
+  const size_t begin = scheme.size() + 3,
+               end = std::min(request.target.find_first_of("/?", begin), request.target.size());
+  const std::string host = request.target.substr(begin, end - begin);
+  constexpr auto kOfHost = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]";
+  if (host.empty() || host.find_first_not_of(kOfHost) != std::string::npos) return;
+  request.path.erase(0, end);  // which has nothing before it that was decoded
+  if (request.path.empty()) request.path = "/";
+  request.headers.erase("Host");
+  request.headers.emplace("Host", host);
+}
+
 /// The status that refuses a request whose body's end or form is not plain; 0 where it is. A body that two readers
 /// could end at different places would let one request hide in another; a packed one could unpack to any size.
 int bad_framing(const httplib::Request& request, const HttpRequest& head, const Limits& limits) {
@@ -300,6 +346,8 @@ class HttpServer::Impl : public httplib::Server {
       bool closed = false;
       const bool ok = process_request(stream, stopping(), closed, [&](httplib::Request& request) {
         connection.headers_done();
+        to_origin_form(request);
+        read_weights(request);
         request.ranges.clear();  // everything is sent whole; httplib would make a copy for each of a thousand ranges
       });
       t_exchange = nullptr;

@@ -29,6 +29,7 @@ class EchoHandler : public HttpHandler {
   HttpResponse handle(const HttpRequest& request, const Peer& peer) override {
     HttpResponse response;
     response.body = request.method + " " + request.path + " " + std::to_string(request.body.size());
+    if (!request.host.empty()) response.body += " of " + request.host;
     if (request.path == "/wait") {
       waiting.set_value();
       while (!peer.gone()) std::this_thread::yield();
@@ -122,7 +123,7 @@ TEST_F(Http, head_and_body_of_a_response_come_together) {
     char buffer[4096];
     const ssize_t got = ::recv(socket, buffer, sizeof buffer, 0);  // what the first segment brings
     ASSERT_GT(got, 0);
-    EXPECT_THAT(std::string(buffer, static_cast<size_t>(got)), testing::EndsWith("\r\n\r\n" + method + " /a 0"));
+    EXPECT_THAT(std::string(buffer, static_cast<size_t>(got)), testing::EndsWith("\r\n\r\n" + method + " /a 0 of x"));
   }
   ::close(socket);
 }
@@ -146,6 +147,33 @@ TEST_F(Http, trailers_of_a_chunked_body_are_dropped_and_the_next_request_is_answ
       "POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n4;x=1\r\nabcd\r\n0\r\nX-Sum: 7\r\n\r\n"
       "GET /after HTTP/1.1\r\n\r\n");
   EXPECT_THAT(answer, testing::AllOf(StartsWith("HTTP/1.1 200"), HasSubstr("POST /b 4"), HasSubstr("GET /after 0")));
+}
+
+TEST_F(Http, a_target_with_its_host_is_the_path_behind_it) {
+  start();
+  EXPECT_THAT(talk("GET http://example.org:8080/a%20b?c=d HTTP/1.1\r\nHost: other\r\n\r\n"),
+              HasSubstr("GET /a b 0 of example.org:8080"));
+  EXPECT_THAT(talk("GET HTTPS://[::1] HTTP/1.1\r\n\r\n"), HasSubstr("GET / 0 of [::1]"));
+  EXPECT_THAT(talk("POST http://x/b HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"), HasSubstr("POST /b 3 of x"));
+  for (const std::string odd : {"http:///a", "http://a%2Fb/c", "http://user@x/a", "ftp://x/a", "/http://x/a"})
+    EXPECT_THAT(talk("GET " + odd + " HTTP/1.1\r\nHost: x\r\n\r\n"), HasSubstr("of x")) << "not the target's";
+  EXPECT_THAT(talk("GET http://x/a HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n"), StartsWith("HTTP/1.1 400"));
+}
+
+TEST_F(Http, a_coding_is_used_only_where_its_weight_is_not_0) {
+  start();
+  const std::string gzip = "Content-Encoding: gzip\r\n", br = "Content-Encoding: br\r\n";
+  const auto ask = [&](const std::string& headers) { return talk("GET /a HTTP/1.1\r\n" + headers + "\r\n"); };
+  for (const char* accepted :
+       {"Accept-Encoding: gzip\r\n", "Accept-Encoding: GZIP ; q=0.001, br;q=0\r\n",
+        "Accept-Encoding: br; q=0.000, *\r\n", "Accept-Encoding: br;q=0\r\nAccept-Encoding: gzip\r\n"})
+    EXPECT_THAT(ask(accepted), HasSubstr(gzip)) << accepted;
+  EXPECT_THAT(ask("Accept-Encoding: gzip;q=0, br\r\n"), HasSubstr(br));
+  for (const char* accepted : {"", "Accept-Encoding: gzip;q=0\r\n", "Accept-Encoding: gzip;q=0.0, br;q=0\r\n",
+                               "Accept-Encoding: *;q=0\r\n", "Accept-Encoding: gzip;q=0, br;q=0, *\r\n",
+                               "Accept-Encoding: *, gzip;q=0, br;q=0\r\n", "Accept-Encoding: notgzip, abrupt\r\n"})
+    EXPECT_THAT(ask(accepted), testing::AllOf(testing::Not(HasSubstr("Content-Encoding")), HasSubstr("GET /a")))
+        << accepted;
 }
 
 TEST_F(Http, codings_are_compared_without_case) {
