@@ -34,8 +34,18 @@ void read_tool_call(Fields call) {
   call.finish();
 }
 
+/// A tool's result behind `before`, the message before it. The template leaves out what answers no call, and Gemma's
+/// format needs the name of the function: clients of older APIs give it in place of the id.
+void check_tool_message(Fields& message, const Json* before) {
+  if (message.find("tool_call_id") == nullptr && message.find("name") == nullptr)
+    message.fault().expected(message.path("tool_call_id"), "the id of the tool call that it answers", nullptr);
+  if (!takes_tool_result(before))
+    message.fault().expected(message.path("role"), "tool only behind an assistant's message with tool_calls",
+                             message.find("role"));
+}
+
 /// Which fields a message may have. What they hold is checked where it is rendered (src/text/chat_request.cc).
-void read_message(Fields message) {
+void read_message(Fields message, const Json* before) {
   const std::string role = message.required_word("role", {"system", "developer", "user", "assistant", "tool"});
   const Json* content = message.find("content");
   if (content == nullptr && role != "assistant")
@@ -46,6 +56,7 @@ void read_message(Fields message) {
   for (size_t i = 0; calls != nullptr && i < calls->size(); ++i)
     read_tool_call(Fields((*calls)[i], base::concat(message.path("tool_calls"), "[", i, "]"), message.fault()));
   for (const char* name : {"name", "tool_call_id", "reasoning_content", "reasoning"}) message.text(name);
+  if (role == "tool") check_tool_message(message, before);
   message.ignore("annotations");  // links that go with an earlier answer's text
   for (const char* name : {"refusal", "audio", "function_call"}) message.only(name, {}, "not supported");
   message.finish();
@@ -63,7 +74,8 @@ void read_messages(Fields& fields, const Limits& limits, Json& chat) {
     fields.fault().set(ErrorCode::kInvalidRequest, base::concat("messages: expected at most ", limits.messages,
                                                                 " messages, got ", messages->size()));
   for (size_t i = 0; i < messages->size(); ++i)
-    read_message(Fields((*messages)[i], base::concat("messages[", i, "]"), fields.fault()));
+    read_message(Fields((*messages)[i], base::concat("messages[", i, "]"), fields.fault()),
+                 i > 0 ? &(*messages)[i - 1] : nullptr);
   chat["messages"] = *messages;
 }
 
@@ -136,6 +148,11 @@ void read_logprobs(Fields& fields, AnswerRequest& answer) {
 }
 
 }  // namespace
+
+bool takes_tool_result(const Json* before) {
+  if (before == nullptr || !before->is_object()) return false;
+  return before->value("role", Json()) == "tool" || !before->value("tool_calls", Json()).empty();
+}
 
 void force_any_call(const std::vector<std::string>& tools, const std::string& choice, Fault& fault,
                     ChatRequest& request) {

@@ -19,6 +19,9 @@ struct ChatRequest {
   std::string forced_call;  ///< text that the answer has to begin with, after a tool call marker; "" for none
 };
 
+/// Whether a tool's result may follow this message (null: none): it calls tools, or is a result itself.
+bool takes_tool_result(const Json* before);
+
 /// tool_choice: the answer begins with a call of any of the tools; a fault where there are none. `choice` is the word.
 void force_any_call(const std::vector<std::string>& tools, const std::string& choice, Fault& fault,
                     ChatRequest& request);

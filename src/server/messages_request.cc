@@ -59,7 +59,11 @@ class BlockReader {
             {{"name", block.required_text("name")}, {"arguments", input == nullptr ? "{}" : json_text(*input)}}}});
     } else if (type == "tool_result") {
       const std::string text = read_text(block.find("content"), block.path("content"), fault_);
-      messages_.push_back({{"role", "tool"}, {"tool_call_id", block.required_text("tool_use_id")}, {"content", text}});
+      Json result = {{"role", "tool"}, {"tool_call_id", block.required_text("tool_use_id")}, {"content", text}};
+      if (messages_.empty() || !takes_tool_result(&messages_.back()))
+        fault_.expected(block.path("type"), "tool_result only behind an assistant's message with tool_use",
+                        block.find("type"));
+      messages_.push_back(std::move(result));
       block.ignore("is_error");
     } else if (type == "thinking") {
       reasoning_ += block.required_text("thinking");

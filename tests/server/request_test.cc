@@ -125,6 +125,23 @@ TEST(ChatRequest, takes_back_the_messages_that_clients_were_given) {
   EXPECT_EQ(error({{"messages", Json::array({{{"role", "user"}, {"content", "a"}}, answer, result})}}), "fine");
 }
 
+TEST(ChatRequest, a_tools_result_says_which_call_it_answers_and_stands_behind_it) {
+  const Json call = {{"id", "c1"}, {"type", "function"}, {"function", {{"name", "look"}, {"arguments", "{}"}}}};
+  const Json asks = {{"role", "assistant"}, {"tool_calls", Json::array({call})}};
+  const auto after = [](const Json& before, Json fields) {
+    fields.update({{"role", "tool"}, {"content", "seen"}});
+    return error({{"messages", Json::array({before, fields, fields})}});
+  };
+  EXPECT_EQ(after(asks, {{"tool_call_id", "c1"}}), "fine");
+  EXPECT_EQ(after(asks, {{"name", "look"}}), "fine") << "as clients of older APIs have it";
+  EXPECT_EQ(after(asks, Json::object()),
+            "messages[1].tool_call_id: expected the id of the tool call that it answers, got nothing");
+  for (const Json& other :
+       {Json{{"role", "user"}, {"content", "a"}}, Json{{"role", "assistant"}, {"tool_calls", nullptr}}})
+    EXPECT_EQ(after(other, {{"tool_call_id", "c1"}}),
+              "messages[1].role: expected tool only behind an assistant's message with tool_calls, got 'tool'");
+}
+
 TEST(ChatRequest, names_the_fields_of_messages_and_tools_that_it_does_not_know) {
   const auto in_message = [](const Json& fields) {
     Json message = {{"role", "user"}, {"content", "a"}};
@@ -203,6 +220,15 @@ TEST(MessagesRequest, becomes_a_chat_in_openai_form) {
     {"role": "user", "content": [{"type": "text", "text": "So?"}]}])"));
   EXPECT_EQ(chat["tools"][0]["function"]["parameters"]["type"], "object");
   EXPECT_THAT(request->answer.stop, ElementsAre("x"));
+}
+
+TEST(MessagesRequest, a_tools_result_stands_behind_its_call) {
+  const Json body = Json::parse(R"({"max_tokens": 5, "messages": [
+    {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "seen"}]}]})");
+  const auto request = parse_messages_request(body, model());
+  ASSERT_FALSE(request);
+  EXPECT_THAT(request.error().message,
+              StartsWith("messages[0].content[0].type: expected tool_result only behind an assistant's message"));
 }
 
 TEST(MessagesRequest, takes_back_the_thinking_blocks_that_clients_were_given) {
