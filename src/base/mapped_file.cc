@@ -10,21 +10,11 @@
 #include <cstring>
 #include <utility>
 
+#include "base/file_descriptor.h"
 #include "base/format.h"
 
 namespace dgemma::base {
 namespace {
-
-/// A file descriptor that closes itself.
-struct Descriptor {
-  int fd = -1;
-  explicit Descriptor(int f) : fd(f) {}
-  Descriptor(Descriptor&& other) noexcept : fd(std::exchange(other.fd, -1)) {}
-  Descriptor& operator=(Descriptor&&) = delete;
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-};
 
 Unexpected system_error(const std::string& path, const char* what) {
   const int error = errno;
@@ -33,17 +23,17 @@ Unexpected system_error(const std::string& path, const char* what) {
 }
 
 struct OpenFile {
-  Descriptor descriptor;
+  FileDescriptor descriptor;
   size_t size;
   bool regular;  // has bytes that can be mapped: no pipe, no device
 };
 
 /// `flags` beyond reading: O_NONBLOCK does not wait for the other end of a pipe.
 Result<OpenFile> open_file(const std::string& path, int flags) {
-  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags));
-  if (file.fd < 0) return system_error(path, "cannot open the file");
+  FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags));
+  if (!file) return system_error(path, "cannot open the file");
   struct stat info {};
-  if (::fstat(file.fd, &info) != 0) return system_error(path, "cannot look at the file");
+  if (::fstat(file.get(), &info) != 0) return system_error(path, "cannot look at the file");
   if (S_ISDIR(info.st_mode)) return Unexpected(ErrorCode::kIo, path + ": expected a file, got a folder");
   return OpenFile{std::move(file), static_cast<size_t>(info.st_size), S_ISREG(info.st_mode)};
 }
@@ -54,7 +44,7 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
   DG_TRY_ASSIGN(OpenFile file, open_file(path, O_NONBLOCK));
   if (!file.regular) return Unexpected(ErrorCode::kIo, path + ": expected a file, got a pipe or a device");
   if (file.size == 0) return MappedFile(path, nullptr, 0);
-  void* data = ::mmap(nullptr, file.size, PROT_READ, MAP_SHARED, file.descriptor.fd, 0);
+  void* data = ::mmap(nullptr, file.size, PROT_READ, MAP_SHARED, file.descriptor.get(), 0);
   if (data == MAP_FAILED) return system_error(path, "cannot map the file into memory");
   return MappedFile(path, static_cast<const std::byte*>(data), file.size);
 }
@@ -85,7 +75,7 @@ Result<std::string> read_text_file(const std::string& path, size_t limit) {
   std::string text;
   char buffer[1 << 16];
   while (true) {  // not by the size that fstat gave: pipes and /proc have none
-    const ssize_t got = ::read(file.descriptor.fd, buffer, sizeof buffer);
+    const ssize_t got = ::read(file.descriptor.get(), buffer, sizeof buffer);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return system_error(path, "cannot read the file");
     if (got == 0) return text;

@@ -47,30 +47,22 @@ Result<std::string> final_path(const std::string& path) {
 Result<NewFile> NewFile::create(const std::string& name) {
   DG_TRY_ASSIGN(std::string path, final_path(name));
   std::string temporary = path + ".partial-XXXXXX";
-  const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
-  if (fd < 0) return system_error(path, "cannot create the file");
-  ::fchmod(fd, usual_mode());
-  return NewFile(std::move(path), std::move(temporary), fd);
+  FileDescriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
+  if (!file) return system_error(path, "cannot create the file");
+  ::fchmod(file.get(), usual_mode());
+  return NewFile(std::move(path), std::move(temporary), std::move(file));
 }
 
-NewFile::NewFile(std::string path, std::string temporary, int fd)
-    : path_(std::move(path)), temporary_(std::move(temporary)), fd_(fd) {}
-
-NewFile::NewFile(NewFile&& other) noexcept
-    : path_(std::move(other.path_)),
-      temporary_(std::move(other.temporary_)),
-      fd_(std::exchange(other.fd_, -1)),
-      size_(other.size_) {}
+NewFile::NewFile(std::string path, std::string temporary, FileDescriptor file)
+    : path_(std::move(path)), temporary_(std::move(temporary)), file_(std::move(file)) {}
 
 NewFile::~NewFile() {
-  if (fd_ < 0) return;
-  ::close(fd_);
-  ::unlink(temporary_.c_str());
+  if (file_) ::unlink(temporary_.c_str());
 }
 
 Result<void> NewFile::write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
-    const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
+    const ssize_t written = ::write(file_.get(), bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return system_error(path_, "cannot write the file");
     size_ += static_cast<uint64_t>(written);
@@ -90,9 +82,9 @@ Result<void> NewFile::pad_to(uint64_t alignment) {
 }
 
 Result<void> NewFile::commit() {
-  if (::fsync(fd_) != 0) return system_error(path_, "cannot write the file to the disk");
+  if (::fsync(file_.get()) != 0) return system_error(path_, "cannot write the file to the disk");
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) return system_error(path_, "cannot put the file in its place");
-  ::close(std::exchange(fd_, -1));
+  file_ = {};
   return {};
 }
 

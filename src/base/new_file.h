@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 
+#include "base/file_descriptor.h"
 #include "dgemma/result.h"
 
 namespace dgemma::base {
@@ -19,7 +20,7 @@ class NewFile {
   /// `name` is a new name, an ordinary file, or a link to one (which stays a link).
   /// Errors: kIo (no such folder, permission, a device, a pipe, a folder).
   static Result<NewFile> create(const std::string& name);
-  NewFile(NewFile&& other) noexcept;
+  NewFile(NewFile&& other) noexcept = default;
   NewFile& operator=(NewFile&&) = delete;
   ~NewFile();
 
@@ -32,9 +33,9 @@ class NewFile {
   Result<void> commit();
 
  private:
-  NewFile(std::string path, std::string temporary, int fd);
+  NewFile(std::string path, std::string temporary, FileDescriptor file);
   std::string path_, temporary_;
-  int fd_ = -1;
+  FileDescriptor file_;  ///< none once committed, or moved from
   uint64_t size_ = 0;
 };
 

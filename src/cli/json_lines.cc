@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/file_descriptor.h"
 #include "base/format.h"
 
 namespace dgemma::cli {
@@ -33,14 +34,12 @@ Result<void> for_each_line(const std::string& path, Output& out,
     LineReader reader(STDIN_FILENO);
     return each_line(reader, "standard input", out, work);
   }
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0)
+  const base::FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file)
     return Unexpected(errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo,
                       base::concat(path, ": cannot open the file: ", std::strerror(errno)));
-  LineReader reader(fd);
-  auto result = each_line(reader, path, out, work);
-  ::close(fd);
-  return result;
+  LineReader reader(file.get());
+  return each_line(reader, path, out, work);
 }
 
 }  // namespace dgemma::cli

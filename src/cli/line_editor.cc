@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "base/check.h"
+#include "base/file_descriptor.h"
 
 namespace dgemma::cli {
 namespace {
@@ -25,10 +26,9 @@ bool prepare_private_file(const std::string& path) {
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return false;
-  ::fchmod(fd, 0600);
-  ::close(fd);
+  const base::FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!file) return false;
+  ::fchmod(file.get(), 0600);
   return true;
 }
 
@@ -36,7 +36,9 @@ bool prepare_private_file(const std::string& path) {
 
 LineEditor::LineEditor(Signals& signals, std::string history_file)
     : signals_(signals), history_file_(std::move(history_file)) {
-  DG_CHECK(::pipe2(wake_, O_CLOEXEC | O_NONBLOCK) == 0, "errno ", errno);
+  int ends[2];
+  DG_CHECK(::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0, "errno ", errno);
+  wake_reader_ = base::FileDescriptor(ends[0]), wake_writer_ = base::FileDescriptor(ends[1]);
   ::tcgetattr(STDIN_FILENO, &usual_);
   editor_ = ::el_init("dgemma", stdin, stdout, stderr);
   DG_CHECK(editor_ != nullptr, "el_init");
@@ -57,8 +59,6 @@ LineEditor::LineEditor(Signals& signals, std::string history_file)
 LineEditor::~LineEditor() {
   ::history_end(history_);
   ::el_end(editor_);
-  ::close(wake_[0]);
-  ::close(wake_[1]);
 }
 
 char* LineEditor::prompt_of(EditLine* editor) {
@@ -77,7 +77,7 @@ int LineEditor::read_character(EditLine* editor, wchar_t* character) {
 int LineEditor::next_character(wchar_t* character) {
   std::mbstate_t state{};
   while (true) {
-    pollfd ready[2] = {{STDIN_FILENO, POLLIN, 0}, {wake_[0], POLLIN, 0}};
+    pollfd ready[2] = {{STDIN_FILENO, POLLIN, 0}, {wake_reader_.get(), POLLIN, 0}};
     if (::poll(ready, 2, -1) < 0 && errno != EINTR) return -1;
     if (take_wake()) return 0;
     char byte = 0;
@@ -94,7 +94,7 @@ int LineEditor::next_character(wchar_t* character) {
 /// Does what the signal thread asked for; true where the line is given up.
 bool LineEditor::take_wake() {
   char why = 0;
-  while (::read(wake_[0], &why, 1) == 1) {
+  while (::read(wake_reader_.get(), &why, 1) == 1) {
     if (why == static_cast<char>(Wake::kInterrupt)) return interrupted_ = true;
     std::fputs("\r\x1b[K", stdout);  // libedit draws the line anew without looking
     std::fflush(stdout);
@@ -106,7 +106,7 @@ bool LineEditor::take_wake() {
 
 void LineEditor::wake(Wake why) {
   const char byte = static_cast<char>(why);
-  [[maybe_unused]] const ssize_t written = ::write(wake_[1], &byte, 1);
+  [[maybe_unused]] const ssize_t written = ::write(wake_writer_.get(), &byte, 1);
 }
 
 void LineEditor::suspend() {

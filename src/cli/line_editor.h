@@ -10,6 +10,7 @@
 
 #include <string>
 
+#include "base/file_descriptor.h"
 #include "cli/program.h"
 
 namespace dgemma::cli {
@@ -51,7 +52,7 @@ class LineEditor : public Drawing {
   EditLine* editor_ = nullptr;
   History* history_ = nullptr;
   std::string prompt_;
-  int wake_[2] = {-1, -1};  ///< pipe: the signal thread wakes the one that waits for a key
+  base::FileDescriptor wake_reader_, wake_writer_;  ///< a pipe: the signal thread wakes the one that waits for a key
   bool interrupted_ = false;
   termios usual_{};    ///< the terminal as other programs expect it
   termios editing_{};  ///< as libedit had set it when the process was stopped

@@ -5,7 +5,6 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -39,17 +38,15 @@ int milliseconds_until(std::chrono::steady_clock::time_point deadline) {
 
 HttpConnection::HttpConnection(int socket, const Limits& limits) : socket_(socket), limits_(limits) {
   const int on = 1;  // events are small and have to leave at once
-  ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
-
-HttpConnection::~HttpConnection() { ::close(socket_); }
 
 bool HttpConnection::wait_for_request(const std::function<bool()>& stopping) {
   in_headers_ = true, answered_ = false, timed_out_ = false, too_much_ = false;
   part_bytes_ = line_bytes_ = longest_line_ = 0;
   const auto idle_until = Clock::now() + std::chrono::seconds(limits_.idle_s);
   while (begin_ == end_) {
-    const int events = wait_for(socket_, POLLIN, std::min(kIdleLook, milliseconds_until(idle_until)));
+    const int events = wait_for(socket_.get(), POLLIN, std::min(kIdleLook, milliseconds_until(idle_until)));
     if (events < 0) return false;
     if (events > 0) break;
     if (stopping() || Clock::now() >= idle_until) return false;
@@ -60,13 +57,13 @@ bool HttpConnection::wait_for_request(const std::function<bool()>& stopping) {
 
 /// Gets bytes into the empty buffer.
 bool HttpConnection::fill() {
-  const int events = wait_for(socket_, POLLIN, milliseconds_until(deadline_));
+  const int events = wait_for(socket_.get(), POLLIN, milliseconds_until(deadline_));
   if (events <= 0) {
     timed_out_ = events == 0;
     return false;
   }
   while (true) {
-    const ssize_t got = ::recv(socket_, buffer_.data(), buffer_.size(), 0);
+    const ssize_t got = ::recv(socket_.get(), buffer_.data(), buffer_.size(), 0);
     if (got < 0 && errno == EINTR) continue;
     begin_ = 0, end_ = got > 0 ? static_cast<size_t>(got) : 0;
     return got > 0;
@@ -102,36 +99,37 @@ long HttpConnection::write(const char* bytes, size_t size, bool more) {
   const auto deadline = Clock::now() + std::chrono::seconds(limits_.write_s);
   size_t done = 0;
   while (done < size) {
-    const ssize_t sent = ::send(socket_, bytes + done, size - done, flags);
+    const ssize_t sent = ::send(socket_.get(), bytes + done, size - done, flags);
     if (sent > 0) {
       done += static_cast<size_t>(sent);
       continue;
     }
     if (errno == EINTR) continue;
     if (errno != EAGAIN && errno != EWOULDBLOCK) return -1;
-    if (wait_for(socket_, POLLOUT, milliseconds_until(deadline)) <= 0) return -1;
+    if (wait_for(socket_.get(), POLLOUT, milliseconds_until(deadline)) <= 0) return -1;
   }
   return static_cast<long>(done);
 }
 
 bool HttpConnection::gone() const {
-  const int events = wait_for(socket_, POLLRDHUP, 0);
+  const int events = wait_for(socket_.get(), POLLRDHUP, 0);
   return events < 0 || (events & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
 }
 
-bool HttpConnection::readable() const { return begin_ < end_ || wait_for(socket_, POLLIN, 0) > 0; }
+bool HttpConnection::readable() const { return begin_ < end_ || wait_for(socket_.get(), POLLIN, 0) > 0; }
 
 bool HttpConnection::writable() const {
-  const int events = wait_for(socket_, POLLOUT, limits_.write_s * 1000);
+  const int events = wait_for(socket_.get(), POLLOUT, limits_.write_s * 1000);
   return events > 0 && (events & (POLLHUP | POLLERR)) == 0;
 }
 
 void HttpConnection::linger() {
-  ::shutdown(socket_, SHUT_WR);
+  ::shutdown(socket_.get(), SHUT_WR);
   const auto deadline = Clock::now() + kLinger;
   size_t drained = 0;
-  while (drained < kMostDrained && wait_for(socket_, POLLIN, std::min(kSilence, milliseconds_until(deadline))) > 0) {
-    const ssize_t got = ::recv(socket_, buffer_.data(), buffer_.size(), 0);
+  while (drained < kMostDrained &&
+         wait_for(socket_.get(), POLLIN, std::min(kSilence, milliseconds_until(deadline))) > 0) {
+    const ssize_t got = ::recv(socket_.get(), buffer_.data(), buffer_.size(), 0);
     if (got <= 0) return;
     drained += static_cast<size_t>(got);
   }

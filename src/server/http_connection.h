@@ -12,6 +12,7 @@
 #include <functional>
 #include <string_view>
 
+#include "base/file_descriptor.h"
 #include "server/http.h"
 #include "server/options.h"
 
@@ -21,7 +22,6 @@ class HttpConnection {
  public:
   /// Owns the socket.
   HttpConnection(int socket, const Limits& limits);
-  ~HttpConnection();
   HttpConnection(const HttpConnection&) = delete;
   HttpConnection& operator=(const HttpConnection&) = delete;
 
@@ -47,14 +47,14 @@ class HttpConnection {
   bool answered() const { return answered_; }
   /// Says that no more follows, and lets the client read what was sent before the socket closes.
   void linger();
-  int socket() const { return socket_; }
+  int socket() const { return socket_.get(); }
 
  private:
   using Clock = std::chrono::steady_clock;
   bool fill();
   void measure_lines(std::string_view text);
 
-  const int socket_;
+  const base::FileDescriptor socket_;
   const Limits& limits_;
   std::array<char, 16384> buffer_{};
   size_t begin_ = 0, end_ = 0;

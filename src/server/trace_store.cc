@@ -35,9 +35,9 @@ Result<TraceStore> TraceStore::open(const std::string& folder) {
   if (!fs::is_directory(folder, error) || ::access(folder.c_str(), R_OK | W_OK | X_OK) != 0)
     return Unexpected(ErrorCode::kUsage,
                       base::concat("--trace-dir: expected a folder that can be written, got ", base::quoted(folder)));
-  Lock lock(new int(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
+  base::FileDescriptor lock(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   // Some network file systems know no locks: a service there may have to be told apart from others by hand.
-  if (::flock(*lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
     return Unexpected(ErrorCode::kUsage,
                       base::concat("--trace-dir: expected a folder of this service's own, but another one uses ",
                                    base::quoted(folder)));
@@ -47,11 +47,6 @@ Result<TraceStore> TraceStore::open(const std::string& folder) {
     if (ours) fs::remove(entry.path(), error);
   }
   return TraceStore(folder, std::move(lock));
-}
-
-void TraceStore::Close::operator()(const int* descriptor) const {
-  ::close(*descriptor);
-  delete descriptor;
 }
 
 TraceStore::Recording::Recording(TraceWriter writer, std::string temporary, std::string path)

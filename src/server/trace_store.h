@@ -9,7 +9,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
+#include "base/file_descriptor.h"
 #include "dgemma/trace.h"
 
 namespace dgemma::server {
@@ -42,14 +44,9 @@ class TraceStore {
   std::optional<std::string> read(const std::string& id) const;
 
  private:
-  /// Closes the folder, and so gives up the lock on it.
-  struct Close {
-    void operator()(const int* descriptor) const;
-  };
-  using Lock = std::unique_ptr<const int, Close>;
-  TraceStore(std::string folder, Lock lock) : folder_(std::move(folder)), lock_(std::move(lock)) {}
+  TraceStore(std::string folder, base::FileDescriptor lock) : folder_(std::move(folder)), lock_(std::move(lock)) {}
   std::string folder_;
-  Lock lock_;
+  base::FileDescriptor lock_;  ///< the folder: closing it gives up the lock on it
 };
 
 }  // namespace dgemma::server
