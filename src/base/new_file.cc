@@ -42,7 +42,26 @@ Result<std::string> final_path(const std::string& path) {
   return real ? std::string(real.get()) : path;
 }
 
+/// Waits until what is written of a file, or the names in a folder, are on the disk.
+bool sync(const std::string& path, int flags) {
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags));
+  if (!file) return errno == EACCES;                   // a folder that may be written but not read
+  return ::fsync(file.get()) == 0 || errno == EINVAL;  // a file system that cannot do it for folders
+}
+
+std::string folder_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
 }  // namespace
+
+Result<void> put_in_place(const std::string& temporary, const std::string& path) {
+  if (!sync(temporary, 0)) return system_error(path, "cannot write the file to the disk");
+  if (::rename(temporary.c_str(), path.c_str()) != 0) return system_error(path, "cannot put the file in its place");
+  if (!sync(folder_of(path), O_DIRECTORY)) return system_error(path, "cannot write the file's name to the disk");
+  return {};
+}
 
 Result<NewFile> NewFile::create(const std::string& name) {
   DG_TRY_ASSIGN(std::string path, final_path(name));
@@ -82,8 +101,7 @@ Result<void> NewFile::pad_to(uint64_t alignment) {
 }
 
 Result<void> NewFile::commit() {
-  if (::fsync(file_.get()) != 0) return system_error(path_, "cannot write the file to the disk");
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) return system_error(path_, "cannot put the file in its place");
+  DG_TRY(put_in_place(temporary_, path_));
   file_ = {};
   return {};
 }

@@ -1,8 +1,8 @@
 // NewFile: a file that is written whole or not at all.
 //
 // Bytes go to a temporary file beside the target; commit() makes it take the target's name once everything is on the
-// disk. Without it (an error, a cancel) the temporary file goes and what had the name before stays. A crash leaves the
-// temporary file behind, never half a target. Test: tests/base/new_file_test.cc.
+// disk. Without it (an error, a cancel) the temporary file goes and what had the name before stays. A crash or a power
+// loss leaves the temporary file behind, never half a target. Test: tests/base/new_file_test.cc.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +14,10 @@
 #include "dgemma/result.h"
 
 namespace dgemma::base {
+
+/// Gives a complete file its final name, in the same folder, in place of what had it. Its bytes are on the disk before,
+/// the name afterwards. Errors: kIo.
+Result<void> put_in_place(const std::string& temporary, const std::string& path);
 
 class NewFile {
  public:

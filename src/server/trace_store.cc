@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/format.h"
+#include "base/new_file.h"
 
 namespace dgemma::server {
 namespace {
@@ -60,9 +61,9 @@ void TraceStore::Recording::on_event(const Event& event) { writer_.on_event(even
 
 Result<void> TraceStore::Recording::keep() {
   DG_TRY(writer_.finish());
-  kept_ = std::rename(temporary_.c_str(), path_.c_str()) == 0;
-  if (kept_) return {};
-  return Unexpected(ErrorCode::kIo, path_ + ": cannot name the trace");
+  DG_TRY(base::put_in_place(temporary_, path_));
+  kept_ = true;
+  return {};
 }
 
 Result<std::unique_ptr<TraceStore::Recording>> TraceStore::record(const std::string& id) const {

@@ -1,4 +1,4 @@
-// TraceStore: the traces of answers in one folder, each written whole or not at all.
+// TraceStore: the traces of answers in one folder, each written whole or not at all, also where the power fails.
 //
 // A trace grows under a temporary name and gets its own when the answer is finished; what a killed service left behind
 // is removed at the next start. So a folder has one service at a time: a second one would remove what the first is

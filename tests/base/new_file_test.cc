@@ -2,11 +2,26 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
+#include <functional>
 
 #include "base/mapped_file.h"
+
+namespace {
+
+std::function<void(int)> g_on_fsync;
+
+}  // namespace
+
+/// Stands in the way of the C library's, so that a test sees what goes to the disk and when.
+extern "C" int fsync(int fd) {
+  if (g_on_fsync) g_on_fsync(fd);
+  return static_cast<int>(::syscall(SYS_fsync, fd));
+}
 
 namespace dgemma::base {
 namespace {
@@ -36,6 +51,28 @@ TEST_F(NewFileTest, has_its_name_only_when_it_is_whole) {
   ASSERT_TRUE(file->commit());
   EXPECT_EQ(read_text_file(path_, 100).value(), std::string("hello\0\0\0", 8));
   EXPECT_EQ(files(), 1u);
+}
+
+TEST_F(NewFileTest, its_bytes_are_on_the_disk_before_its_name_and_then_the_name) {
+  std::vector<std::string> synced;
+  g_on_fsync = [&](int fd) {
+    struct stat status {};
+    ::fstat(fd, &status);
+    synced.emplace_back(S_ISDIR(status.st_mode) ? "folder" : "file");
+    synced.back() += fs::exists(path_) ? " with the name" : " without the name";
+  };
+  auto file = NewFile::create(path_);
+  ASSERT_TRUE(file->write(bytes_of("hello")));
+  ASSERT_TRUE(file->commit());
+  g_on_fsync = nullptr;
+  EXPECT_EQ(synced, (std::vector<std::string>{"file without the name", "folder with the name"}));
+}
+
+TEST_F(NewFileTest, what_is_not_there_cannot_be_put_in_place) {
+  const auto put = put_in_place(folder_ + "/none", path_);
+  ASSERT_FALSE(put);
+  EXPECT_EQ(put.error().code, ErrorCode::kIo);
+  EXPECT_FALSE(fs::exists(path_));
 }
 
 TEST_F(NewFileTest, what_is_not_committed_leaves_no_trace_and_what_was_there_stays) {
