@@ -75,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("content-type", mime)
         self.send_header("content-length", str(len(data)))
-        self.send_header("content-security-policy", "default-src 'self'")
+        self.send_header("content-security-policy", "default-src 'self'; img-src 'self' data:")
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()

@@ -334,7 +334,9 @@ def a_model_that_is_being_loaded_is_waited_for(reader, service):
 def the_theme_is_kept_and_the_frames_follow_it(reader):
     reader.ask("short")
     reader.answered()
-    pixel = """return [...document.querySelector('.frame canvas').getContext('2d').getImageData(0, 0, 1, 1).data].join()"""
+    pixel = """const context = document.createElement('canvas').getContext('2d');
+               context.drawImage(document.querySelector('.frame img'), 0, 0);
+               return [...context.getImageData(0, 0, 1, 1).data].join()"""
     before = reader.run(pixel)
     reader.at("#theme").click()
     assert reader.run(pixel) != before

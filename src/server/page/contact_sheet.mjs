@@ -1,14 +1,17 @@
 // The contact sheet: every step of every canvas as a small square of its rows, like the frames of a film, and the
 // scrubber that moves through them.
 //
-// A frame is a bitmap of one pixel per row, in reading order, coloured by focus. The pointer picks frames directly; the
-// range input does the same for the keyboard and for assistive technology (the frames themselves are hidden from it).
+// A frame is a picture of one pixel per row, in reading order, coloured by focus: an <img>, which is painted with what
+// is around it, where a <canvas> is a layer of the compositor that every frame of the page pays for. The pointer picks
+// frames directly; the range input does the same for the keyboard and for assistive technology (the frames themselves
+// are hidden from it).
 import {stepLine, whyCanvasStopped} from './colophon.mjs';
 import {h, word} from './dom.mjs';
 import {CanvasState, kLevels} from './trace.mjs';
 
 const kPaddingAlpha = 40;
-const kMany = 48;  // frames above which they are drawn small
+const kMany = 48;        // frames above which they are drawn small
+const kDevelopMs = 300;  // as in canvas.css
 
 let palette = null;  // [kLevels] of [r, g, b], from the style sheet
 
@@ -26,6 +29,25 @@ function colours() {
   return palette;
 }
 
+let easel = null;  // the canvas on which every picture is made
+
+/// What a CanvasState looks like, as an <img>.
+function picture(state) {
+  easel ??= h('canvas').getContext('2d', {willReadFrequently: true});
+  const {canvas} = easel;
+  canvas.width = Math.ceil(Math.sqrt(state.length));
+  canvas.height = Math.ceil(state.length / canvas.width);
+  const image = easel.createImageData(canvas.width, canvas.height);
+  const ramp = colours();
+  for (let row = 0; row < state.length; ++row) {
+    const [r, g, b] = ramp[state.level(row)];
+    // Padding is settled early and says nothing: it recedes, so that the text stands out.
+    image.data.set([r, g, b, state.texts[row] === '' && state.level(row) >= 5 ? kPaddingAlpha : 255], row * 4);
+  }
+  easel.putImageData(image, 0, 0);
+  return h('img', {src: canvas.toDataURL(), alt: '', decoding: 'sync', draggable: 'false'});
+}
+
 export class ContactSheet {
   #trace = null;
   #states = [];  // CanvasState per canvas, as of the last frame drawn
@@ -33,6 +55,7 @@ export class ContactSheet {
   #rolls = [];   // one per canvas: {list, caption}
   #chosen = -1;
   #replay = 0;
+  #added = 0;  // when the last frame came
 
   /// `onchoose(canvas, frame)` is called for every frame chosen, `onleave` when the reader goes back to the answer.
   constructor({onchoose, onleave}) {
@@ -81,8 +104,12 @@ export class ContactSheet {
       this.rolls.append(roll.list, roll.caption);
     }
     const node =
-        h('div', {class: 'frame', dataset: {at: this.#frames.length}}, this.#bitmap(state),
+        h('div', {class: 'frame', dataset: {at: this.#frames.length}}, picture(state),
           h('i', {}, String(frames[frame].step + 1)));
+    // Each that fades in is a layer for that time: quick ones just appear.
+    const now = performance.now();
+    if (now - this.#added > kDevelopMs) node.dataset.slow = '';
+    this.#added = now;
     this.#rolls[canvas].list.append(node);
     this.#frames.push({canvas, frame, node});
     this.range.max = this.#frames.length - 1;
@@ -108,7 +135,7 @@ export class ContactSheet {
     for (const {canvas, frame, node} of this.#frames) {
       const state = (this.#states[canvas] ??= new CanvasState(this.#trace.length));
       state.apply(this.#trace.canvases[canvas].frames[frame], this.#trace.texts);
-      node.firstChild.replaceWith(this.#bitmap(state));
+      node.firstChild.replaceWith(picture(state));
     }
   }
 
@@ -176,20 +203,5 @@ export class ContactSheet {
   #describe(at) {
     const {canvas, frame} = this.#frames[at];
     return stepLine(this.#trace, canvas, frame, this.#rolls.length);
-  }
-
-  #bitmap(state) {
-    const side = Math.ceil(Math.sqrt(state.length));
-    const canvas = h('canvas', {width: side, height: Math.ceil(state.length / side)});
-    const context = canvas.getContext('2d');
-    const image = context.createImageData(canvas.width, canvas.height);
-    const ramp = colours();
-    for (let row = 0; row < state.length; ++row) {
-      const [r, g, b] = ramp[state.level(row)];
-      // Padding is settled early and says nothing: it recedes, so that the text stands out.
-      image.data.set([r, g, b, state.texts[row] === '' && state.level(row) >= 5 ? kPaddingAlpha : 255], row * 4);
-    }
-    context.putImageData(image, 0, 0);
-    return canvas;
   }
 }
