@@ -234,6 +234,13 @@ def add_tensors(w, checkpoint, layers, kind, split):
 
     for name, stored in MODEL_TENSORS.items():
         put(stored, checkpoint.tied(name))
+    if "lm_head.weight" in checkpoint.where:
+        head = checkpoint.get("lm_head.weight")
+        embedding = checkpoint.tied("embed_tokens.weight")
+        if embedding is None:
+            put("token_embd.weight", head)
+        elif not np.array_equal(head, embedding):
+            put("output.weight", head)
     for i in range(layers):
         for name, stored in LAYER_TENSORS.items():
             values = checkpoint.tied(f"layers.{i}.{name}") if name != "layer_scalar" else (

@@ -57,6 +57,36 @@ void require_experts(const Matches& m, const Config& config, bool gguf, std::vec
 /// Does a packed file have this tensor in another form?
 bool is_packed_away(const TensorName& name) { return name.matrix && name.role != Role::kRouter; }
 
+/// True where both tensors, of one shape, have the same values, whatever their types. NaN equals NaN of the same type.
+bool same_values(const TensorEntry& a, const TensorEntry& b) {
+  if (a.dtype == b.dtype) return std::ranges::equal(a.data, b.data);
+  constexpr uint64_t kChunk = 1 << 14;  // whole blocks of every type
+  std::vector<float> left(kChunk), right(kChunk);
+  const uint64_t count = a.values();
+  for (uint64_t first = 0; first < count; first += kChunk) {
+    const uint64_t some = std::min(kChunk, count - first);
+    for (const auto& [tensor, out] : {std::pair(&a, left.data()), std::pair(&b, right.data())})
+      tensor::quant::decode(tensor->dtype, tensor->data.data() + *tensor::storage_bytes(tensor->dtype, first), some,
+                            out);
+    if (!std::equal(left.data(), left.data() + some, right.data())) return false;
+  }
+  return true;
+}
+
+/// What the tensors found so far say about ties: a copy has the values of what it is tied to, but a head may have its
+/// own (transformers then leaves it untied, whatever the config says); and an untied model has to store every copy.
+void match_copy(Matches& m, const formats::Checkpoint& file, const TensorName& name, const TensorEntry& entry,
+                const TensorEntry& copy) {
+  if (same_values(entry, copy)) {
+    m.role_of[copy.name] = "tied copy";
+  } else if (copy.name == kHeadName) {
+    m.role_of[copy.name] = "model";
+    m.found.push_back({{Role::kHead, -1, {kHeadName}, name.shape, false, true}, &copy});
+  } else {
+    m.problems.push_back(file.where(copy) + ": expected the same values as " + entry.name + ", which it is tied to");
+  }
+}
+
 Matches match_names(const formats::Checkpoint& file, const Config& config, bool packed) {
   Matches m;
   const bool gguf = file.gguf() != nullptr;
@@ -65,8 +95,11 @@ Matches match_names(const formats::Checkpoint& file, const Config& config, bool 
     const TensorEntry* entry = nullptr;
     for (const std::string& candidate : name.names) {
       const TensorEntry* other = file.find(candidate);
+      if (other == nullptr && !config.tied && !gguf)
+        m.problems.push_back(base::concat(file.path(), ": expected tensor ", candidate,
+                                          ", as the config says that tie_word_embeddings is false, got none"));
       if (other == nullptr) continue;
-      m.role_of[candidate] = entry == nullptr ? "model" : "tied copy";
+      m.role_of[candidate] = "model";
       const std::string where = file.where(*other) + ": ";
       if (other->shape != name.shape && !(other->shape.empty() && name.shape == std::vector<uint64_t>{1}))
         m.problems.push_back(where + "expected shape " + formats::shape_text(name.shape) + ", got " +
@@ -74,8 +107,8 @@ Matches match_names(const formats::Checkpoint& file, const Config& config, bool 
       else if (!tensor::quant::can_decode(other->dtype))
         m.problems.push_back(where + "expected a floating-point or quantised type, got " +
                              std::string(tensor::info(other->dtype).name));
-      else if (entry != nullptr && (entry->dtype != other->dtype || !std::ranges::equal(entry->data, other->data)))
-        m.problems.push_back(where + "expected the same values as " + entry->name + ", which it is tied to");
+      else if (entry != nullptr)
+        match_copy(m, file, name, *entry, *other);
       if (entry == nullptr) entry = other;
     }
     if (entry != nullptr)

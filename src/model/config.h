@@ -44,6 +44,7 @@ struct Config {
   int window = 0;          ///< W
   int canvas_length = 0;   ///< L
   int context_length = 0;  ///< most positions
+  bool tied = true;        ///< tie_word_embeddings: head and encoder share the decoder's tensors
   double softcap = 30;
   double norm_eps = 1e-6;
   RopeConfig sliding_rope, full_rope;

@@ -53,6 +53,13 @@ class Fields {
     return number;
   }
 
+  Result<bool> boolean(const char* name, bool fallback) const {
+    const json* value = find(name);
+    if (value == nullptr) return fallback;
+    if (!value->is_boolean()) return wrong(name, "true or false", value->dump());
+    return value->get<bool>();
+  }
+
   /// One id or a list of ids; absent: empty.
   Result<std::vector<int32_t>> ids(const char* name) const {
     const json* value = find(name);
@@ -213,6 +220,7 @@ Result<Config> config_from_json(std::string_view config, const std::string& conf
   const json* activation = text.find("hidden_activation");
   if (activation != nullptr && *activation != "gelu_pytorch_tanh")
     return text.wrong("hidden_activation", "gelu_pytorch_tanh", activation->dump());
+  DG_TRY_ASSIGN(c.tied, top.boolean("tie_word_embeddings", true));
   const json* bias = text.find("attention_bias");
   if (bias != nullptr && *bias != false) return text.wrong("attention_bias", "false", bias->dump());
   const json* both = text.find("use_bidirectional_attention");

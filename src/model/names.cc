@@ -98,7 +98,7 @@ std::vector<TensorName> safetensors_names(const Config& c) {
   const Sizes s = sizes_of(c, c.layer.back());
   std::vector<TensorName> list;
   std::vector<std::string> embedding = tied("embed_tokens.weight");
-  embedding.push_back("lm_head.weight");  // tied too, stored by some tools
+  embedding.push_back(kHeadName);
   list.push_back({Role::kEmbedding, -1, embedding, {s.v, s.d}, true, true});
   list.push_back({Role::kFinalNorm, -1, tied("norm.weight"), {s.d}});
   const std::string sc = kDecoder + "self_conditioning.";

@@ -55,11 +55,15 @@ enum class Role {
 struct TensorName {
   Role role;
   int layer = -1;                  ///< -1: none
-  std::vector<std::string> names;  ///< canonical first; in a safetensors file every one that exists must be equal
+  std::vector<std::string> names;  ///< canonical first; all that exist must be equal (but kHeadName: binder.cc)
   std::vector<uint64_t> shape;     ///< slowest dimension first
   bool required = true;
   bool matrix = false;  ///< used in products: may stay mapped; otherwise expanded to f32
 };
+
+/// The last name of the embedding in safetensors: a copy that some tools store, or, with other values, a head of its
+/// own.
+inline constexpr const char* kHeadName = "lm_head.weight";
 
 /// All tensors of a model in one naming scheme, in file order of importance.
 std::vector<TensorName> safetensors_names(const Config& config);

@@ -61,7 +61,7 @@ struct Weights {
   base::HugeMemory packed;  ///< of pack_weights (model/packing.h)
 };
 
-/// What loading takes and what is wrong, from headers alone.
+/// What loading takes and what is wrong, from headers, and from the data of tied copies.
 struct BindingReport {
   std::vector<TensorReport> tensors;
   std::vector<std::string> missing;

@@ -3,11 +3,14 @@
 // and row that differ.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "dgemma/engine.h"
 #include "dgemma/session.h"
 #include "dgemma/trace.h"
 #include "engine/savings.h"
 #include "golden.h"
+#include "rewritten.h"
 
 namespace dgemma {
 namespace {
@@ -121,6 +124,68 @@ TEST(GoldenCut, canvases_of_an_answer_that_ends_inside_one_are_traced_whole) {
     ASSERT_NO_FATAL_FAILURE(expect_line(got[i], recorded[i], "line " + std::to_string(i)));
   const auto whole = recorded.back()["tokens"].get<std::vector<int32_t>>();
   EXPECT_EQ(got.back()["tokens"], json(std::vector<int32_t>(whole.begin(), whole.begin() + 30)));
+}
+
+/// Runs a recorded case on a model that was written again.
+void expect_trajectory(const std::string& path, const golden::Case& c, int threads) {
+  const auto recorded = golden::trace(c);
+  const auto engine = Engine::open({.model_path = path, .threads = threads, .compute = "f32"});
+  ASSERT_TRUE(engine) << engine.error().message;
+  Session session = engine->new_session({}).value();
+  ASSERT_TRUE(session.sync_tokens(recorded[0]["prompt_ids"].get<std::vector<int32_t>>()));
+  const std::string file = path + ".trace.jsonl";
+  auto trace = TraceWriter::open(file);
+  ASSERT_TRUE(trace);
+  const auto answer = session.generate(options_of(recorded[0]), [&](const Event& event) { trace->on_event(event); });
+  ASSERT_TRUE(answer) << answer.error().message;
+  ASSERT_TRUE(trace->finish());
+  const auto got = golden::read_trace(file);
+  ASSERT_EQ(got.size(), recorded.size());
+  for (size_t i = 1; i < got.size(); ++i)
+    ASSERT_NO_FATAL_FAILURE(expect_line(got[i], recorded[i], "line " + std::to_string(i)));
+}
+
+// Every third tensor stays bf16; of the others those that f16 holds exactly become f16 and the rest f32, and none of
+// them is aligned.
+TEST(GoldenTypes, the_same_values_in_a_mixture_of_types_give_the_same_trajectory) {
+  golden::Tensors tensors = golden::tensors_of("tiny-c");
+  int halves = 0, singles = 0, number = 0;
+  for (auto& [name, t] : tensors) {
+    if (number++ % 3 == 0) continue;
+    const std::vector<float> values = t.values();
+    const golden::Stored half = golden::stored(tensor::DType::kF16, t.shape, values);
+    const bool exact = half.values() == values;
+    t = exact ? half : golden::stored(tensor::DType::kF32, t.shape, values);
+    ++(exact ? halves : singles);
+  }
+  EXPECT_GT(halves, 20);
+  EXPECT_GE(singles, 5);
+  const std::string path = golden::write_folder("mixture", "tiny-c", tensors, [](json& config) {
+    json& text = config["text_config"];  // as old transformers spell it
+    text["global_head_dim"] = text["per_layer_config"]["1"]["head_dim"];
+    text["num_global_key_value_heads"] = 1;
+    text.erase("per_layer_config");
+  });
+  for (const int threads : {1, 2}) expect_trajectory(path, {"tiny-c", "converges"}, threads);
+}
+
+// transformers ties the head only to equal values, whatever their types and whatever tie_word_embeddings says.
+TEST(GoldenHead, a_head_with_the_embeddings_values_in_another_type_is_the_embedding) {
+  golden::Tensors tensors = golden::tensors_of("tiny-c");
+  const golden::Stored table = tensors["model.decoder.embed_tokens.weight"];
+  tensors["lm_head.weight"] = golden::stored(tensor::DType::kF32, table.shape, table.values());
+  expect_trajectory(golden::write_folder("equal_head", "tiny-c", tensors), {"tiny-c", "converges"}, 2);
+}
+
+TEST(GoldenHead, a_head_with_other_values_is_used_beside_the_embedding) {
+  golden::Tensors tensors = golden::tensors_of("tiny-c");
+  const golden::Stored table = tensors["model.decoder.embed_tokens.weight"];
+  std::vector<float> values = table.values();
+  std::rotate(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(table.shape[1]), values.end());
+  for (float& v : values) v *= 1.05f;
+  tensors["lm_head.weight"] = golden::stored(tensor::DType::kF32, table.shape, values);
+  const std::string path = golden::write_folder("own_head", "tiny-c", tensors);
+  for (const int threads : {1, 2}) expect_trajectory(path, {"tiny-c", "own-head"}, threads);
 }
 
 INSTANTIATE_TEST_SUITE_P(Transformers, Golden, testing::ValuesIn(variants()));

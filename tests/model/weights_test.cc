@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "model/tiny_model.h"
+#include "rewritten.h"
 
 namespace dgemma::model {
 namespace {
@@ -95,6 +96,59 @@ TEST(Weights, names_of_the_encoder_alone_are_accepted) {
   std::memcpy(rebuilt.data(), &grown, sizeof grown);
   const auto r = bind_bytes(rebuilt + header + bytes.substr(8 + length));
   EXPECT_TRUE(r) << r.error().message;
+}
+
+Result<Weights> bind_folder(const std::string& name, const golden::Tensors& tensors, bool tied = true) {
+  const std::string path = golden::write_folder(name, "tiny-c", tensors);
+  static std::vector<formats::Checkpoint> open;  // weights view the mapped file
+  DG_TRY_ASSIGN(formats::Checkpoint checkpoint, formats::Checkpoint::open(path));
+  open.push_back(std::move(checkpoint));
+  Config config = TinyModel::open("tiny-c").model.config();
+  config.tied = tied;
+  return bind_weights(open.back(), config, {});
+}
+
+TEST(Weights, a_tied_copy_may_have_another_type_but_no_other_values) {
+  const std::string name = "layers.0.mlp.up_proj.weight", copy = "model.encoder.language_model." + name;
+  golden::Tensors tensors = golden::tensors_of("tiny-c");
+  golden::Stored& up = tensors["model.decoder." + name];
+  std::vector<float> values = up.values();
+  tensors[copy] = golden::stored(tensor::DType::kF32, up.shape, values);
+  const auto same = bind_folder("copy", tensors);
+  EXPECT_TRUE(same) << same.error().message;
+  values.back() += 1;
+  tensors[copy] = golden::stored(tensor::DType::kF32, up.shape, values);
+  const auto other = bind_folder("other_copy", tensors);
+  ASSERT_FALSE(other);
+  EXPECT_THAT(other.error().message, HasSubstr(copy + ": expected the same values as model.decoder." + name));
+}
+
+TEST(Weights, a_head_of_its_own_is_bound_beside_the_embedding) {
+  golden::Tensors tensors = golden::tensors_of("tiny-c");
+  golden::Stored head = tensors["model.decoder.embed_tokens.weight"];
+  head.bytes[0] = static_cast<char>(head.bytes[0] ^ 1);
+  tensors["lm_head.weight"] = head;
+  const auto own = bind_folder("own", tensors);
+  ASSERT_TRUE(own) << own.error().message;
+  EXPECT_NE(own->vocabulary.head.data, own->vocabulary.embedding.data);
+}
+
+// transformers would draw what is missing at random.
+TEST(Weights, an_untied_model_has_to_store_every_copy) {
+  golden::Tensors tensors = golden::tensors_of("tiny-c");
+  const auto without = bind_folder("untied", tensors, false);
+  ASSERT_FALSE(without);
+  EXPECT_EQ(without.error().code, ErrorCode::kModelFile);
+  EXPECT_THAT(without.error().message, HasSubstr("expected tensor model.encoder.language_model.embed_tokens.weight, as "
+                                                 "the config says that tie_word_embeddings is false, got none"));
+  const golden::Tensors stored = tensors;
+  const std::string decoder = "model.decoder.";
+  for (const auto& [name, tensor] : stored)
+    if (name.starts_with(decoder) && !tensors.contains("model.encoder.language_model." + name.substr(decoder.size())))
+      tensors["model.encoder.language_model." + name.substr(decoder.size())] = tensor;
+  tensors["lm_head.weight"] = tensors["model.decoder.embed_tokens.weight"];
+  const auto with = bind_folder("untied_whole", tensors, false);
+  EXPECT_TRUE(with) << with.error().message;
 }
 
 TEST(Weights, examination_lists_every_tensor_with_its_role) {
