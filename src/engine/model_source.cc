@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "base/mapped_file.h"
 #include "formats/json.h"
+#include "formats/tensor_table.h"
 
 namespace dgemma::engine {
 namespace {
@@ -66,6 +67,18 @@ Result<std::optional<FoundTokenizer>> tokenizer_from_gguf(const formats::GgufFil
   return std::optional(FoundTokenizer{std::move(tokenizer), file.path()});
 }
 
+/// The field chat_template: a text, or, as older tools wrote several, a list of {"name": ..., "template": ...}.
+Result<std::string> template_text(const nlohmann::json& field, const std::string& path) {
+  if (field.is_string()) return field.get<std::string>();
+  const nlohmann::json none = nlohmann::json::array();
+  for (const nlohmann::json& one : field.is_array() ? field : none)
+    if (one.is_object() && one.value("name", nlohmann::json()) == "default" && one.contains("template") &&
+        one["template"].is_string())
+      return one["template"].get<std::string>();
+  return formats::bad_file(path, "chat_template", "a text, or a list with a template of the name default",
+                           field.is_array() ? "a list without one" : field.type_name());
+}
+
 }  // namespace
 
 Result<model::Config> read_config(const formats::Checkpoint& checkpoint) {
@@ -117,9 +130,11 @@ Result<std::optional<FoundTemplate>> find_chat_template(const formats::Checkpoin
   const std::string config_path = inside(checkpoint.folder(), "tokenizer_config.json");
   if (!exists(config_path)) return std::optional<FoundTemplate>();
   DG_TRY_ASSIGN(const nlohmann::json config, formats::read_json_file(config_path));
-  const auto field = config.is_object() ? config.find("chat_template") : config.end();
-  if (field == config.end() || !field->is_string()) return std::optional<FoundTemplate>();
-  return std::optional(FoundTemplate{field->get<std::string>(), config_path + " (chat_template)"});
+  if (!config.is_object()) return formats::bad_file(config_path, "", "a JSON object", config.type_name());
+  const auto field = config.find("chat_template");
+  if (field == config.end() || field->is_null()) return std::optional<FoundTemplate>();
+  DG_TRY_ASSIGN(std::string found, template_text(*field, config_path));
+  return std::optional(FoundTemplate{std::move(found), config_path + " (chat_template)"});
 }
 
 Result<std::vector<std::pair<std::string, std::string>>> folder_texts(const formats::Checkpoint& checkpoint) {
@@ -143,8 +158,6 @@ std::vector<int32_t> end_tokens(const formats::Checkpoint& checkpoint, const mod
     const auto end = static_cast<int32_t>(id);
     if (id >= 0 && id < config.vocab && std::find(ids.begin(), ids.end(), end) == ids.end()) ids.push_back(end);
   };
-  const formats::GgufValue* end_of_turn = checkpoint.gguf()->find("tokenizer.ggml.eot_token_id");
-  if (end_of_turn != nullptr) add(end_of_turn->integer().value_or(-1));
   if (!tokenizer) return ids;
   for (const char* name : {"<turn|>", "<|tool_response>"}) add(tokenizer->tokenizer.id_of(name));
   return ids;

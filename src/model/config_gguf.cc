@@ -61,19 +61,34 @@ class Keys {
     return formats::bad_file(file_.path(), prefix_ + key, std::to_string(expected), std::to_string(*value));
   }
 
+  /// Frequencies are divided by rope_freqs only: other scaling is nowhere described for this architecture.
+  Result<void> no_rope_scaling() const {
+    DG_TRY_ASSIGN(const auto type, file_.get_optional<std::string_view>(prefix_ + "rope.scaling.type"));
+    if (type && *type != "none")
+      return formats::bad_file(file_.path(), prefix_ + "rope.scaling.type", "none", base::quoted(*type));
+    DG_TRY(real("rope.scaling.factor", 1.0, 1.0, 1.0));
+    return {};
+  }
+
   bool has(const std::string& key) const { return file_.find(prefix_ + key) != nullptr; }
+  std::string name(const std::string& key) const { return prefix_ + key; }
 
  private:
   const formats::GgufFile& file_;
   std::string prefix_;
 };
 
-Result<void> read_layers(const Keys& keys, Config& c) {
+Result<void> read_layers(const formats::GgufFile& file, const Keys& keys, Config& c) {
   c.layer.resize(static_cast<size_t>(c.layers));
   for (int i = 0; i < c.layers; ++i) c.layer[static_cast<size_t>(i)].sliding = (i + 1) % 6 != 0 && i + 1 != c.layers;
   if (keys.has("attention.sliding_window_pattern")) {
     DG_TRY_ASSIGN(const auto pattern, keys.per_layer("attention.sliding_window_pattern", c.layers));
-    for (size_t i = 0; i < c.layer.size(); ++i) c.layer[i].sliding = pattern[i] != 0 && i + 1 != c.layer.size();
+    for (size_t i = 0; i < c.layer.size(); ++i) {
+      if (pattern[i] != 0 && pattern[i] != 1)  // not a period, which other architectures put there
+        return formats::bad_file(file.path(), keys.name("attention.sliding_window_pattern"),
+                                 "true or false for each layer", std::to_string(pattern[i]));
+      c.layer[i].sliding = pattern[i] == 1 && i + 1 != c.layer.size();
+    }
   }
   DG_TRY_ASSIGN(const int full_dim, keys.integer("attention.key_length", std::nullopt, 2, 1 << 14));
   DG_TRY_ASSIGN(const int sliding_dim, keys.integer("attention.key_length_swa", full_dim, 2, 1 << 14));
@@ -108,6 +123,15 @@ Result<void> read_sampler(const Keys& keys, SamplerOptions& s) {
   return real("eb_confidence_threshold", s.confidence_threshold);
 }
 
+/// The end tokens that GGUF has keys for; the chat format's own are found by name (engine/model_source.cc).
+Result<std::vector<int32_t>> read_end_tokens(const Keys& keys) {
+  constexpr int kMostId = std::numeric_limits<int32_t>::max();
+  DG_TRY_ASSIGN(const int eos, keys.absolute_integer("tokenizer.ggml.eos_token_id", 1, 0, kMostId));
+  DG_TRY_ASSIGN(const int end_of_turn, keys.absolute_integer("tokenizer.ggml.eot_token_id", eos, 0, kMostId));
+  if (end_of_turn == eos) return std::vector<int32_t>{eos};
+  return std::vector<int32_t>{eos, end_of_turn};
+}
+
 /// The rows of the embedding; in a packed file, which has none, they stand under a key.
 Result<int> vocabulary_size(const Keys& keys, const formats::GgufFile& file) {
   constexpr int64_t kMostTokens = 1 << 26;
@@ -126,6 +150,10 @@ Result<Config> config_from_gguf(const formats::GgufFile& file) {
   DG_TRY_ASSIGN(const std::string_view architecture, file.get<std::string_view>("general.architecture"));
   if (architecture != "diffusion-gemma" && architecture != "diffusion_gemma")
     return formats::bad_file(file.path(), "general.architecture", "diffusion-gemma", base::quoted(architecture));
+  DG_TRY_ASSIGN(const auto parts, file.get_optional<int64_t>("split.count"));
+  if (parts.value_or(1) > 1)
+    return formats::bad_file(file.path(), "split.count", "a model in one file",
+                             base::concat("one of ", *parts, " parts. Join them with llama.cpp's gguf-split --merge"));
   const Keys keys(file, std::string(architecture) + ".");
   const Keys diffusion(file, "diffusion.");
   constexpr int kMostSize = 1 << 24;
@@ -149,18 +177,18 @@ Result<Config> config_from_gguf(const formats::GgufFile& file) {
   c.full_rope.partial_rotary_factor = file.find_tensor("rope_freqs.weight") != nullptr ? 1.0 : 0.25;
   for (const char* unsupported : {"attention.shared_kv_layers", "embedding_length_per_layer_input"})
     DG_TRY(keys.same(unsupported, 0));
+  DG_TRY(keys.no_rope_scaling());
   DG_TRY_ASSIGN(const auto causal, file.get_optional<bool>(std::string(architecture) + ".attention.causal"));
   if (causal.value_or(false))
     return formats::bad_file(file.path(), std::string(architecture) + ".attention.causal", "false", "true");
   DG_TRY_ASSIGN(c.vocab, vocabulary_size(keys, file));
 
-  DG_TRY(read_layers(keys, c));
+  DG_TRY(read_layers(file, keys, c));
   DG_TRY(read_sampler(diffusion, c.sampler));
   constexpr int kMostId = std::numeric_limits<int32_t>::max();
   DG_TRY_ASSIGN(c.bos_id, keys.absolute_integer("tokenizer.ggml.bos_token_id", 2, 0, kMostId));
   DG_TRY_ASSIGN(c.pad_id, keys.absolute_integer("tokenizer.ggml.padding_token_id", 0, 0, kMostId));
-  DG_TRY_ASSIGN(const int eos, keys.absolute_integer("tokenizer.ggml.eos_token_id", 1, 0, kMostId));
-  c.eos_ids = {eos};
+  DG_TRY_ASSIGN(c.eos_ids, read_end_tokens(keys));
   DG_TRY(check_config(c, file.path()));
   return c;
 }

@@ -134,22 +134,26 @@ Result<void> read_heads(const Fields& text, const std::string& path, Config& c) 
   const json* per_layer = text.find("per_layer_config");
   if (per_layer != nullptr && !per_layer->is_object())
     return text.wrong("per_layer_config", "an object", per_layer->dump());
-  DG_TRY_ASSIGN(const int global_dim,
-                text.integer("global_head_dim", per_layer != nullptr ? head_dim : 512, 2, 1 << 14));
+  DG_TRY_ASSIGN(const int global_dim, text.integer("global_head_dim", 512, 2, 1 << 14));
   DG_TRY_ASSIGN(const int global_kv, text.integer("num_global_key_value_heads", kv_heads, 1, 1 << 14));
-  for (LayerConfig& layer : c.layer) {
-    layer.head_dim = layer.sliding ? head_dim : global_dim;
-    layer.kv_heads = layer.sliding ? kv_heads : global_kv;
+  for (LayerConfig& layer : c.layer) {  // where both spellings are there the new one counts, as in transformers
+    const bool global = !layer.sliding && per_layer == nullptr;
+    layer.head_dim = global ? global_dim : head_dim;
+    layer.kv_heads = global ? global_kv : kv_heads;
   }
   if (per_layer == nullptr) return {};
+  std::vector<bool> seen(c.layer.size());
   for (const auto& [key, values] : per_layer->items()) {
     size_t i = 0;  // keys of ten and more layers are padded: "05"
     const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), i);
     if (error != std::errc() || end != key.data() + key.size() || i >= c.layer.size())
       return text.wrong("per_layer_config", base::concat("layers from 0 to ", c.layer.size() - 1), key);
-    for (const auto& [name, value] : values.items())
-      if (name != "head_dim" && name != "num_key_value_heads")
-        return text.wrong("per_layer_config", "objects with head_dim and num_key_value_heads", values.dump());
+    if (seen[i]) return text.wrong("per_layer_config", "each layer once", key);
+    seen[i] = true;
+    bool known = values.is_object();
+    if (known)
+      for (const auto& [name, value] : values.items()) known &= name == "head_dim" || name == "num_key_value_heads";
+    if (!known) return text.wrong("per_layer_config", "objects with head_dim and num_key_value_heads", values.dump());
     const Fields own(values, base::concat(path, ": per_layer_config.", key));
     DG_TRY_ASSIGN(c.layer[i].head_dim, own.integer("head_dim", c.layer[i].head_dim, 2, 1 << 14));
     DG_TRY_ASSIGN(c.layer[i].kv_heads, own.integer("num_key_value_heads", c.layer[i].kv_heads, 1, 1 << 14));
@@ -167,6 +171,13 @@ Result<void> read_generation(std::string_view text, const std::string& path, Con
   const json* nested = fields.find("sampler_config");
   if (nested != nullptr && !nested->is_object()) return fields.wrong("sampler_config", "an object", nested->dump());
   const Fields sampler(nested != nullptr ? *nested : none, path + ": sampler_config");
+  const json* sampler_class = sampler.find("_cls_name");
+  if (sampler_class != nullptr && *sampler_class != "EntropyBoundSamplerConfig")
+    return sampler.wrong("_cls_name", "EntropyBoundSamplerConfig", sampler_class->dump());
+  if (nested != nullptr)
+    for (const auto& [name, value] : nested->items())
+      if (name != "_cls_name" && name != "entropy_bound")
+        return fields.wrong("sampler_config", "entropy_bound and nothing else", name);
   SamplerOptions& s = c.sampler;
   if (fields.find("max_denoising_steps") != nullptr) {
     DG_TRY_ASSIGN(s.max_denoising_steps, fields.integer("max_denoising_steps", std::nullopt, 1, kMostSteps));
@@ -201,6 +212,7 @@ Result<Config> config_from_json(std::string_view config, const std::string& conf
   if (type != nullptr && *type != "diffusion_gemma" && *type != "diffusion_gemma_text")
     return top.wrong("model_type", "diffusion_gemma", type->dump());
   const json* nested = top.find("text_config");
+  if (nested != nullptr && !nested->is_object()) return top.wrong("text_config", "an object", nested->dump());
   const Fields text(nested != nullptr ? *nested : root, config_path);
 
   Config c;

@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/mapped_file.h"
+#include "base/new_file.h"
+#include "formats/gguf_writer.h"
 #include "golden.h"
 
 namespace dgemma::model {
@@ -128,6 +130,10 @@ TEST(ConfigJson, names_the_field_the_expected_and_the_given_value) {
       {"per_layer_config", json::array(), "per_layer_config: expected an object"},
       {"per_layer_config", {{"3", json::object()}}, "per_layer_config: expected layers from 0 to 2, got '3'"},
       {"per_layer_config", {{"2", {{"sliding_window", 4}}}}, "objects with head_dim and num_key_value_heads"},
+      {"per_layer_config", {{"2", json::array()}}, "objects with head_dim and num_key_value_heads, got '[]'"},
+      {"per_layer_config",
+       {{"2", json::object()}, {"02", json::object()}},
+       "per_layer_config: expected each layer once"},
       {"rope_parameters", {{"full_attention", {{"rope_type", "yarn"}}}}, "rope_type: expected default, linear or"},
       {"rope_parameters", {{"rope_theta", 1e4}}, "rope_parameters: expected an object with the object full_attention"},
       {"rope_parameters",
@@ -157,6 +163,34 @@ TEST(ConfigJson, refuses_other_models_and_texts_that_are_no_config) {
   EXPECT_FALSE(read(tiny(), R"({"t_min": 0.9, "t_max": 0.1})"));
   EXPECT_FALSE(read(tiny(), R"({"eos_token_id": [1.5]})"));
   EXPECT_FALSE(read(tiny(), R"({"sampler_config": 0.1})"));
+  config = tiny();
+  config["text_config"] = {1, 2};
+  EXPECT_THAT(read(config).error().message, HasSubstr("text_config: expected an object, got '[1,2]'"));
+  config = tiny();
+  config["tie_word_embeddings"] = "yes";
+  EXPECT_THAT(read(config).error().message, HasSubstr("tie_word_embeddings: expected true or false"));
+}
+
+TEST(ConfigJson, refuses_samplers_that_are_not_the_entropy_bounded_one) {
+  const auto error = [](const std::string& sampler) {
+    const auto config = read(tiny(), "{\"sampler_config\": " + sampler + "}");
+    return config ? "" : config.error().message;
+  };
+  EXPECT_THAT(error(R"({"_cls_name": "OtherSamplerConfig", "entropy_bound": 0.1})"),
+              HasSubstr("generation_config.json: sampler_config: _cls_name: expected EntropyBoundSamplerConfig"));
+  EXPECT_THAT(error(R"({"entropy_bound": 0.1, "top_p": 0.9})"),
+              HasSubstr("sampler_config: expected entropy_bound and nothing else, got 'top_p'"));
+  EXPECT_EQ(error(R"({"entropy_bound": 0.1})"), "");
+}
+
+TEST(ConfigJson, takes_the_new_spelling_of_head_sizes_where_both_are_there) {  // as transformers does
+  json config = tiny();
+  config["text_config"]["global_head_dim"] = 64;
+  config["text_config"]["num_global_key_value_heads"] = 4;
+  config["text_config"]["per_layer_config"] = {{"2", {{"head_dim", 32}}}};
+  const Config c = read(config).value();
+  EXPECT_EQ(c.layer[2].head_dim, 32);
+  EXPECT_EQ(c.layer[2].kv_heads, 2);
 }
 
 TEST(ConfigGguf, says_the_same_as_config_json) {
@@ -202,6 +236,71 @@ TEST(ConfigGguf, refuses_metadata_that_contradicts_other_metadata_or_asks_for_wh
     EXPECT_EQ(config.error().code, ErrorCode::kModelFile);
     EXPECT_THAT(config.error().message, HasSubstr(key + ": " + message));
     EXPECT_THAT(config.error().message, HasSubstr("contradiction.gguf"));
+  }
+}
+
+/// tiny-a.gguf with one more key, or another value for one.
+Result<Config> with_key(const std::string& name, formats::GgufType type, bool array, const std::string& raw,
+                        uint64_t count = 1) {
+  const std::string path = testing::TempDir() + "with_key.gguf";
+  const auto source = formats::GgufFile::open(golden::folder() + "tiny-a.gguf").value();
+  formats::GgufWriter writer;
+  for (const formats::GgufKey& key : source.keys())
+    if (key.name != name) writer.copy(key);
+  writer.copy({name, formats::GgufValue(type, array, count, std::as_bytes(std::span(raw)))});
+  for (const formats::TensorEntry& t : source.tensors()) writer.add_tensor(t.name, t.dtype, t.shape, t.data.size());
+  DG_TRY_ASSIGN(base::NewFile out, base::NewFile::create(path));
+  DG_TRY(writer.write_header(out));
+  for (const formats::TensorEntry& t : source.tensors()) DG_TRY(writer.write_tensor(out, t.data));
+  DG_TRY(out.commit());
+  DG_TRY_ASSIGN(const formats::GgufFile file, formats::GgufFile::open(path));
+  return config_from_gguf(file);
+}
+
+std::string text_value(const std::string& text) {
+  std::string raw(sizeof(uint64_t), '\0');
+  raw[0] = static_cast<char>(text.size());
+  return raw + text;
+}
+
+TEST(ConfigGguf, takes_the_end_of_turn_token_beside_the_end_token) {
+  const std::string end_of_turn("\x6A\0\0\0", 4);
+  const auto config = with_key("tokenizer.ggml.eot_token_id", formats::GgufType::kU32, false, end_of_turn);
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->eos_ids, (std::vector<int32_t>{1, 106}));
+}
+
+TEST(ConfigGguf, refuses_keys_of_another_type_or_meaning) {
+  using formats::GgufType;
+  const std::string six("\x06\0\0\0", 4), minus_one(4, '\xFF'), two("\0\0\0\x40", 4);  // two: as f32
+  const struct {
+    const char* key;
+    GgufType type;
+    bool array;
+    std::string raw;
+    const char* message;
+  } cases[] = {
+      {"tokenizer.ggml.eot_token_id", GgufType::kString, false, text_value("106"),
+       "integer of 64 bits, got string '106'"},
+      {"tokenizer.ggml.eot_token_id", GgufType::kI32, false, minus_one,
+       "expected an integer from 0 to 2147483647, got -1"},
+      {"tokenizer.ggml.eot_token_id", GgufType::kI32, true, six, "expected an integer of 64 bits, got i32[] [6]"},
+      {"tokenizer.ggml.eos_token_id", GgufType::kF32, false, two, "expected an integer of 64 bits, got f32 2"},
+      {"diffusion.eb_t_min", GgufType::kString, false, text_value("0.4"), "expected a number, got string '0.4'"},
+      {"diffusion.eb_max_steps", GgufType::kF32, false, two, "expected an integer of 64 bits, got f32 2"},
+      {"diffusion-gemma.attention.causal", GgufType::kU32, false, six, "expected a boolean, got u32 6"},
+      {"diffusion-gemma.attention.sliding_window_pattern", GgufType::kU32, false, six,
+       "true or false for each layer, got 6"},
+      {"diffusion-gemma.rope.scaling.type", GgufType::kString, false, text_value("yarn"), "expected none, got 'yarn'"},
+      {"diffusion-gemma.rope.scaling.factor", GgufType::kF32, false, two, "expected a number from 1 to 1, got 2"},
+      {"split.count", GgufType::kU32, false, six, "expected a model in one file, got one of 6 parts"},
+  };
+  for (const auto& c : cases) {
+    const auto config = with_key(c.key, c.type, c.array, c.raw);
+    ASSERT_FALSE(config) << c.key;
+    EXPECT_EQ(config.error().code, ErrorCode::kModelFile);
+    EXPECT_THAT(config.error().message,
+                AllOf(HasSubstr(std::string("with_key.gguf: ") + c.key + ": "), HasSubstr(c.message)));
   }
 }
 
