@@ -34,10 +34,10 @@ struct ModelInfo {
   int32_t bos_id = -1;           ///< -1: none
   SamplerValues sampler;         ///< the checkpoint's values, else the published ones
   bool has_tokenizer = false;
-  bool has_chat_template = false;
-  int threads = 0;      ///< in force
-  std::string kernels;  ///< in force
-  std::string compute;  ///< in force
+  bool has_chat_template = false;  ///< the Gemma 4 one; where there is none that format is applied all the same
+  int threads = 0;                 ///< in force
+  std::string kernels;             ///< in force
+  std::string compute;             ///< in force
   double load_s = 0;
 };
 
@@ -48,7 +48,7 @@ Result<void> check_engine_options(const EngineOptions& options);
 class Engine {
  public:
   /// Loads a model. Plans its memory first. Errors: kNotFound, kIo, kModelFile, kOutOfMemory, kUnsupported (kernels,
-  /// compute), kUsage (threads).
+  /// compute, EngineOptions::chat), kUsage (threads).
   static Result<Engine> open(const EngineOptions& options);
   Engine(Engine&&) noexcept;
   Engine& operator=(Engine&&) noexcept;
@@ -58,7 +58,7 @@ class Engine {
   /// The tokenizer, or null where the model has none.
   const Tokenizer* tokenizer() const;
   /// The prompt of a chat request: what Session::sync_chat makes the timeline. Errors: kInvalidRequest (the field is
-  /// named), kUnsupported (no tokenizer), kModelFile (a marker is missing).
+  /// named), kUnsupported (no tokenizer, a template of another format), kModelFile (a marker is missing).
   Result<std::vector<int32_t>> encode_chat(const ChatRequest& request) const;
   /// The same for a request in OpenAI form as JSON text.
   Result<std::vector<int32_t>> encode_chat(std::string_view request_json) const;

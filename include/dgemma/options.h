@@ -34,6 +34,7 @@ struct EngineOptions {
                                  ///< file, else f32); all but f32 keep the cache in bf16
   /// Called from time to time during open; may be empty.
   std::function<void(const LoadProgress&)> progress = {};
+  bool chat = false;  ///< refuse a model that cannot chat (no tokenizer, another chat format) before weights are loaded
 };
 
 struct SessionOptions {

@@ -42,7 +42,7 @@ class Session {
   /// Errors: kInvalidRequest (id outside the vocabulary, no ids), kContextFull.
   Result<void> sync_tokens(std::span<const int32_t> ids);
   /// The same for a conversation, rendered with the model's chat format; contents never become control tokens.
-  /// Errors: kInvalidRequest, kUnsupported (no tokenizer), kContextFull.
+  /// Errors: kInvalidRequest, kUnsupported (as Engine::encode_chat), kContextFull.
   Result<void> sync_chat(const ChatRequest& request);
   /// The same for a chat request in OpenAI form as JSON text (docs/MODEL.md, "Chat").
   Result<void> sync_chat(std::string_view request_json);

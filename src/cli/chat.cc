@@ -212,7 +212,9 @@ class Chat {
 };
 
 Result<int> chat(const ChatArguments& arguments, TraceWriter* trace, Program& program) {
-  DG_TRY_ASSIGN(const Engine engine, open_model(arguments.engine));
+  EngineOptions options = arguments.engine;
+  options.chat = true;
+  DG_TRY_ASSIGN(const Engine engine, open_model(std::move(options)));
   DG_TRY_ASSIGN(Session session, engine.new_session(arguments.answer.session));
   const std::string& state = program.environment.state_dir;
   InputSource input(program.signals, arguments.history && !state.empty() ? state + "/chat_history" : "");

@@ -42,14 +42,17 @@ struct Outcome {
 };
 
 Result<Outcome> run(const GenerateArguments& arguments, const std::string& text, TraceWriter* trace, Program& program) {
-  DG_TRY_ASSIGN(const Engine engine, open_model(arguments.engine));
+  const bool chat = !arguments.raw && !arguments.prompt_ids;
+  EngineOptions options = arguments.engine;
+  options.chat = chat;
+  DG_TRY_ASSIGN(const Engine engine, open_model(std::move(options)));
   DG_TRY_ASSIGN(Session session, engine.new_session(arguments.answer.session));
   AnswerPlan plan;
   plan.arguments = &arguments.answer;
   plan.sync = [&](Session& s) { return sync(s, engine, arguments, text); };
   plan.options = arguments.answer.generate;
   plan.trace = trace;
-  plan.split = !arguments.raw && !arguments.prompt_ids;
+  plan.split = chat;
   plan.print = !arguments.json && arguments.answer.trace != "-";
   DG_TRY_ASSIGN(ShownAnswer shown, answer_and_show(session, engine, plan, program));
   return Outcome{std::move(shown), engine.info().load_s};

@@ -131,8 +131,10 @@ std::vector<int32_t> random_prompt(const CompareOptions& options, int prompt, in
 
 Result<std::vector<std::vector<int32_t>>> all_prompts(const CompareOptions& options, const Side& side) {
   std::vector<std::vector<int32_t>> prompts;
-  if (!options.chat_requests.empty() && !side.tokenizer)
-    return Unexpected(ErrorCode::kUnsupported, "the model has no tokenizer: give token ids instead of text");
+  if (!options.chat_requests.empty()) {
+    DG_TRY_ASSIGN(const auto chat_template, engine::find_chat_template(side.loaded.checkpoint));
+    DG_TRY(engine::check_chat(side.tokenizer, chat_template));
+  }
   for (const std::string& request_json : options.chat_requests) {
     DG_TRY_ASSIGN(const text::ChatRequest request, text::ChatRequest::parse(request_json));
     DG_TRY_ASSIGN(auto ids, text::encode_chat(request, side.tokenizer->tokenizer));

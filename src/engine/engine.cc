@@ -28,6 +28,8 @@ Result<Engine> Engine::open(const EngineOptions& options) {
   DG_TRY_ASSIGN(engine::OpenedModel opened, engine::open_model(options));
   DG_TRY_ASSIGN(const auto found, engine::find_tokenizer(opened.checkpoint));
   DG_TRY_ASSIGN(const auto chat_template, engine::find_chat_template(opened.checkpoint));
+  const Result<void> can_chat = engine::check_chat(found, chat_template);
+  if (options.chat) DG_TRY(can_chat);
   DG_TRY_ASSIGN(engine::LoadedModel loaded, engine::bind_model(std::move(opened), options.progress));
 
   auto state = std::make_shared<EngineState>(std::move(loaded));
@@ -46,6 +48,7 @@ Result<Engine> Engine::open(const EngineOptions& options) {
   info.has_chat_template = chat_template && text::is_gemma4_template(chat_template->text);
   info.threads = settings.threads, info.kernels = settings.table->name, info.compute = settings.compute;
   info.load_s = state->loaded.load_s;
+  if (!can_chat) state->no_chat = can_chat.error();
   if (found) {
     state->tokenizer = found->tokenizer;
     state->public_tokenizer = engine::public_tokenizer(found->tokenizer);
@@ -66,8 +69,7 @@ Result<std::vector<int32_t>> Engine::encode_chat(std::string_view request_json) 
 }
 
 Result<std::vector<int32_t>> EngineState::encode_chat(const Result<text::ChatRequest>& request) const {
-  if (!tokenizer)
-    return Unexpected(ErrorCode::kUnsupported, "the model has no tokenizer: give token ids instead of text");
+  if (no_chat) return Unexpected(*no_chat);
   if (!request) return Unexpected(request.error());
   return text::encode_chat(*request, *tokenizer);
 }

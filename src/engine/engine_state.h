@@ -23,6 +23,7 @@ struct EngineState {
   mutable engine::SweepRunner runner;
   std::optional<text::Tokenizer> tokenizer;
   std::optional<Tokenizer> public_tokenizer;  // the same, as dgemma/text.h shows it
+  std::optional<Error> no_chat;               // why encode_chat cannot be used
   ModelInfo info;
   mutable engine::MemoryLedger ledger;  // of the sessions
 

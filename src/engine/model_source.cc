@@ -8,6 +8,7 @@
 #include "base/mapped_file.h"
 #include "formats/json.h"
 #include "formats/tensor_table.h"
+#include "text/chat.h"
 
 namespace dgemma::engine {
 namespace {
@@ -121,8 +122,8 @@ Result<FoundTokenizer> open_tokenizer(const std::string& path) {
 Result<std::optional<FoundTemplate>> find_chat_template(const formats::Checkpoint& checkpoint) {
   if (const formats::GgufFile* gguf = checkpoint.gguf()) {
     DG_TRY_ASSIGN(const auto text, gguf->get_optional<std::string_view>("tokenizer.chat_template"));
-    if (!text) return std::optional<FoundTemplate>();
-    return std::optional(FoundTemplate{std::string(*text), "tokenizer.chat_template"});
+    if (!text || text->empty()) return std::optional<FoundTemplate>();
+    return std::optional(FoundTemplate{std::string(*text), gguf->path() + ": tokenizer.chat_template"});
   }
   const std::string own = inside(checkpoint.folder(), "chat_template.jinja");
   DG_TRY_ASSIGN(std::string text, read_if_there(own, kMostTemplateBytes));
@@ -148,6 +149,18 @@ Result<std::vector<std::pair<std::string, std::string>>> folder_texts(const form
   DG_TRY_ASSIGN(auto chat_template, find_chat_template(checkpoint));
   if (chat_template) texts.emplace_back("tokenizer.chat_template", std::move(chat_template->text));
   return texts;
+}
+
+Result<void> check_chat(const std::optional<FoundTokenizer>& tokenizer,
+                        const std::optional<FoundTemplate>& chat_template) {
+  if (!tokenizer)
+    return Unexpected(ErrorCode::kUnsupported, "the model has no tokenizer: give token ids instead of text");
+  if (!chat_template || text::is_gemma4_template(chat_template->text)) return {};
+  return Unexpected(ErrorCode::kUnsupported,
+                    base::concat(chat_template->path,
+                                 ": expected the Gemma 4 chat format, the one that is known here, "
+                                 "got the template of another. Give the prompt as text in the model's own format, "
+                                 "without a chat format, or as ids"));
 }
 
 std::vector<int32_t> end_tokens(const formats::Checkpoint& checkpoint, const model::Config& config,

@@ -45,6 +45,11 @@ struct FoundTemplate {
 /// chat_template.jinja, the field of tokenizer_config.json, or GGUF metadata; nullopt where there is none.
 Result<std::optional<FoundTemplate>> find_chat_template(const formats::Checkpoint& checkpoint);
 
+/// Whether the model can chat: the one format known here is Gemma 4's, which is applied where a file has no template
+/// too. Errors: kUnsupported (no tokenizer, a template of another format).
+Result<void> check_chat(const std::optional<FoundTokenizer>& tokenizer,
+                        const std::optional<FoundTemplate>& chat_template);
+
 /// End tokens of the checkpoint; for GGUF with the chat format's own, which its one eos key cannot name.
 std::vector<int32_t> end_tokens(const formats::Checkpoint& checkpoint, const model::Config& config,
                                 const std::optional<FoundTokenizer>& tokenizer);

@@ -56,7 +56,7 @@ without_tokenizer() {
   run 2 generate -m "$tiny" -p x --threads 0; has "$err" "expected a whole number from 1 to 1024, got '0'"
   run 2 generate -m "$tiny" -p x --kernels abacus; has "$err" 'abacus'; has "$err" 'scalar'
   run 3 generate -m "$work/none" --prompt-ids 2,5; has "$err" "$work/none"
-  run 2 generate -m "$tiny" -p x
+  run 2 generate -m "$tiny" -p x; has "$err" 'the model has no tokenizer: give token ids instead of text'
   run 2 generate -m "$tiny" --raw -p x; has "$err" 'tokenizer'
   run 2 generate -m "$tiny" --prompt-ids 2,999999999; has "$err" '999999999'
   run 2 generate -m "$tiny" --prompt-ids 2,5 --canvas-ids 1,2; is "$out" ''
@@ -159,6 +159,29 @@ render_alone() {
   run 3 render -m "$work/none" "$work/request.json"
 }
 
+# A model with another chat template, or with none: what becomes of text.
+other_chat_formats() {
+  local other=$work/other file
+  mkdir "$other"
+  for file in config.json generation_config.json model.safetensors tokenizer.json; do ln -s "$(realpath "$model/$file")" "$other/$file"; done
+  run 0 generate -m "$other" -p 'Who are you?' --seed 7; is "$out" "$text"
+  has "$err" 'note: the model has no chat template, the Gemma 4 chat format is applied'
+  printf '[INST] {{ messages[0].content }} [/INST]' >"$other/chat_template.jinja"
+  run 2 generate -m "$other" -p 'Who are you?'; has "$err" 'chat_template.jinja: expected the Gemma 4 chat format'
+  run 2 chat -m "$other"; has "$err" 'chat_template.jinja: expected the Gemma 4 chat format'
+  run 2 compare "$other" "$model" -p 'Who are you?'; has "$err" 'chat_template.jinja: expected the Gemma 4 chat format'
+  run 0 generate -m "$other" --raw -p $'<|turn>user\nWho are you?<turn|>\n<|turn>model\n<|channel>thought\n<channel|>' --seed 7
+  is "$out" "$text"
+  run 0 generate -m "$other" --prompt-ids 2,5,9 -n 5
+  run 0 quantize -m "$other" -o "$work/other.gguf"
+  run 2 generate -m "$work/other.gguf" -p x; has "$err" 'other.gguf: tokenizer.chat_template: expected the Gemma 4 chat format'
+  rm "$other/chat_template.jinja"
+  printf '{"chat_template": [{"name": "tools", "template": ""}, {"name": "default", "template": "[INST]"}]}' >"$other/tokenizer_config.json"
+  run 2 generate -m "$other" -p x; has "$err" 'tokenizer_config.json (chat_template): expected the Gemma 4 chat format'
+  printf '{"chat_template": 7}' >"$other/tokenizer_config.json"
+  run 3 generate -m "$other" -p x; has "$err" 'tokenizer_config.json: chat_template: expected a text, or a list'
+}
+
 with_model() {
   export DGEMMA_MODEL=$model
   run 0 generate -p 'Who are you?' --seed 7 --json
@@ -185,6 +208,8 @@ with_model() {
   has "$out" '"prompts":2'; has "$out" '"text_a":'
   printf '7\n' >"$work/prompts.jsonl"
   run 2 compare -f "$work/prompts.jsonl" --jsonl; has "$err" 'line 1: expected a JSON string or a chat request'
+
+  other_chat_formats
 
   # A chat from a script: each line a turn, commands on the way, the first failure ends it.
   printf 'Who are you?\n/save %s\n/reset\nWho are you?\n' "$work/chat.json" >"$work/script"
