@@ -67,13 +67,14 @@ bool read_names(const std::string& text, std::vector<std::string>& names) {
 
 /// --kernels and --compute as lists of at most `most` names. `what`: of what they are the settings.
 void add_settings(OptionTable& table, SettingLists& settings, const std::string& what, size_t most) {
+  const std::string number = most == 2 ? "one name, for both sides, or two different ones" : "different names";
   table.value("--kernels", "NAMES",
               "Instruction sets" + what + ": scalar, avx2, avx512, amx, ...; default: the best of this machine",
-              "different names separated by commas", [&settings, most](const std::string& text) {
+              number + ", separated by commas", [&settings, most](const std::string& text) {
                 return read_names(text, settings.kernels) && settings.kernels.size() <= most;
               });
   table.value("--compute", "NAMES", "Arithmetic" + what + ": f32, bf16, int8 or auto",
-              "f32, bf16, int8, auto, separated by commas", [&settings, most](const std::string& text) {
+              number + " of f32, bf16, int8 and auto, separated by commas", [&settings, most](const std::string& text) {
                 return read_names(text, settings.compute) && settings.compute.size() <= most &&
                        (text == "all" || std::all_of(settings.compute.begin(), settings.compute.end(), is_compute));
               });

@@ -1,7 +1,7 @@
 // Which tensor is to blame when a model computes numbers that are not finite.
 //
-// Looked for only then: a walk over all weights would take longer than loading them. Test:
-// tests/engine/session_test.cc.
+// Looked for only then: a walk over all weights would take longer than loading them. Tests:
+// tests/engine/session_test.cc, bench_test.cc.
 #pragma once
 
 #include "dgemma/result.h"

@@ -62,11 +62,13 @@ Result<LoadedModel> bind_model(OpenedModel opened, const std::function<void(cons
   const bool pack = settings.compute == "int8";
   DG_TRY_ASSIGN(model::Weights weights,
                 model::bind_weights(checkpoint, config, pack ? std::function<void(const LoadProgress&)>() : progress));
-  if (pack)
-    DG_TRY(model::pack_weights(weights, settings.threads, [&](const LoadProgress& done) {
+  if (pack) {
+    auto packed = model::pack_weights(weights, settings.threads, [&](const LoadProgress& done) {
       opened.checkpoint.release_pages();  // what has been packed need not stay in memory beside its packed form
       if (progress) progress(done);
-    }));
+    });
+    if (!packed) return Unexpected(packed.error().code, base::concat(checkpoint.path(), ": ", packed.error().message));
+  }
   if (settings.compute == "bf16") model::multiply_in_bf16(weights);
   const DType cache_type = settings.compute == "f32" ? DType::kF32 : DType::kBF16;
   model::Model model(std::move(config), std::move(weights), cache_type);

@@ -6,6 +6,7 @@
 
 #include "base/format.h"
 #include "base/memory.h"
+#include "engine/broken_weights.h"
 #include "ops/product.h"
 
 namespace dgemma::engine {
@@ -13,7 +14,8 @@ namespace dgemma::engine {
 using tensor::kLanes;
 
 ModelRun::ModelRun(const LoadedModel& loaded)
-    : model_(loaded.model),
+    : checkpoint_(loaded.checkpoint),
+      model_(loaded.model),
       exec_(*loaded.settings.table, loaded.settings.threads),
       workspace_(model::make_workspace()),
       decoded_(1, static_cast<size_t>(loaded.model.config().width)) {}
@@ -30,11 +32,17 @@ Result<void> ModelRun::plan_memory(int64_t positions) const {
 }
 
 Result<void> ModelRun::sweep(const model::RowGroup& group, SweepParts* times, tensor::BlockMatrix* hidden) {
-  if (hidden == nullptr) return model_.sweep(exec_, *workspace_, {&group, 1}, {}, times);
+  Result<void> done =
+      hidden == nullptr ? model_.sweep(exec_, *workspace_, {&group, 1}, {}, times) : sweep_to(group, times, *hidden);
+  if (!done && done.error().code == ErrorCode::kModelFile) return broken_weights(checkpoint_);
+  return done;
+}
+
+Result<void> ModelRun::sweep_to(const model::RowGroup& group, SweepParts* times, tensor::BlockMatrix& hidden) {
   const size_t last = model_.weights().layer.size() - 1, width = static_cast<size_t>(config().width);
-  if (hidden->view().blocks != tensor::blocks_for(group.tokens.size()) || hidden->view().features != width)
-    *hidden = tensor::BlockMatrix(group.tokens.size(), width);
-  const tensor::Blocks out = hidden->view();
+  if (hidden.view().blocks != tensor::blocks_for(group.tokens.size()) || hidden.view().features != width)
+    hidden = tensor::BlockMatrix(group.tokens.size(), width);
+  const tensor::Blocks out = hidden.view();
   const auto keep_last = [&](size_t layer, tensor::ConstBlocks x) {
     if (layer == last) std::copy_n(x.data, out.blocks * width * kLanes, out.data);
   };
@@ -68,8 +76,7 @@ Result<ops::RowPrediction> ModelRun::decode(model::KvCache& cache, int32_t token
   std::array<ops::RowPrediction, kLanes> predictions;
   ops::VocabularyQuery query{decoded_.view(), {&inverse_temperature, 1}, uniform, {&no_soft, 1}, predictions, {}};
   query.rows = 1;
-  if (!ops::vocabulary_pass(exec_, vocabulary(), query, vocabulary_space_))
-    return Unexpected(ErrorCode::kModelFile, "the model computed logits that are not finite: its weights are broken");
+  if (!ops::vocabulary_pass(exec_, vocabulary(), query, vocabulary_space_)) return broken_weights(checkpoint_);
   return predictions[0];
 }
 

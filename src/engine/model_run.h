@@ -26,6 +26,7 @@ class ModelRun {
   /// Errors: kOutOfMemory where a cache of so many positions and what sweeps work in do not fit.
   Result<void> plan_memory(int64_t positions) const;
 
+  // What computes: kModelFile where numbers are not finite, with the tensor to blame (broken_weights.h).
   /// Appends tokens to a cache, in chunks and as far as a Session does.
   Result<void> encode(model::KvCache& cache, std::span<const int32_t> tokens);
   /// Runs a denoise group. `times` and `hidden` may be null; hidden becomes [rows, D], after the final norm.
@@ -35,7 +36,9 @@ class ModelRun {
 
  private:
   Result<void> sweep(const model::RowGroup& group, SweepParts* times, tensor::BlockMatrix* hidden);
+  Result<void> sweep_to(const model::RowGroup& group, SweepParts* times, tensor::BlockMatrix& hidden);
 
+  const formats::Checkpoint& checkpoint_;
   const model::Model& model_;
   ops::Exec exec_;
   std::unique_ptr<model::Workspace, void (*)(model::Workspace*)> workspace_;

@@ -54,7 +54,8 @@ Result<void> write_items(const std::vector<PackedItem>& items, const formats::Ch
   base::ThreadPool pool(threads);
   for (const PackedItem& item : items) {
     const uint64_t bytes = item.bytes();
-    DG_TRY(pack_item(item, pool, memory.data()));
+    if (const auto packed = pack_item(item, pool, memory.data()); !packed)
+      return Unexpected(packed.error().code, base::concat(source.path(), ": ", packed.error().message));
     DG_TRY(writer.write_tensor(file, {memory.data(), bytes}));
     source.release_pages();
     done.done_bytes += bytes;

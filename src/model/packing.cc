@@ -57,18 +57,23 @@ void multiply_in_bf16(Weights& weights) {
   if (tied) weights.vocabulary.head = weights.vocabulary.embedding;
 }
 
+Result<void> check_packing(Weights& weights, uint64_t available) {
+  const uint64_t needed = weights.vocabulary.embedding.packed() ? 0 : bytes_of(items_to_pack(weights, {}));
+  if (needed <= available) return {};
+  return Unexpected(
+      ErrorCode::kOutOfMemory,
+      base::concat("the weights packed for --compute int8 take ", base::bytes_text(needed), " of memory, ",
+                   base::bytes_text(available), " are available. dgemma quantize --bits 4 makes a file of ",
+                   base::bytes_text(bytes_of(items_to_pack(weights, DType::kPacked4))),
+                   " that is used where it is mapped"));
+}
+
 Result<void> pack_weights(Weights& weights, int threads, const std::function<void(const LoadProgress&)>& progress) {
   if (weights.vocabulary.embedding.packed()) return {};
+  DG_TRY(check_packing(weights, base::available_memory_bytes()));
   const std::vector<PackedItem> items = items_to_pack(weights, {});
   LoadProgress done;
   done.total_bytes = bytes_of(items);
-  if (const uint64_t available = base::available_memory_bytes(); done.total_bytes > available)
-    return Unexpected(
-        ErrorCode::kOutOfMemory,
-        base::concat("the weights packed for --compute int8 take ", base::bytes_text(done.total_bytes), " of memory, ",
-                     base::bytes_text(available), " are available. dgemma quantize --bits 4 makes a file of ",
-                     base::bytes_text(bytes_of(items_to_pack(weights, DType::kPacked4))),
-                     " that is used where it is mapped"));
   DG_TRY_ASSIGN(weights.packed, base::HugeMemory::allocate(done.total_bytes));
   base::ThreadPool pool(threads);
   const bool tied = is_tied(weights.vocabulary);

@@ -22,6 +22,10 @@ namespace dgemma::model {
 /// matrices stay where and as they are, packed ones too.
 void multiply_in_bf16(Weights& weights);
 
+/// Whether what pack_weights takes fits into `available` bytes. Errors: kOutOfMemory (how much, what for, and how large a
+/// file of 4 bits would be).
+Result<void> check_packing(Weights& weights, uint64_t available);
+
 /// Packs bound weights. What they were bound to is not read any more afterwards, but for vectors and the router; the
 /// callback hears after each matrix, bytes of the packed form. Weights of a packed file stay as they are. Errors:
 /// kOutOfMemory (how much, what for), kModelFile (a value that is not finite).

@@ -208,12 +208,17 @@ TEST(Arguments, wrong_lists_of_settings_are_refused) {
   for (const char* value : {"", ",", "avx2,", ",avx2", "avx2,avx2"})
     EXPECT_THAT(error_of({"bench", "--kernels", value}), HasSubstr("--kernels: expected different names")) << value;
   for (const char* value : {"", "f32,f32", "f16", "f32,int4", "f32,all"})
-    EXPECT_THAT(error_of({"bench", "--compute", value}), HasSubstr("--compute: expected f32, bf16, int8, auto"))
+    EXPECT_THAT(error_of({"bench", "--compute", value}),
+                HasSubstr("--compute: expected different names of f32, bf16, int8 and auto"))
         << value;
   EXPECT_THAT(error_of({"bench", "--kernels", "all,avx2"}), HasSubstr("--kernels: expected all, or names"));
   EXPECT_THAT(error_of({"bench", "--repeat", "1"}), HasSubstr("expected a whole number from 2 to 1000"));
   EXPECT_THAT(error_of({"compare", "--kernels", "a,b,c"}), HasSubstr("--kernels"));
   EXPECT_THAT(error_of({"compare", "--compute", "all"}), HasSubstr("at most two names"));
+  EXPECT_THAT(
+      error_of({"compare", "--compute", "f32,f32"}),
+      HasSubstr("--compute: expected one name, for both sides, or two different ones of f32, bf16, int8 and auto, "
+                "separated by commas, got 'f32,f32'"));
 }
 
 TEST(Arguments, one_model_is_compared_with_itself_and_two_with_each_other) {

@@ -5,8 +5,10 @@
 
 #include <cmath>
 
+#include "dgemma/compare.h"
 #include "dgemma/inspect.h"
 #include "golden.h"
+#include "rewritten.h"
 
 namespace dgemma {
 namespace {
@@ -123,6 +125,28 @@ TEST(Bench, tells_what_it_is_doing) {
   ASSERT_TRUE(run_bench(bench_model("tiny-a"), options));
   EXPECT_THAT(told, testing::Contains("denoising steps at 8 tokens"));
   EXPECT_THAT(told, testing::Contains("the reference"));
+}
+
+TEST(Bench, names_the_file_and_the_tensor_whose_values_make_the_logits_not_finite) {
+  golden::Tensors tensors = golden::tensors_of("tiny-c");
+  const std::string name = "model.decoder.layers.1.mlp.up_proj.weight";
+  tensors[name].bytes.replace(2 * 5, 2, "\x80\x7F");  // infinity in bf16
+  EngineOptions engine;
+  engine.model_path = golden::write_folder("broken_bench", "tiny-c", tensors);
+  const std::string finite = name + ": expected finite values, got inf as number 5";
+  for (const char* compute : {"f32", "bf16"}) {
+    engine.compute = compute;
+    EXPECT_THAT(error_of(engine, small(8), ErrorCode::kModelFile),
+                HasSubstr("broken_bench/model.safetensors: " + finite));
+  }
+  engine.compute = "int8";  // found while it is packed
+  EXPECT_THAT(error_of(engine, small(8), ErrorCode::kModelFile),
+              HasSubstr("broken_bench: blk.1.ffn_gate_up.weight: expected "));
+  EngineOptions good = bench_model("tiny-c");
+  engine.compute = good.compute = "f32";
+  const auto compared = compare_models(good, engine, {});
+  ASSERT_FALSE(compared);
+  EXPECT_THAT(compared.error().message, HasSubstr("broken_bench/model.safetensors: " + finite));
 }
 
 TEST(Bench, refuses_what_cannot_be_measured) {

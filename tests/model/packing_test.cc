@@ -7,7 +7,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
+#include "base/format.h"
+#include "model/packed_file.h"
 #include "model/tiny_model.h"
 #include "tensor/packed.h"
 
@@ -93,6 +96,29 @@ TEST(Packing, packs_every_matrix_but_the_router_and_lets_gate_and_up_alternate) 
             static_cast<std::ptrdiff_t>(panel));
   EXPECT_EQ(m.model.weights().vocabulary.head.data, m.model.weights().vocabulary.embedding.data);
   EXPECT_EQ(m.model.weights().resident_bytes, m.model.weights().packed.size());
+}
+
+TEST(Packing, does_not_begin_where_memory_is_short_and_says_how_large_a_file_of_4_bits_would_be) {
+  TinyModel m = TinyModel::open("tiny-a");
+  Weights weights = bind_weights(m.checkpoint, m.model.config(), {}).value();
+  const uint64_t needed = bytes_of(items_to_pack(weights, {}));
+  const uint64_t four_bits = bytes_of(items_to_pack(weights, tensor::DType::kPacked4));
+  EXPECT_LT(four_bits, needed);
+  EXPECT_TRUE(check_packing(weights, needed));
+  const auto refused = check_packing(weights, needed - 1);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kOutOfMemory);
+  EXPECT_THAT(refused.error().message,
+              testing::HasSubstr("packed for --compute int8 take " + base::bytes_text(needed) + " of memory, "));
+  EXPECT_THAT(refused.error().message,
+              testing::HasSubstr("quantize --bits 4 makes a file of " + base::bytes_text(four_bits)));
+  // The file has vectors, the router and a header beside that.
+  const std::string path = testing::TempDir() + "advice.gguf";
+  ASSERT_TRUE(write_packed_file(m.checkpoint, m.model.config(), {}, path, tensor::DType::kPacked4, 2, {}));
+  EXPECT_GT(std::filesystem::file_size(path), four_bits);
+  EXPECT_LT(std::filesystem::file_size(path), four_bits + (32 << 10));
+  ASSERT_TRUE(pack_weights(weights, 1, {}));
+  EXPECT_TRUE(check_packing(weights, 0)) << "a packed model takes no more";
 }
 
 TEST(Packing, bf16_is_for_every_matrix_but_the_router_and_moves_none) {
