@@ -14,8 +14,9 @@ namespace dgemma {
 
 // Limits of options, wherever they come from: arguments, requests, a checkpoint's own files.
 inline constexpr int kMostThreads = 1024;
-inline constexpr int kMostSteps = 10000;    ///< denoising steps of a canvas: 200 times the published number
-inline constexpr int kMostPrompts = 10000;  ///< of one comparison
+inline constexpr int kMostSteps = 10000;            ///< denoising steps of a canvas: 200 times the published number
+inline constexpr double kLeastTemperature = 1e-10;  ///< of the first step: every step's logits stay finite in f32
+inline constexpr int kMostPrompts = 10000;          ///< of one comparison
 
 /// What EngineOptions::compute can be besides auto, most exact first.
 inline constexpr std::array<const char*, 3> kComputeNames = {"f32", "bf16", "int8"};
@@ -45,7 +46,7 @@ struct SessionOptions {
 struct SamplerOptions {
   std::optional<int> max_denoising_steps = {};      ///< per canvas, 1 .. kMostSteps; published 48
   std::optional<double> t_min = {};                 ///< where the temperature goes, >= 0; published 0.4
-  std::optional<double> t_max = {};                 ///< temperature of the first step, > 0; published 0.8
+  std::optional<double> t_max = {};                 ///< of the first step, >= kLeastTemperature; published 0.8
   std::optional<double> entropy_bound = {};         ///< nats, >= 0; published 0.1
   std::optional<int> stability_threshold = {};      ///< equal steps before stopping, 0 .. kMostSteps; published 1
   std::optional<double> confidence_threshold = {};  ///< mean entropy in nats below which to stop, >= 0; published 0.005

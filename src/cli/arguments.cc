@@ -24,7 +24,7 @@ constexpr size_t kMostNames = 16;  // in a list of kernels
 
 void add_model(OptionTable& table, std::string& path) {
   table.heading("Model");
-  table.text("-m,--model", "PATH",
+  table.path("-m,--model", "PATH",
              "A folder in Hugging Face layout, a .safetensors file or a .gguf file; default: $DGEMMA_MODEL", path);
 }
 
@@ -91,7 +91,7 @@ void add_sampler(OptionTable& table, SamplerOptions& sampler) {
   table.whole("--max-denoising-steps", "Most steps for one canvas (published: 48)", 1, kMostSteps,
               sampler.max_denoising_steps);
   table.real("--t-min", "X", "Temperature that it falls towards, evenly over the steps (0.4)", 0, false, sampler.t_min);
-  table.real("--t-max", "X", "Temperature of the first step (0.8)", 0, true, sampler.t_max);
+  table.real("--t-max", "X", "Temperature of the first step (0.8)", kLeastTemperature, false, sampler.t_max);
   table.real("--entropy-bound", "NATS", "Accept a step's surest rows until their entropies sum to this (0.1)", 0, false,
              sampler.entropy_bound);
   table.whole("--stability-threshold", "Steps without a change before a canvas may end (1)", 0, kMostSteps,
@@ -125,7 +125,7 @@ void add_answer(OptionTable& table, AnswerArguments& answer) {
 
 void add_display(OptionTable& table, AnswerArguments& answer) {
   table.heading("Output");
-  table.text("--trace", "FILE", "Write what happens on every canvas as JSON lines; - is standard output", answer.trace);
+  table.path("--trace", "FILE", "Write what happens on every canvas as JSON lines; - is standard output", answer.trace);
   table.flag_off("--no-live", "Do not draw the canvas on a terminal, print text as it becomes final", answer.live);
   table.value("--pace", "SECONDS", "Show each denoising step for at least this long, to watch a small model (0)",
               "a number from 0 to 60", [&answer](const std::string& text) {
@@ -184,7 +184,7 @@ void declare_generate(CLI::App& app, GenerateArguments& arguments) {
   add_model(table, arguments.engine.model_path);
   table.heading("Prompt (one of these)");
   table.text("-p,--prompt", "TEXT", "One user message; the model's chat format is applied", arguments.prompt);
-  table.text("-f,--file", "FILE", "The same from a file; - is standard input", arguments.file);
+  table.path("-f,--file", "FILE", "The same from a file; - is standard input", arguments.file);
   table.ids("--prompt-ids", "Token ids such as 2,5,9; nothing is added", arguments.prompt_ids);
   table.flag("--raw", "Take the text of -p or -f as it is, behind a bos token, without the chat format", arguments.raw);
   add_answer(table, arguments.answer);
@@ -255,7 +255,7 @@ void declare_serve(CLI::App& app, Parsed& parsed) {
   table.heading("Address");
   table.text("--host", "HOST", "Address to listen on (127.0.0.1)", server.host);
   table.whole("--port", "Port to listen on (8080); 0 takes a free one and prints it", 0, 65535, server.port);
-  table.text("--api-key-file", "FILE", "File with the key that clients have to give", parsed.serve.api_key_file);
+  table.path("--api-key-file", "FILE", "File with the key that clients have to give", parsed.serve.api_key_file);
   table.value("--api-key", "KEY", "The same as an argument, which other users of this machine can see",
               "visible ASCII characters", [&server](const std::string& key) {
                 server.api_key = key;
@@ -276,7 +276,7 @@ void declare_serve(CLI::App& app, Parsed& parsed) {
   table.whole("--request-seconds", "Seconds that a client may take to send a request (30)", 1, 3600,
               server.limits.request_s);
   table.heading("Records");
-  table.text("--trace-dir", "FOLDER", "Write the trace of each answer there, for GET /v1/traces/ID", server.trace_dir);
+  table.path("--trace-dir", "FOLDER", "Write the trace of each answer there, for GET /v1/traces/ID", server.trace_dir);
   table.value("--log-format", "NAME", "text or json, on standard error; what is asked and answered is never logged",
               "text or json", [&server](const std::string& name) {
                 server.log_format = name == "json" ? server::LogFormat::kJson : server::LogFormat::kText;
@@ -336,11 +336,11 @@ void declare_compare(CLI::App& app, Parsed& parsed) {
   CompareExtras& extras = parsed.compare_extras;
   OptionTable table(&app);
   add_model(table, extras.model);
-  table.text("A", "A", "The model that leads; the same as --model", extras.first);
-  table.text("B", "B", "The model that is compared with it; default: A with other settings", extras.second);
+  table.path("A", "A", "The model that leads; the same as --model", extras.first);
+  table.path("B", "B", "The model that is compared with it; default: A with other settings", extras.second);
   table.heading("Prompts (one of these; default: random tokens)");
   table.text("-p,--prompt", "TEXT", "One user message; the model's chat format is applied", arguments.prompt);
-  table.text("-f,--file", "FILE", "User messages, one a line; - is standard input", arguments.file);
+  table.path("-f,--file", "FILE", "User messages, one a line; - is standard input", arguments.file);
   table.flag("--jsonl", "Each line of FILE is a JSON string, or a chat request", arguments.jsonl);
   table.ids("--prompt-ids", "Token ids such as 2,5,9; nothing is added", extras.prompt_ids);
   table.whole("--random", "Number of random prompts (4)", 1, kMostPrompts, arguments.compare.random_prompts);
@@ -405,7 +405,7 @@ void declare_quantize(CLI::App& app, QuantizeArguments& arguments) {
   OptionTable table(&app);
   add_model(table, arguments.quantize.model_path);
   table.heading("Result");
-  table.text("-o,--output", "FILE", "The file to write, whole or not at all", arguments.quantize.output_path);
+  table.path("-o,--output", "FILE", "The file to write, whole or not at all", arguments.quantize.output_path);
   table.value(
       "--bits", "N",
       "Bits of a weight: 8, or 4 for all but the token table; default: 4 for what is Q4_0 in the file, 8 for the rest",
@@ -441,7 +441,7 @@ void declare_tokenize(CLI::App& app, Parsed& parsed) {
   TokenizeArguments& arguments = parsed.tokenize;
   OptionTable table(&app);
   add_model(table, arguments.source);
-  table.text("--tokenizer", "FILE", "A tokenizer.json instead of a model", parsed.tokenizer);
+  table.path("--tokenizer", "FILE", "A tokenizer.json instead of a model", parsed.tokenizer);
   table.heading("Text");
   table.text("TEXT", "TEXT", "The text, or with --decode the ids; default: standard input, as it is", arguments.text);
   table.flag("--decode", "Ids to text: [2,5,9] or 2,5,9", arguments.decode);
@@ -474,7 +474,7 @@ void declare_render(CLI::App& app, Parsed& parsed) {
   table.value("--template", "NAME", "A built-in chat format instead of a model's: gemma4", "gemma4",
               [&parsed](const std::string& name) { return parsed.template_name = name, name == "gemma4"; });
   table.heading("Request");
-  table.text("FILE", "FILE", "A chat request in OpenAI form as JSON; default: - (standard input)", parsed.render.file);
+  table.path("FILE", "FILE", "A chat request in OpenAI form as JSON; default: - (standard input)", parsed.render.file);
   table.flag("--jsonl", "Each input line is a request, each output line a JSON string", parsed.render.jsonl);
   app.footer(
       "Examples:\n"

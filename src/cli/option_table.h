@@ -28,6 +28,12 @@ class OptionTable {
   void text(const std::string& names, const std::string& type, const std::string& help, std::string& target);
   void text(const std::string& names, const std::string& type, const std::string& help,
             std::optional<std::string>& target);
+  /// The path of a file or folder. An empty one is a script's unset variable, never a wish. `target` is a string or an
+  /// optional<string>.
+  template <class Target>
+  void path(const std::string& names, const std::string& type, const std::string& help, Target& target) {
+    value(names, type, help, "a path", [&target](const std::string& text) { return target = text, !text.empty(); });
+  }
   /// A whole number in [low, high]; `target` is an int or an optional<int>.
   template <class Target>
   void whole(const std::string& names, const std::string& help, int low, int high, Target& target) {

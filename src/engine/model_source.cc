@@ -26,10 +26,12 @@ bool exists(const std::string& path) {
 
 std::string inside(const std::string& folder, const char* name) { return (fs::path(folder) / name).string(); }
 
-/// The text of a file that may be absent: "" then.
+/// The text of a file that may be absent: "" then. One that is there and empty was cut off.
 Result<std::string> read_if_there(const std::string& path, size_t limit) {
   if (!exists(path)) return std::string();
-  return base::read_text_file(path, limit);
+  DG_TRY_ASSIGN(std::string text, base::read_text_file(path, limit));
+  if (text.empty()) return formats::bad_file(path, "", "text", "an empty file. Copy it again");
+  return text;
 }
 
 Result<FoundTokenizer> tokenizer_from_json(const std::string& path) {

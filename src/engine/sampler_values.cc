@@ -32,7 +32,8 @@ Result<SamplerValues> resolve_sampler(const SamplerOptions& r, const SamplerOpti
   if (v.max_denoising_steps < 1 || v.max_denoising_steps > kMostSteps)
     return wrong("max_denoising_steps", base::concat("1 to ", kMostSteps), v.max_denoising_steps);
   if (!std::isfinite(v.t_min) || v.t_min < 0) return wrong("t_min", "a temperature of at least 0", v.t_min);
-  if (!std::isfinite(v.t_max) || v.t_max <= 0) return wrong("t_max", "a temperature above 0", v.t_max);
+  if (!std::isfinite(v.t_max) || v.t_max < kLeastTemperature)
+    return wrong("t_max", base::concat("a temperature of at least ", kLeastTemperature), v.t_max);
   if (v.t_min > v.t_max) return wrong("t_min", base::concat("at most t_max, ", v.t_max), v.t_min);
   if (!std::isfinite(v.entropy_bound) || v.entropy_bound < 0)
     return wrong("entropy_bound", "nats of at least 0", v.entropy_bound);

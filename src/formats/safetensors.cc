@@ -238,6 +238,9 @@ Result<std::string_view> find_header(std::span<const std::byte> file, const std:
   uint64_t length = 0;
   if (file.size() < kPrefix)
     return bad_file(path, "", "a safetensors file of at least 8 bytes", base::concat(file.size(), " bytes"));
+  const std::string_view all(reinterpret_cast<const char*>(file.data()), file.size());
+  if (all.starts_with("version https://git-lfs"))
+    return bad_file(path, "", "a safetensors or GGUF file", "a Git LFS pointer to one. Fetch it with git lfs pull");
   std::memcpy(&length, file.data(), kPrefix);
   if (length > kMaxSafetensorsHeader)
     return bad_file(path, "", base::concat("a safetensors header of at most ", kMaxSafetensorsHeader, " bytes"),
@@ -245,7 +248,7 @@ Result<std::string_view> find_header(std::span<const std::byte> file, const std:
   if (length > file.size() - kPrefix)
     return bad_file(path, "", base::concat("a header of ", length, " bytes"),
                     base::concat("a file that ends after ", file.size() - kPrefix, " of them"));
-  const std::string_view header(reinterpret_cast<const char*>(file.data()) + kPrefix, length);
+  const std::string_view header = all.substr(kPrefix, length);
   if (!header.starts_with('{')) return bad_file(path, "header", "a JSON object", base::quoted(header.substr(0, 1)));
   const size_t nul = header.find('\0');
   if (nul != header.npos) return bad_file(path, "header", "JSON", base::concat("a NUL byte at byte ", nul));

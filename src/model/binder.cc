@@ -307,6 +307,16 @@ class Binder {
   Weights& weights_;
 };
 
+/// Divisors of frequencies: 0 or NaN would turn every key into NaN, far from the tensor that is to blame.
+Result<void> check_divisors(const std::vector<float>& divisors, const formats::Checkpoint& file) {
+  constexpr float kLeast = 1e-6f;  // as the factor of a rope in config.json
+  for (size_t i = 0; i < divisors.size(); ++i)
+    if (!(divisors[i] >= kLeast))
+      return formats::bad_file(file.path(), "rope_freqs.weight", base::concat("divisors of at least ", kLeast),
+                               base::concat(divisors[i], " as number ", i));
+  return {};
+}
+
 /// The first of several findings, with a count of the others.
 std::string first_of(const std::vector<std::string>& list) {
   return list.size() == 1 ? list.front() : base::concat(list.front(), " (and ", list.size() - 1, " more)");
@@ -367,6 +377,7 @@ Result<Weights> bind_weights(const formats::Checkpoint& file, const Config& conf
     binder.outline();
     DG_TRY(bind_packed(file, weights, {}));
   }
+  DG_TRY(check_divisors(weights.rope_divisors, file));
   binder.finish();
   return weights;
 }

@@ -50,10 +50,15 @@ Result<void> check_config(const Config& c, const std::string& path) {
                                   layer.head_dim, " and ", other.head_dim));
   }
   if (c.layer.empty() || c.layer.back().sliding) return wrong("expected the last layer to be a full one");
-  const SamplerOptions& s = c.sampler;
+  return {};
+}
+
+Result<void> check_sampler(const SamplerOptions& s, const std::string& path) {
   const double t_min = s.t_min.value_or(0.4), t_max = s.t_max.value_or(0.8);
-  if (!(t_max > 0) || t_min < 0 || t_min > t_max)
-    return wrong(base::concat("temperatures: expected 0 <= t_min <= t_max and t_max > 0, got ", t_min, " and ", t_max));
+  if (t_max < kLeastTemperature || t_min < 0 || t_min > t_max)
+    return Unexpected(ErrorCode::kModelFile,
+                      base::concat(path, ": temperatures: expected 0 <= t_min <= t_max and t_max >= ",
+                                   kLeastTemperature, ", got ", t_min, " and ", t_max));
   return {};
 }
 

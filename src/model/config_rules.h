@@ -10,5 +10,7 @@ namespace dgemma::model {
 
 /// Errors: kModelFile with the fields that contradict each other.
 Result<void> check_config(const Config& config, const std::string& path);
+/// The same of the sampler's values, which may stand in a file of their own.
+Result<void> check_sampler(const SamplerOptions& sampler, const std::string& path);
 
 }  // namespace dgemma::model

@@ -151,7 +151,7 @@ TEST(Arguments, wrong_numbers_are_named_with_what_was_expected) {
     for (const char* value : {"0", "-1", "1.5", "9x", "", " 3", "99999999999999999999", "0x10", "nan"})
       EXPECT_THAT(error_of_generate({option, value}), HasSubstr("expected a whole number from 1")) << option << value;
   for (const char* value : {"0", "-0.5", "nan", "inf", "1e999", "0.4f", "", "0,4"})
-    EXPECT_THAT(error_of_generate({"--t-max", value}), HasSubstr("expected a finite number > 0, got '")) << value;
+    EXPECT_THAT(error_of_generate({"--t-max", value}), HasSubstr("expected a finite number >= 1e-10, got '")) << value;
   for (const char* option : {"--t-min", "--entropy-bound", "--confidence-threshold"})
     for (const char* value : {"-0.1", "nan", "-inf", "x"})
       EXPECT_THAT(error_of_generate({option, value}), HasSubstr("expected a finite number >= 0")) << value;
@@ -219,6 +219,20 @@ TEST(Arguments, wrong_lists_of_settings_are_refused) {
       error_of({"compare", "--compute", "f32,f32"}),
       HasSubstr("--compute: expected one name, for both sides, or two different ones of f32, bf16, int8 and auto, "
                 "separated by commas, got 'f32,f32'"));
+}
+
+TEST(Arguments, an_empty_path_is_not_the_default) {
+  for (const std::vector<std::string>& command : {std::vector<std::string>{"generate", "-m", "", "-p", "x"},
+                                                  {"generate", "-p", "x", "--trace", ""},
+                                                  {"generate", "-f", ""},
+                                                  {"serve", "--api-key-file", ""},
+                                                  {"serve", "--trace-dir", ""},
+                                                  {"inspect", "-m", ""},
+                                                  {"tokenize", "--tokenizer", "", "x"},
+                                                  {"quantize", "-o", ""},
+                                                  {"compare", "", "x"},
+                                                  {"render", ""}})
+    EXPECT_THAT(error_of(command), HasSubstr(": expected a path, got ''")) << command[1];
 }
 
 TEST(Arguments, one_model_is_compared_with_itself_and_two_with_each_other) {

@@ -9,6 +9,7 @@
 #include "dgemma/inspect.h"
 #include "dgemma/text.h"
 #include "golden.h"
+#include "rewritten.h"
 
 namespace dgemma {
 namespace {
@@ -64,6 +65,17 @@ TEST(Engine, a_folder_without_config_is_named) {
   EngineOptions o;
   o.model_path = folder;
   EXPECT_THAT(open_error(o), HasSubstr("config.json"));
+}
+
+TEST(Engine, an_empty_file_is_not_taken_for_a_missing_one) {
+  for (const char* name : {"generation_config.json", "chat_template.jinja"}) {
+    const std::string folder = golden::write_folder("empty_file", "tiny-c", golden::tensors_of("tiny-c"));
+    std::filesystem::remove(folder + "/generation_config.json");
+    const std::ofstream empty(folder + "/" + name);
+    EngineOptions o;
+    o.model_path = folder;
+    EXPECT_THAT(open_error(o), HasSubstr(std::string(name) + ": expected text, got an empty file")) << name;
+  }
 }
 
 TEST(InspectModel, lists_config_tensors_and_nothing_missing) {

@@ -36,6 +36,9 @@ TEST(SamplerValues, values_that_make_no_sense_are_refused_by_name) {
     EXPECT_THAT(message([&](SamplerOptions& o) { o.confidence_threshold = bad; }), StartsWith("confidence_threshold"));
   }
   EXPECT_THAT(message([](SamplerOptions& o) { o.t_max = 0; }), StartsWith("t_max"));
+  const auto cold = [](double t) { return [t](SamplerOptions& o) { o.t_min = 0, o.t_max = t; }; };
+  EXPECT_THAT(message(cold(9e-11)), StartsWith("t_max: expected a temperature of at least 1e-10, got"));
+  EXPECT_EQ(message(cold(1e-10)), "accepted");
   EXPECT_THAT(message([](SamplerOptions& o) { o.t_min = 0.9; }), StartsWith("t_min: expected at most t_max, 0.8"));
   EXPECT_THAT(message([](SamplerOptions& o) { o.max_denoising_steps = 0; }), StartsWith("max_denoising_steps"));
   EXPECT_THAT(message([](SamplerOptions& o) { o.stability_threshold = -1; }), StartsWith("stability_threshold"));

@@ -56,6 +56,11 @@ TEST(Safetensors, empty_files_of_no_tensors_and_tensors_of_no_values_are_read) {
   EXPECT_EQ(parse_file(safetensors_file(one("\"F32\"", "[2,3]", "[0,24]"), std::string(24, 'x'))), "accepted");
 }
 
+TEST(Safetensors, a_pointer_of_git_lfs_is_told_apart_from_other_files) {
+  const std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4665a5ea\nsize 1024\n";
+  EXPECT_THAT(parse_file(pointer), HasSubstr("got a Git LFS pointer to one. Fetch it with git lfs pull"));
+}
+
 TEST(Safetensors, a_file_cut_at_any_byte_is_an_error) {
   const std::string file = two_tensors();
   for (size_t size = 0; size < file.size(); ++size)

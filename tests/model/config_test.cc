@@ -160,7 +160,9 @@ TEST(ConfigJson, refuses_other_models_and_texts_that_are_no_config) {
     EXPECT_FALSE(config_from_json(text, "config.json", "", "")) << text;
   EXPECT_FALSE(read(tiny(), "[1]"));
   EXPECT_FALSE(read(tiny(), R"({"t_min": -1})"));
-  EXPECT_FALSE(read(tiny(), R"({"t_min": 0.9, "t_max": 0.1})"));
+  EXPECT_THAT(read(tiny(), R"({"t_min": 0.9, "t_max": 0.1})").error().message,
+              HasSubstr("generation_config.json: temperatures: expected 0 <= t_min <= t_max"));
+  EXPECT_FALSE(read(tiny(), R"({"t_min": 0, "t_max": 1e-11})"));
   EXPECT_FALSE(read(tiny(), R"({"eos_token_id": [1.5]})"));
   EXPECT_FALSE(read(tiny(), R"({"sampler_config": 0.1})"));
   config = tiny();

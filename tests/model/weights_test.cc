@@ -151,6 +151,22 @@ TEST(Weights, an_untied_model_has_to_store_every_copy) {
   EXPECT_TRUE(with) << with.error().message;
 }
 
+TEST(Weights, divisors_of_frequencies_that_are_no_positive_numbers_are_refused) {
+  const std::string bytes = file_bytes(golden::folder() + "tiny-a.gguf");
+  const auto file = formats::GgufFile::parse(std::as_bytes(std::span(bytes)), "tiny-a.gguf").value();
+  const formats::TensorEntry& divisors = *file.find_tensor("rope_freqs.weight");
+  const size_t at = reinterpret_cast<const char*>(divisors.data.data()) - bytes.data() + sizeof(float);
+  for (const float bad : {0.0f, -1.0f, 1e-7f, std::nanf("")}) {
+    std::string edited = bytes;
+    std::memcpy(edited.data() + at, &bad, sizeof bad);
+    const auto r = bind_bytes(edited);
+    ASSERT_FALSE(r) << bad;
+    EXPECT_EQ(r.error().code, ErrorCode::kModelFile);
+    EXPECT_THAT(r.error().message, HasSubstr("rope_freqs.weight: expected divisors of at least 1e-06, got "));
+    EXPECT_THAT(r.error().message, HasSubstr(" as number 1"));
+  }
+}
+
 TEST(Weights, examination_lists_every_tensor_with_its_role) {
   const TinyModel tiny = TinyModel::open("tiny-a");
   const BindingReport report = examine_weights(tiny.checkpoint, tiny.model.config());
