@@ -331,6 +331,29 @@ def a_model_that_is_being_loaded_is_waited_for(reader, service):
 
 
 @test()
+def a_wide_canvas_fades_only_where_steps_are_slow(reader):
+    fades = reader.run("""
+        const {CanvasView} = await import('./canvas_view.mjs');
+        const {CanvasState} = await import('./trace.mjs');
+        const state = new CanvasState(256), view = new CanvasView('');
+        document.body.append(view.root);
+        const rows = new Set(state.texts.keys());
+        const after = (ms) => new Promise((done) => { setTimeout(done, ms); });
+        const draw = async (text, level) => {
+          state.texts.fill(text);
+          state.states.fill(level);
+          view.draw(state, rows);
+          await new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); });
+          return view.root.getAnimations({subtree: true}).length;
+        };
+        await draw('noise', 0);
+        const quick = await draw('draft', 1);
+        await after(400);
+        return [quick, await draw('done', 3)];""")
+    assert fades[0] == 0 and fades[1] >= 256, fades
+
+
+@test()
 def the_theme_is_kept_and_the_frames_follow_it(reader):
     reader.ask("short")
     reader.answered()

@@ -8,6 +8,8 @@ import {h} from './dom.mjs';
 import {focusLevel} from './trace.mjs';
 
 const kNoiseCharacters = 3;
+// A fade is an animation of the browser's for each row: where many change again before they could end, there are none.
+const kManyRows = 64, kFadeMs = 220;  // as in canvas.css
 const kEndSign = '∎', kDot = '·', kHalf = '▯';
 
 /// What a row shows: {text, look}. `look` is the class that style sheets know.
@@ -41,15 +43,19 @@ export class CanvasView {
   #spans = [];
   #shown = [];
   #padding = -1;
+  #drawn = -Infinity;  // when
 
   constructor(label) { this.root = h('div', {class: 'canvas', 'aria-label': label}); }
 
-  /// Draws a CanvasState; `rows` are those that may have changed, all if left out.
+  /// Draws a CanvasState; `rows` is the Set of those that may have changed, all if left out.
   draw(state, rows) {
     if (this.#spans.length !== state.length) {
       this.#build(state.length);
       rows = undefined;
     }
+    const now = performance.now();
+    this.root.classList.toggle('sudden', rows?.size > kManyRows && now - this.#drawn < kFadeMs);
+    this.#drawn = now;
     const padding = state.paddingStart();
     if (rows === undefined) {
       for (let row = 0; row < state.length; ++row) this.#drawRow(state, row, padding);
