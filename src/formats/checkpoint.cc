@@ -76,9 +76,20 @@ Result<Found> find_only_file(const fs::path& folder) {
                                                         names[1], ". Name one of them."));
 }
 
+/// A file that is named by itself: not a shard that an index beside it names with others.
+Result<Found> check_whole(const fs::path& file) {
+  Found found{{file.string()}, {}, {}};
+  if (!is_file(file.parent_path() / kIndexFile)) return found;
+  const Result<Found> index = read_index(file.parent_path());
+  if (!index || index->files.size() < 2 || std::ranges::find(index->files, file.string()) == index->files.end())
+    return found;
+  return bad_file(file.string(), "", "a whole model",
+                  base::concat("one of ", index->files.size(), " parts. Name the folder instead"));
+}
+
 Result<Found> find_files(const std::string& path) {
   std::error_code error;
-  if (!fs::is_directory(path, error)) return Found{{path}, {}, {}};
+  if (!fs::is_directory(path, error)) return check_whole(path);
   const fs::path folder(path);
   if (is_file(folder / kSingleFile)) return Found{{(folder / kSingleFile).string()}, {}, {}};
   if (is_file(folder / kIndexFile)) return read_index(folder);

@@ -48,6 +48,18 @@ TEST(Checkpoint, shards_are_joined_and_mapped_once) {
   EXPECT_EQ(checkpoint.file_bytes(), shard("a").size() * 2);
 }
 
+TEST(Checkpoint, a_shard_is_not_taken_for_the_model) {
+  const TemporaryFolder folder;
+  const std::string first = folder.write("x-1.safetensors", shard("a")), other = folder.write("y", shard("b"));
+  folder.write("x-2.safetensors", shard("b"));
+  EXPECT_TRUE(Checkpoint::open(first)) << "without an index nothing says that it is one";
+  folder.write("model.safetensors.index.json", index_of(R"({"a":"x-1.safetensors","b":"x-2.safetensors"})"));
+  const Error error = error_of(first);
+  EXPECT_EQ(error.code, ErrorCode::kModelFile);
+  EXPECT_EQ(error.message, first + ": expected a whole model, got one of 2 parts. Name the folder instead");
+  EXPECT_TRUE(Checkpoint::open(other)) << "another file beside them";
+}
+
 TEST(Checkpoint, a_file_is_told_by_its_first_bytes) {
   const TemporaryFolder folder;
   EXPECT_EQ(Checkpoint::open(folder.write("any", shard("a")))->format(), Format::kSafetensors);
