@@ -47,11 +47,11 @@ std::vector<std::string> lines_of(const std::string& text) {
 }
 
 TEST(LineReader, gives_lines_without_their_ends) {
-  using Lines = std::vector<std::string>;
-  EXPECT_EQ(lines_of(""), Lines());
-  EXPECT_EQ(lines_of("a\nb\r\n\nc"), Lines({"a", "b", "", "c"}));
-  EXPECT_EQ(lines_of("\n"), Lines({""}));
-  EXPECT_EQ(lines_of("a\rb\n"), Lines({"a\rb"}));
+  using Parts = std::vector<std::string>;
+  EXPECT_EQ(lines_of(""), Parts());
+  EXPECT_EQ(lines_of("a\nb\r\n\nc"), Parts({"a", "b", "", "c"}));
+  EXPECT_EQ(lines_of("\n"), Parts({""}));
+  EXPECT_EQ(lines_of("a\rb\n"), Parts({"a\rb"}));
 }
 
 TEST(LineReader, joins_lines_that_are_longer_than_one_read) {
