@@ -158,8 +158,9 @@ Result<void> check_chat(const std::optional<FoundTokenizer>& tokenizer,
   if (!tokenizer)
     return Unexpected(ErrorCode::kUnsupported, "the model has no tokenizer: give token ids instead of text");
   if (!chat_template || text::is_gemma4_template(chat_template->text)) return {};
+  // The file's name alone: the service says this to clients, who need not know its folders.
   return Unexpected(ErrorCode::kUnsupported,
-                    base::concat(chat_template->path,
+                    base::concat(fs::path(chat_template->path).filename().string(),
                                  ": expected the Gemma 4 chat format, the one that is known here, "
                                  "got the template of another. Give the prompt as text in the model's own format, "
                                  "without a chat format, or as ids"));

@@ -168,7 +168,7 @@ other_chat_formats() {
   has "$err" 'note: the model has no chat template, the Gemma 4 chat format is applied'
   printf '[INST] {{ messages[0].content }} [/INST]' >"$other/chat_template.jinja"
   run 2 generate -m "$other" -p 'Who are you?'; has "$err" 'chat_template.jinja: expected the Gemma 4 chat format'
-  run 2 chat -m "$other"; has "$err" 'chat_template.jinja: expected the Gemma 4 chat format'
+  run 2 chat -m "$other"; has "$err" ': chat_template.jinja: expected the Gemma 4 chat format'
   run 2 compare "$other" "$model" -p 'Who are you?'; has "$err" 'chat_template.jinja: expected the Gemma 4 chat format'
   run 0 generate -m "$other" --raw -p $'<|turn>user\nWho are you?<turn|>\n<|turn>model\n<|channel>thought\n<channel|>' --seed 7
   is "$out" "$text"
