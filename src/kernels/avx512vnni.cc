@@ -15,6 +15,7 @@
 #define DG_INT8_KEPT_ROWS 4  // 12 sums, 12 kept ones, 3 of x, a weight, a scale
 #define DG_INT8_FEW_TOKENS 6
 #define DG_INT8_FEW_PANELS 4
+#define DG_INT8_FEW_IN_PLACE
 #define DG_INT8_DIRECT_TOKENS 4
 #define DG_NAME "avx512vnni"
 #define DG_GETTER avx512vnni_table
