@@ -167,32 +167,39 @@ void product_folded_exactly(const uint8_t* w, size_t panel_stride, const float* 
 // A row's codes are brought to one scale: ratio = 254 scale / largest scale, code = (unit code * ratio + 128) / 256
 // rounded down, where unit is 16 for 4-bit codes, so that they use the range. 254 keeps every product inside int16.
 template <int kBits>
-void transpose_packed_exactly(const uint8_t* w, size_t panel_stride, size_t panels, size_t k, uint8_t* out,
-                              float* row_scale) {
-  constexpr int kUnit = kBits == 4 ? 16 : 1;
+constexpr int kTransposeUnit = kBits == 4 ? 16 : 1;
+
+template <int kBits>
+void row_scales_exactly(const uint8_t* w, size_t panel_stride, size_t panels, size_t k, float* row_scale) {
+  for (size_t row = 0; row < panels * kPanelRows; ++row) {
+    const uint8_t* from = w + row / kPanelRows * panel_stride;
+    float largest = 0;
+    for (size_t i = 0; i < tensor::superblocks_for(k) * kGroups; ++i)
+      largest = std::max(
+          largest, std::fabs(scale_of(from + i / kGroups * superblock_bytes<kBits>(), i % kGroups, row % kPanelRows)));
+    row_scale[row] = largest * (256.0f / 254.0f / kTransposeUnit<kBits>);
+  }
+}
+
+template <int kBits>
+void transpose_packed_exactly(const uint8_t* w, size_t panel_stride, size_t panels, const float* row_scale,
+                              uint8_t* out, size_t out_stride) {
+  constexpr int kUnit = kTransposeUnit<kBits>;
   constexpr uint16_t kHalfOne = 0x3C00;
-  const size_t superblocks = tensor::superblocks_for(k);
-  for (size_t panel = 0; panel < superblocks * kSuperblock / kPanelRows; ++panel) {
-    uint8_t* to = out + panel * tensor::kSuperblockBytes8;
+  for (size_t panel = 0; panel < kSuperblock / kPanelRows; ++panel) {
+    uint8_t* to = out + panel * out_stride;
     for (size_t i = 0; i < kGroups * kPanelRows; ++i) std::memcpy(to + 2 * i, &kHalfOne, sizeof kHalfOne);
     std::memset(to + kScaleBytes, 128, tensor::kSuperblockBytes8 - kScaleBytes);
   }
-  for (size_t row = 0; row < kSuperblock; ++row) {
-    row_scale[row] = 0;
-    if (row >= panels * kPanelRows) continue;
-    const uint8_t* from = w + row / kPanelRows * panel_stride;
-    float largest = 0;
-    for (size_t i = 0; i < superblocks * kGroups; ++i)
-      largest = std::max(
-          largest, std::fabs(scale_of(from + i / kGroups * superblock_bytes<kBits>(), i % kGroups, row % kPanelRows)));
-    row_scale[row] = largest * (256.0f / 254.0f / kUnit);
-    for (size_t column = 0; column < superblocks * kSuperblock; ++column) {
-      const uint8_t* superblock = from + column / kSuperblock * superblock_bytes<kBits>();
-      const float scale = scale_of(superblock, column % kSuperblock / kScaleGroup, row % kPanelRows);
-      const int ratio = largest > 0 ? static_cast<int>(std::nearbyint(scale * (254.0f / largest))) : 0;
-      const int code = (code_of<kBits>(superblock, row % kPanelRows, column % kSuperblock) * kUnit * ratio + 128) >> 8;
-      out[column / kPanelRows * tensor::kSuperblockBytes8 + kScaleBytes + row / 4 * kLineBytes +
-          column % kPanelRows * 4 + row % 4] = static_cast<uint8_t>(code + 128);
+  for (size_t row = 0; row < panels * kPanelRows; ++row) {
+    const uint8_t* superblock = w + row / kPanelRows * panel_stride;
+    const float factor = row_scale[row] > 0 ? (256.0f / kUnit) / row_scale[row] : 0;
+    for (size_t column = 0; column < kSuperblock; ++column) {
+      const float scale = scale_of(superblock, column / kScaleGroup, row % kPanelRows);
+      const int ratio = static_cast<int>(std::nearbyint(scale * factor));
+      const int code = (code_of<kBits>(superblock, row % kPanelRows, column) * kUnit * ratio + 128) >> 8;
+      out[column / kPanelRows * out_stride + kScaleBytes + row / 4 * kLineBytes + column % kPanelRows * 4 + row % 4] =
+          static_cast<uint8_t>(code + 128);
     }
   }
 }
@@ -205,7 +212,9 @@ template void product_folded_exactly<4>(const uint8_t*, size_t, const float*, si
                                         size_t, size_t, size_t);
 template void product_folded_exactly<8>(const uint8_t*, size_t, const float*, size_t, float*, size_t, const float*,
                                         size_t, size_t, size_t);
-template void transpose_packed_exactly<4>(const uint8_t*, size_t, size_t, size_t, uint8_t*, float*);
-template void transpose_packed_exactly<8>(const uint8_t*, size_t, size_t, size_t, uint8_t*, float*);
+template void row_scales_exactly<4>(const uint8_t*, size_t, size_t, size_t, float*);
+template void row_scales_exactly<8>(const uint8_t*, size_t, size_t, size_t, float*);
+template void transpose_packed_exactly<4>(const uint8_t*, size_t, size_t, const float*, uint8_t*, size_t);
+template void transpose_packed_exactly<8>(const uint8_t*, size_t, size_t, const float*, uint8_t*, size_t);
 
 }  // namespace dgemma::kernels

@@ -25,7 +25,9 @@ template <int kBits>
 void product_folded_exactly(const uint8_t* w, size_t panel_stride, const float* x, size_t x_stride, float* c,
                             size_t c_stride, const float* scale, size_t tokens, size_t n, size_t k);
 template <int kBits>
-void transpose_packed_exactly(const uint8_t* w, size_t panel_stride, size_t panels, size_t k, uint8_t* out,
-                              float* row_scale);
+void row_scales_exactly(const uint8_t* w, size_t panel_stride, size_t panels, size_t k, float* row_scale);
+template <int kBits>
+void transpose_packed_exactly(const uint8_t* w, size_t panel_stride, size_t panels, const float* row_scale,
+                              uint8_t* out, size_t out_stride);
 
 }  // namespace dgemma::kernels

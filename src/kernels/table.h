@@ -97,14 +97,19 @@ struct KernelTable {
                           size_t c_stride, const float* scale, size_t tokens, size_t n, size_t k);
   void (*product_packed8)(const uint8_t* w, size_t panel_stride, const float* x, size_t x_stride, float* c,
                           size_t c_stride, const float* scale, size_t tokens, size_t n, size_t k);
-  /// The transpose of up to 64 rows of packed weights: `panels` panels (1 .. 4) of k columns become superblocks_for(k)
-  /// * 4 panels of one 8-bit superblock each, [k, 64], with weight = row_scale[column] * code: the 32-column scales
-  /// are folded into the codes, within 0.75 of a code (row_scale is about the row's largest scale, of a 4-bit row a
-  /// 16th of it). Columns of panels that are not there are zeros.
-  void (*transpose_packed4)(const uint8_t* w, size_t panel_stride, size_t panels, size_t k, uint8_t* out,
-                            float* row_scale);
-  void (*transpose_packed8)(const uint8_t* w, size_t panel_stride, size_t panels, size_t k, uint8_t* out,
-                            float* row_scale);
+  // The transpose of up to 64 rows of packed weights, 1 .. 4 panels: the 32-column scales are folded into the codes,
+  // weight = row_scale * code within 0.75 of a code. row_scale is about the row's largest scale, of a 4-bit row a 16th
+  // of it.
+
+  /// row_scale [panels * 16] of rows of k columns.
+  void (*row_scales4)(const uint8_t* w, size_t panel_stride, size_t panels, size_t k, float* row_scale);
+  void (*row_scales8)(const uint8_t* w, size_t panel_stride, size_t panels, size_t k, float* row_scale);
+  /// One superblock of each panel to one 8-bit superblock, scales 1, in each of four panels that are out_stride bytes
+  /// apart: 64 columns by 64 rows. Rows of panels that are not there are zeros.
+  void (*transpose_packed4)(const uint8_t* w, size_t panel_stride, size_t panels, const float* row_scale, uint8_t* out,
+                            size_t out_stride);
+  void (*transpose_packed8)(const uint8_t* w, size_t panel_stride, size_t panels, const float* row_scale, uint8_t* out,
+                            size_t out_stride);
 
   // Products in bf16. A block of pairs is [ceil(k / 2), 16] words, a lane block of half the height: word i of a lane
   // has feature 2 i in its low half and 2 i + 1 in its high half, 0 past the last. Products of two bf16 are exact in

@@ -79,8 +79,8 @@ struct TableWalk {
   }
   size_t first_tile(size_t part) const { return part * tiles / kParts; }
   size_t tile_tokens(size_t tile) const { return std::min(kTile, vocab - tile * kTile); }
-  /// Tiles whose logits are computed at once: more for few rows, which each packed product has to gather.
-  size_t tiles_at_once() const { return arithmetic == Arithmetic::kInt8 && query.rows <= kFewRows ? 4 : 1; }
+  /// Tiles that are multiplied at once: more in integers, so that activations and sums are read once for all of them.
+  size_t tiles_at_once() const { return arithmetic == Arithmetic::kInt8 ? kMostSummedRows / kTile : 1; }
 
   /// Processed logits of a tile's rows of the head for `count` blocks: [count, tokens, 16].
   void logits(const Weight& rows, size_t first_block, size_t count, int worker, Blocks out) const {
@@ -91,8 +91,8 @@ struct TableWalk {
   }
 
   void part_of_table(size_t part, size_t first_block, size_t count, int worker) const;
-  void take_statistics(size_t tile, size_t part, size_t first_block, Blocks z, float* rescale) const;
-  void add_soft(size_t tile, size_t part, size_t first_block, Blocks z, const float* rescale, const Weight& head,
+  void take_statistics(size_t tile, size_t part, size_t first_block, Blocks z, Blocks before, float* rescale) const;
+  void add_soft(size_t first_token, size_t part, size_t first_block, Blocks z, const float* rescale, const Weight& head,
                 int worker) const;
   bool merge(size_t block, int worker) const;
   void merge_soft(size_t block, const SoftmaxLanes& total) const;
@@ -120,31 +120,37 @@ void TableWalk::part_of_table(size_t part, size_t first_block, size_t count, int
     const Weight rows = weights.head.row_range(first * kTile, all);
     const Weight head = arithmetic == Arithmetic::kF32 ? direct_rows(exec, worker, rows) : rows;
     logits(head, first_block, count, worker, run);
-    for (size_t tile = first; tile < last; ++tile) {
-      const Blocks z = run.feature_range((tile - first) * kTile, tile_tokens(tile));
-      take_statistics(tile, part, first_block, z, rescale);
-      if (soft) add_soft(tile, part, first_block, z, rescale, head, worker);
-    }
+    std::fill_n(rescale, count * kLanes, 1.0f);
+    for (size_t tile = first; tile < last; ++tile)
+      take_statistics(tile, part, first_block, run.feature_range((tile - first) * kTile, tile_tokens(tile)),
+                      run.feature_range(0, (tile - first) * kTile), rescale);
+    if (soft) add_soft(first * kTile, part, first_block, run, rescale, head, worker);
   }
 }
 
-/// Of a tile's logits z [count, tokens, 16], which become exp(z - max).
-void TableWalk::take_statistics(size_t tile, size_t part, size_t first_block, Blocks z, float* rescale) const {
+/// Of a tile's logits z [count, tokens, 16], which become exp(z - max). `before` [count, tokens, 16]: the tiles that
+/// were taken with it, which follow the maximum, as does what rescale [count, 16] stands for.
+void TableWalk::take_statistics(size_t tile, size_t part, size_t first_block, Blocks z, Blocks before,
+                                float* rescale) const {
   const auto first = static_cast<int32_t>(tile * kTile);
-  for (size_t b = 0; b < z.blocks; ++b) {
+  for (size_t b = 0; b < z.blocks; ++b, rescale += kLanes) {
     SoftmaxLanes& s = stats(part, first_block + b);
     const size_t row = (tile * blocks + first_block + b) * kLanes;
     if (top(first_block + b) > 0) take_top_tokens(z.block(b), z.features, first, top_lists(part, first_block + b));
-    exec.kernels().softmax_tile(z.block(b), z.features, first, &s, rescale + b * kLanes, &space.tile_sum[row]);
+    float factor[kLanes];
+    exec.kernels().softmax_tile(z.block(b), z.features, first, &s, factor, &space.tile_sum[row]);
     std::copy_n(s.max, kLanes, &space.tile_max[row]);
+    if (std::ranges::all_of(factor, [](float f) { return f == 1.0f; })) continue;  // mostly
+    exec.kernels().scale_lanes(before.block(b), factor, before.features);
+    exec.kernels().scale_lanes(rescale, factor, 1);
   }
 }
 
-/// `head`: the tile's rows as logits read them.
-void TableWalk::add_soft(size_t tile, size_t part, size_t first_block, Blocks z, const float* rescale,
+/// Of the tokens from first_token on; `head`: their rows as logits read them.
+void TableWalk::add_soft(size_t first_token, size_t part, size_t first_block, Blocks z, const float* rescale,
                          const Weight& head, int worker) const {
   const Blocks sum{soft_part(part, first_block), z.blocks, features, features * kLanes};
-  const Weight embedding = weights.embedding.row_range(tile * kTile, z.features);
+  const Weight embedding = weights.embedding.row_range(first_token, z.features);
   if (arithmetic == Arithmetic::kInt8) {
     packed_weighted_sum(exec, worker, embedding, z, rescale, sum);
   } else if (arithmetic == Arithmetic::kBF16) {

@@ -141,28 +141,35 @@ TEST_P(Packed, the_transpose_has_the_same_bytes_everywhere_and_is_within_a_code)
   for (const DType type : {DType::kPacked4, DType::kPacked8})
     for (const size_t panels : {1, 2, 4})
       for (const size_t k : {1, 33, 64, 100, 200}) {
-        const size_t stride = tensor::panel_bytes(type, k);
-        const PageEnd<uint8_t> w = random_panels(type, panels * kPanelRows, k, stride, 7);
-        const size_t columns = tensor::superblocks_for(k) * kSuperblock;
-        PageEnd<uint8_t> got(columns / kPanelRows * tensor::kSuperblockBytes8), want = got;
-        PageEnd<float> scale(64), want_scale(64);
+        const bool four = type == DType::kPacked4;
+        const size_t stride = tensor::panel_bytes(type, k), superblock = tensor::panel_bytes(type, 1);
+        const size_t superblocks = tensor::superblocks_for(k), rows = panels * kPanelRows;
+        const PageEnd<uint8_t> w = random_panels(type, rows, k, stride, 7);
+        // Panels of two superblocks, of which the second one is written.
+        constexpr size_t kOut = tensor::kSuperblockBytes8, kOutStride = 2 * kOut;
+        PageEnd<uint8_t> got(superblocks * kSuperblock / kPanelRows * kOutStride), want = got;
+        PageEnd<float> scale(rows), want_scale(rows);
         const auto run = [&](const KernelTable& t, PageEnd<uint8_t>& out, PageEnd<float>& row_scale) {
-          (type == DType::kPacked4 ? t.transpose_packed4 : t.transpose_packed8)(w.data(), stride, panels, k, out.data(),
-                                                                                row_scale.data());
+          (four ? t.row_scales4 : t.row_scales8)(w.data(), stride, panels, k, row_scale.data());
+          for (size_t s = 0; s < superblocks; ++s)
+            (four ? t.transpose_packed4 : t.transpose_packed8)(w.data() + s * superblock, stride, panels,
+                                                               row_scale.data(), out.data() + s * 4 * kOutStride + kOut,
+                                                               kOutStride);
         };
         run(table(), got, scale);
         run(*choose("scalar").value(), want, want_scale);
         ASSERT_TRUE(std::equal(got.begin(), got.end(), want.begin())) << panels << " " << k;
         ASSERT_TRUE(same_bits(scale, want_scale));
-        const tensor::Weight rows{type, w.data(), panels * kPanelRows, k, stride};
-        const tensor::Weight turned{DType::kPacked8, got.data(), k, 64, tensor::kSuperblockBytes8};
+        const tensor::Weight all{type, w.data(), rows, k, stride};
+        const tensor::Weight turned{DType::kPacked8, got.data() + kOut, k, 64, kOutStride};
         std::vector<float> row(k), codes(64);
         for (size_t column = 0; column < k; ++column) {
           tensor::unpack_row(turned, column, codes.data());
-          for (size_t r = 0; r < rows.rows; ++r) {
-            tensor::unpack_row(rows, r, row.data());
+          for (size_t r = 0; r < rows; ++r) {
+            tensor::unpack_row(all, r, row.data());
             ASSERT_NEAR(codes[r] * scale[r], row[column], 0.76f * scale[r]) << r << " " << column;
           }
+          for (size_t r = rows; r < 64; ++r) ASSERT_EQ(codes[r], 0);
         }
       }
 }
