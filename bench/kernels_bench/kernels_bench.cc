@@ -2,7 +2,7 @@
 //
 // kernels_bench --benchmark_filter='product.*avx512' ; product/TABLE/N/K/BLOCKS, of packed weights TOKENS in place of
 // BLOCKS. "flops" counts a multiply-add as two, integers' too; of a run on a busy machine take it over CPU time.
-// "peak/..." runs independent multiply-adds on registers: what the products can be measured against, in the same run.
+// "peak/..." runs the products' inner steps on registers: what they can be measured against, in the same run.
 // On a machine that does other work too, use --benchmark_repetitions=9 and read the median and the best.
 #include <benchmark/benchmark.h>
 
@@ -135,81 +135,17 @@ void elementwise(State& state, size_t features, Run run) {
   state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * features * kLanes));
 }
 
-#if defined(__x86_64__)
-constexpr int kPeakRepeats = 10000;
-
-#define DG_PEAK_CLOBBERS \
-  "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13"
-// One instruction, such as a multiply-add, in 12 chains: more than latency times multipliers of today's processors. The
-// registers hold zeros or any number; r is their kind: "zmm". The assembler writes it 12 times, with 2 .. 13 as \sum.
-#define DG_PEAK(instruction, r)                                                                      \
-  __asm__ volatile(".irp sum,2,3,4,5,6,7,8,9,10,11,12,13\n " instruction " %%" r "0, %%" r "1, %%" r \
-                   "\\sum\n .endr" ::                                                                \
-                       : DG_PEAK_CLOBBERS)
-
-__attribute__((target("avx512f"))) void peak_avx512(State& state) {
-  for (auto _ : state)
-    for (int i = 0; i < kPeakRepeats; ++i) DG_PEAK("vfmadd231ps", "zmm");
-  set_flops(state, 2.0 * 16 * 12 * kPeakRepeats);
-}
-__attribute__((target("avx2,fma"))) void peak_avx2(State& state) {
-  for (auto _ : state)
-    for (int i = 0; i < kPeakRepeats; ++i) DG_PEAK("vfmadd231ps", "ymm");
-  set_flops(state, 2.0 * 8 * 12 * kPeakRepeats);
-}
-__attribute__((target("avx512f,avx512vnni"))) void peak_avx512vnni(State& state) {
-  for (auto _ : state)
-    for (int i = 0; i < kPeakRepeats; ++i) DG_PEAK("vpdpbusd", "zmm");
-  set_flops(state, 2.0 * 64 * 12 * kPeakRepeats);
-}
-__attribute__((target("avx512f,avx512bf16"))) void peak_avx512bf16(State& state) {
-  for (auto _ : state)
-    for (int i = 0; i < kPeakRepeats; ++i) DG_PEAK("vdpbf16ps", "zmm");
-  set_flops(state, 2.0 * 32 * 12 * kPeakRepeats);
-}
-// What 4-bit codes need on AVX2: products of pairs, added up in 16 bits.
-__attribute__((target("avx2"))) void peak_avx2_int8(State& state) {
-  for (auto _ : state) {
-    for (int i = 0; i < kPeakRepeats; ++i)
-      __asm__ volatile(
-          "vpmaddubsw %%ymm0, %%ymm1, %%ymm8\n vpaddw %%ymm8, %%ymm2, %%ymm2\n"
-          "vpmaddubsw %%ymm0, %%ymm1, %%ymm9\n vpaddw %%ymm9, %%ymm3, %%ymm3\n"
-          "vpmaddubsw %%ymm0, %%ymm1, %%ymm10\n vpaddw %%ymm10, %%ymm4, %%ymm4\n"
-          "vpmaddubsw %%ymm0, %%ymm1, %%ymm11\n vpaddw %%ymm11, %%ymm5, %%ymm5\n"
-          "vpmaddubsw %%ymm0, %%ymm1, %%ymm12\n vpaddw %%ymm12, %%ymm6, %%ymm6\n"
-          "vpmaddubsw %%ymm0, %%ymm1, %%ymm13\n vpaddw %%ymm13, %%ymm7, %%ymm7\n" ::
-              : DG_PEAK_CLOBBERS);
-  }
-  set_flops(state, 2.0 * 32 * 6 * kPeakRepeats);
-}
-// Four products of tiles in turn; a table that is there has leave to use tiles (kernels/amx_machine.h).
-void peak_amx_int8(State& state) {
-  alignas(64) const struct {
-    uint8_t palette = 1, start_row = 0, reserved[14] = {};
-    uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64};
-    uint8_t rows[16] = {16, 16, 16, 16, 16, 16};
-  } shapes;
-  __asm__ volatile("ldtilecfg %0" ::"m"(shapes));
-  for (auto _ : state)
-    for (int i = 0; i < kPeakRepeats; ++i)
-      __asm__ volatile(".irp sum,0,1,2,3\n tdpbssd %%tmm5, %%tmm4, %%tmm\\sum\n .endr" ::);
-  __asm__ volatile("tilerelease" ::);
-  set_flops(state, 2.0 * 16 * 16 * 64 * 4 * kPeakRepeats);
-}
-#endif
-
-void add_peak(const KernelTable& t) {
-#if defined(__x86_64__)
-  const std::string name = t.name;
-  if (name == "avx2") benchmark::RegisterBenchmark("peak/avx2/int8", peak_avx2_int8);
-  if (name == "avx512vnni") benchmark::RegisterBenchmark("peak/avx512vnni/int8", peak_avx512vnni);
-  if (name == "avx512bf16") benchmark::RegisterBenchmark("peak/avx512bf16", peak_avx512bf16);
-  if (name == "amx") benchmark::RegisterBenchmark("peak/amx/int8", peak_amx_int8);
-  if (name == "avx2") benchmark::RegisterBenchmark("peak/avx2", peak_avx2);
-  if (name == "avx512") benchmark::RegisterBenchmark("peak/avx512", peak_avx512);
-#else
-  (void)t;
-#endif
+void add_peaks(const KernelTable& t) {
+  constexpr size_t kRounds = 10000;
+  const auto add = [&t](const char* kind, double (*peak)(size_t)) {
+    benchmark::RegisterBenchmark((std::string("peak/") + t.name + "/" + kind).c_str(), [peak](State& state) {
+      double operations = 0;
+      for (auto _ : state) operations = peak(kRounds);
+      if (operations == 0) state.SkipWithError("a sum is wrong");
+      set_flops(state, operations);
+    });
+  };
+  add("f32", t.peak_f32), add("bf16", t.peak_bf16), add("int8", t.peak_int8);
 }
 
 std::string label(const char* kernel, const KernelTable& t, Shape s) {
@@ -290,7 +226,7 @@ int main(int argc, char** argv) {
   const auto w = values(size_t{4096} * 2816);
   const auto half = bf16_values(size_t{16384} * 2816);
   for (const KernelTable* t : available()) {
-    add_peak(*t);
+    add_peaks(*t);
     add_products(*t, w.data(), half.data());
     for (const size_t n : {128, 2816}) add_elementwise(*t, n);
   }

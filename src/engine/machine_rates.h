@@ -17,8 +17,8 @@ namespace dgemma::engine {
 /// Errors: kOutOfMemory, kInternal (the bytes read were wrong).
 Result<double> measure_read_rate(ops::Exec& exec, double budget_s, uint64_t bytes);
 
-/// Operations per second (a multiply-add is two) of the table's f32 product by all threads, operands in the caches.
-/// Errors: kInternal (the product is not the scalar table's within rounding).
+/// Operations per second (a multiply-add is two) of the inner step of the table's f32 product, on registers alone, by
+/// all threads: no product reaches it. Errors: kInternal (the steps gave a wrong sum).
 Result<double> measure_f32_peak(ops::Exec& exec, double budget_s);
 /// The same of the table's product of bf16 weights with bf16 activations.
 Result<double> measure_bf16_peak(ops::Exec& exec, double budget_s);

@@ -287,6 +287,19 @@ template void decode_exactly<kDecodeF16>(const uint8_t*, size_t, float*);
 
 namespace {
 
+double peak_f32(size_t rounds) {
+  constexpr size_t kChains = 8;
+  float sum[kChains] = {}, one = 1;
+  for (size_t round = 0; round < rounds; ++round)
+    for (float& s : sum) {
+      __asm__ volatile("" : "+m"(one));
+      s += one * one;
+    }
+  for (const float s : sum)
+    if (s != static_cast<float>(rounds)) return 0;
+  return 2.0 * kChains * static_cast<double>(rounds);
+}
+
 constexpr KernelTable kTable = {
     .name = "scalar",
     .product_f32 = product<float>,
@@ -310,6 +323,9 @@ constexpr KernelTable kTable = {
     .weighted_sum_pairs = weighted_sum_pairs,
     .product_rows_pairs = product_rows_pairs,
     .weighted_sum_rows_pairs = weighted_sum_rows_pairs,
+    .peak_f32 = peak_f32,
+    .peak_bf16 = peak_f32,
+    .peak_int8 = peak_int8_plainly,
     .rms_norm = rms_norm,
     .add_scaled = add_scaled,
     .scale_lanes = scale_lanes,

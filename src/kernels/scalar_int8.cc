@@ -166,6 +166,19 @@ void product_folded_exactly(const uint8_t* w, size_t panel_stride, const float* 
 
 // A row's codes are brought to one scale: ratio = 254 scale / largest scale, code = (unit code * ratio + 128) / 256
 // rounded down, where unit is 16 for 4-bit codes, so that they use the range. 254 keeps every product inside int16.
+double peak_int8_plainly(size_t rounds) {
+  constexpr size_t kChains = 4;
+  int32_t sum[kChains] = {}, one = 1;
+  for (size_t round = 0; round < rounds; ++round)
+    for (int32_t& s : sum) {
+      __asm__ volatile("" : "+r"(one), "+r"(s));
+      s += one * one;
+    }
+  for (const int32_t s : sum)
+    if (s != static_cast<int32_t>(rounds)) return 0;
+  return 2.0 * kChains * static_cast<double>(rounds);
+}
+
 template <int kBits>
 constexpr int kTransposeUnit = kBits == 4 ? 16 : 1;
 

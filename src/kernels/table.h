@@ -143,6 +143,13 @@ struct KernelTable {
   void (*weighted_sum_rows_pairs)(const uint16_t* w, size_t ldw, const float* p, float* c, size_t c_stride,
                                   const float* scale, size_t tokens, size_t n, size_t v);
 
+  // What the products' inner steps reach on registers alone: runs a number of rounds of independent steps, fewer than
+  // 2^20, and gives the operations (a multiply-add counts two), or 0 where what they gave is wrong.
+
+  double (*peak_f32)(size_t rounds);
+  double (*peak_bf16)(size_t rounds);  ///< of product_pairs
+  double (*peak_int8)(size_t rounds);  ///< of product_packed4
+
   // The rest works on one block: x and out are [features, 16]; out may be x.
 
   /// out[d] = x[d] * (mean_d(x^2) + eps)^-0.5 * weight[d]; weight null = 1. The mean is summed in f32 as 8 interleaved

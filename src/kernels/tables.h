@@ -41,5 +41,6 @@ void decode_exactly(const uint8_t* blocks, size_t values, float* out);
 template <int kBits>
 void product_packed_exactly(const uint8_t* w, size_t panel_stride, const float* x, size_t x_stride, float* c,
                             size_t c_stride, const float* scale, size_t tokens, size_t n, size_t k);
+double peak_int8_plainly(size_t rounds);
 
 }  // namespace dgemma::kernels
