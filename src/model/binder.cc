@@ -73,8 +73,8 @@ bool same_values(const TensorEntry& a, const TensorEntry& b) {
   return true;
 }
 
-/// What the tensors found so far say about ties: a copy has the values of what it is tied to, but a head may have its
-/// own (transformers then leaves it untied, whatever the config says); and an untied model has to store every copy.
+/// A copy has the values of what it is tied to; only a head may have its own (transformers then leaves it untied,
+/// whatever the config says).
 void match_copy(Matches& m, const formats::Checkpoint& file, const TensorName& name, const TensorEntry& entry,
                 const TensorEntry& copy) {
   if (same_values(entry, copy)) {

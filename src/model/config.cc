@@ -55,7 +55,7 @@ Result<void> check_config(const Config& c, const std::string& path) {
 
 Result<void> check_sampler(const SamplerOptions& s, const std::string& path) {
   const double t_min = s.t_min.value_or(0.4), t_max = s.t_max.value_or(0.8);
-  if (t_max < kLeastTemperature || t_min < 0 || t_min > t_max)
+  if (!(t_max >= kLeastTemperature && t_min >= 0 && t_min <= t_max))  // nor NaN
     return Unexpected(ErrorCode::kModelFile,
                       base::concat(path, ": temperatures: expected 0 <= t_min <= t_max and t_max >= ",
                                    kLeastTemperature, ", got ", t_min, " and ", t_max));
