@@ -104,7 +104,7 @@ template <int kBits>
 DG_INLINE void pair_tokens(const float* x, size_t group, size_t tokens, TokenPairs& to) {
   const I there = I{0, 1, 2, 3} < static_cast<int32_t>(tokens);
   store_twice((U)select(there, load(x + group * kLanes), all(0.0f)), to.scale);
-  store_twice((U)(load_int(x + (kStartRow + group) * kLanes) * (kBits == 4 ? 1 : 16)), to.start);
+  store_twice((U)start_of<kBits>(load_int(x + (kStartRow + group) * kLanes)), to.start);
 #pragma GCC unroll 4
   for (size_t step = 0; step < kGroupSteps; ++step) {
     const float* line = x + (kValueRow + group * kGroupLines + 2 * step) * kLanes;
@@ -165,10 +165,9 @@ struct Tile {
     }
 #pragma GCC unroll 2
     for (int t = 0; t < T; ++t) {
-      const F x_scale = load(x.scale[t]);
+      const TokenScale x_scale(load(x.scale[t]));
 #pragma GCC unroll 4
-      for (int r = 0; r < R; ++r)
-        total[r][t] = fma((F)vcvtq_f32_s32(sum[r][t]) * x_scale, load(w.scale[r]), total[r][t]);
+      for (int r = 0; r < R; ++r) total[r][t] = fma(x_scale.times((I)sum[r][t]), load(w.scale[r]), total[r][t]);
     }
   }
 };

@@ -64,7 +64,8 @@ float largest_magnitude(const float* x, size_t features, size_t lane) {
 /// The features 32 g .. of x that there are, to group g of a superblock, in steps of largest / 127.
 void quantise_group(const float* x, size_t features, float largest, size_t group, size_t lane, float* superblock) {
   const float inverse = largest > kLeastMagnitude ? 127.0f / largest : 0.0f;
-  superblock[group * kLanes + lane] = largest / 127.0f;
+  superblock[group * kLanes + lane] =
+      std::bit_cast<float>(std::bit_cast<uint32_t>(largest / 127.0f) & tensor::kQuantisedScaleMask);
   auto* values = reinterpret_cast<int8_t*>(superblock + 2 * kGroups * kLanes);
   int32_t sum = 0;
   for (size_t i = 0; i < kScaleGroup; ++i) {
@@ -74,7 +75,7 @@ void quantise_group(const float* x, size_t features, float largest, size_t group
     values[feature / 4 * kLineBytes + lane * 4 + feature % 4] = value;
     sum += value;
   }
-  const int32_t start = -8 * sum;
+  const int32_t start = static_cast<int32_t>(tensor::kSumOrigin) - 8 * sum;
   std::memcpy(superblock + (kGroups + group) * kLanes + lane, &start, sizeof start);
 }
 

@@ -12,15 +12,19 @@
 // the matrix have scale 0.
 // Activations: a block of 16 tokens has 20 rows of 16 four-byte lanes (one per token) for 64 features:
 //
-//     f32 scale[2][16]        of features 32 g .. 32 g + 31 (amx: both are the superblock's)
-//     i32 start[2][16]        -8 * (sum of the values of the group): the share of the 4-bit codes' offset in a sum
+//     f32 scale[2][16]        of features 32 g .. 32 g + 31 (amx: both are the superblock's), its last two bits 0
+//     i32 start[2][16]        kSumOrigin - 8 * (sum of the values of the group): where a sum with 4-bit codes begins
 //     i8  value[16][16][4]    line i, token t, byte j: feature 4 i + j, in -127 .. 127
 //
-// so that a quantised block is a lane block too (tensor/blocks.h) and rows are gathered out of it in the same way.
-// Nothing but <cstddef> is included: the kernels' files see this header. Packing: tensor/packed.h.
+// Integer sums begin at kSumOrigin, the bits of the float 1.5 * 2^23, and stay within 2^22 of it, so that their bits
+// are the float 1.5 * 2^23 + sum. Times a scale of 22 bits the origin is exact, and one multiply-add makes sum * scale,
+// rounded once, with no conversion before. (Features beyond 3e33 overflow there: their sums are not finite.)
+// A quantised block is a lane block too (tensor/blocks.h) and rows are gathered out of it in the same way.
+// Only <cstddef> and <cstdint> are included: the kernels' files see this header. Packing: tensor/packed.h.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace dgemma::tensor {
 
@@ -32,6 +36,8 @@ inline constexpr size_t kScaleBytes = 64;         // 2 x 16 f16
 inline constexpr size_t kSuperblockBytes4 = 576;  // 4.5 bits a weight
 inline constexpr size_t kSuperblockBytes8 = 1088;
 inline constexpr size_t kQuantisedRows = 20;  // rows of 16 lanes for 64 quantised features
+inline constexpr uint32_t kSumOrigin = 0x4b400000;
+inline constexpr uint32_t kQuantisedScaleMask = ~3u;  // of the bits of an activations' scale
 
 constexpr size_t superblocks_for(size_t columns) { return (columns + kSuperblock - 1) / kSuperblock; }
 /// Rows of 16 lanes of a quantised block of `features` features: the "features" of the block that holds it.
