@@ -35,6 +35,7 @@ struct ModelInfo {
   SamplerValues sampler;         ///< the checkpoint's values, else the published ones
   bool has_tokenizer = false;
   bool has_chat_template = false;  ///< the Gemma 4 one; where there is none that format is applied all the same
+  std::string no_chat;             ///< why encode_chat() refuses every request; "" where it does not
   int threads = 0;                 ///< in force
   std::string kernels;             ///< in force
   std::string compute;             ///< in force

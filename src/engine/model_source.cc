@@ -162,7 +162,7 @@ Result<void> check_chat(const std::optional<FoundTokenizer>& tokenizer,
   return Unexpected(ErrorCode::kUnsupported,
                     base::concat(fs::path(chat_template->path).filename().string(),
                                  ": expected the Gemma 4 chat format, the one that is known here, "
-                                 "got the template of another. Give the prompt as text in the model's own format, "
+                                 "got the template of another. Give the prompt as text in its own format, "
                                  "without a chat format, or as ids"));
 }
 

@@ -4,7 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <sstream>
+
+#include "tiny_service.h"
 
 namespace dgemma::server {
 namespace {
@@ -42,7 +46,23 @@ TEST(Log, says_once_that_a_model_does_not_fit_into_memory_as_json) {
   EXPECT_THAT(warning["message"], HasSubstr("the weights take 50.0 GiB, this machine has 24.0 GiB"));
 }
 
-TEST(Log, is_silent_about_a_model_that_fits) {
+TEST(Log, says_at_the_start_that_a_model_cannot_chat) {
+  const std::string folder = testing::TempDir() + "foreign_template";
+  std::filesystem::remove_all(folder);
+  std::filesystem::copy(testing_service::tiny_model(), folder);
+  std::ofstream(folder + "/chat_template.jinja") << "[INST] {{ messages[0].content }} [/INST]";
+  EngineOptions options;
+  options.model_path = folder, options.threads = 1;
+  const auto engine = Engine::open(options);
+  ASSERT_TRUE(engine) << engine.error().message;
+  testing::internal::CaptureStderr();
+  log_ready(Log(LogFormat::kText), engine->info(), kGiB);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              HasSubstr(" warning message='every chat is refused, text completions are not: chat_template.jinja: "
+                        "expected the Gemma 4 chat format"));
+}
+
+TEST(Log, is_silent_about_a_model_that_fits_and_chats) {
   for (const LogFormat format : {LogFormat::kText, LogFormat::kJson}) EXPECT_EQ(lines_of(format, 50 * kGiB).size(), 1u);
 }
 
