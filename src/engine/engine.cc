@@ -27,6 +27,7 @@ Engine::~Engine() = default;
 Result<Engine> Engine::open(const EngineOptions& options) {
   DG_TRY_ASSIGN(engine::OpenedModel opened, engine::open_model(options));
   DG_TRY_ASSIGN(const auto found, engine::find_tokenizer(opened.checkpoint));
+  DG_TRY(engine::check_rows(found, opened.config));
   DG_TRY_ASSIGN(const auto chat_template, engine::find_chat_template(opened.checkpoint));
   const Result<void> can_chat = engine::check_chat(found, chat_template);
   if (options.chat) DG_TRY(can_chat);

@@ -16,8 +16,7 @@
 namespace dgemma {
 namespace {
 
-std::string tokenizer_line(const formats::Checkpoint& checkpoint) {
-  const auto found = engine::find_tokenizer(checkpoint);
+std::string tokenizer_line(const Result<std::optional<engine::FoundTokenizer>>& found) {
   if (!found) return "unusable: " + found.error().message;
   if (!*found) return "";
   return base::concat((*found)->path, ": ", (*found)->tokenizer.vocab_size(), " tokens");
@@ -25,7 +24,10 @@ std::string tokenizer_line(const formats::Checkpoint& checkpoint) {
 
 void report_template(const formats::Checkpoint& checkpoint, FileReport& report) {
   const auto found = engine::find_chat_template(checkpoint);
-  if (!found) report.chat_template = "unusable: " + found.error().message;
+  if (!found) {
+    report.chat_template = "unusable: " + found.error().message;
+    report.problems.push_back(found.error().message);
+  }
   if (!found || !*found) return;
   report.gemma4_chat = text::is_gemma4_template((*found)->text);
   report.chat_template =
@@ -51,7 +53,9 @@ Result<FileReport> inspect_model(const std::string& path) {
     for (const formats::GgufKey& key : gguf->keys()) report.metadata.emplace_back(key.name, key.value.display());
   else
     report.metadata = checkpoint.metadata();
-  report.tokenizer = tokenizer_line(checkpoint);
+  const auto tokenizer = engine::find_tokenizer(checkpoint);
+  report.tokenizer = tokenizer_line(tokenizer);
+  if (!tokenizer) report.problems.push_back(tokenizer.error().message);
   report_template(checkpoint, report);
 
   const Result<model::Config> config = engine::read_config(checkpoint);
@@ -65,7 +69,10 @@ Result<FileReport> inspect_model(const std::string& path) {
   report.config = model::describe(*config);
   report.tensors = std::move(binding.tensors);
   report.missing = std::move(binding.missing);
-  report.problems = std::move(binding.problems);
+  report.problems.insert(report.problems.end(), binding.problems.begin(), binding.problems.end());
+  if (tokenizer)
+    if (const auto fits = engine::check_rows(*tokenizer, *config); !fits)
+      report.problems.push_back(fits.error().message);
   report.parameters = binding.parameters;
   report.load_bytes = binding.expanded_bytes;
   return report;

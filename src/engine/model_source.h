@@ -37,6 +37,10 @@ Result<std::optional<FoundTokenizer>> find_tokenizer(const formats::Checkpoint& 
 /// From a tokenizer.json, a folder or a .gguf. Errors: kNotFound, kIo, kModelFile.
 Result<FoundTokenizer> open_tokenizer(const std::string& path);
 
+/// Whether the model's embedding has a row for each token that a prompt may need. Other control tokens may lie beyond
+/// it as in transformers, until somebody writes one. Errors: kModelFile.
+Result<void> check_rows(const std::optional<FoundTokenizer>& tokenizer, const model::Config& config);
+
 /// The chat template: its text and where it was found.
 struct FoundTemplate {
   std::string text;

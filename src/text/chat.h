@@ -57,6 +57,9 @@ std::string render_chat(const ChatRequest& request);
 /// control token. Errors: kModelFile (the tokenizer lacks a marker that the prompt needs).
 Result<std::vector<int32_t>> encode_chat(const ChatRequest& request, const Tokenizer& tokenizer);
 
+/// True for the text of a token that the chat format is made of, images apart.
+bool is_chat_marker(std::string_view token_text);
+
 /// True for the text of a chat template that speaks the Gemma 4 format: the renderer above may stand for it.
 bool is_gemma4_template(std::string_view template_text);
 

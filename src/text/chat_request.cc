@@ -122,6 +122,11 @@ Result<std::vector<int32_t>> encode_chat(const ChatRequest& request, const Token
   return ids;
 }
 
+bool is_chat_marker(std::string_view text) {
+  constexpr std::array<std::string_view, 6> kOwn = {"<bos>", "<|turn>", "<turn|>", "<|think|>", "<|tool>", "<tool|>"};
+  return is_answer_marker(text) || std::find(kOwn.begin(), kOwn.end(), text) != kOwn.end();
+}
+
 bool is_gemma4_template(std::string_view text) {
   for (const std::string_view marker : {"<|turn>", "<turn|>", "<|channel>"})
     if (text.find(marker) == std::string_view::npos) return false;

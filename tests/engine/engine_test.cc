@@ -5,7 +5,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
+#include "base/format.h"
 #include "dgemma/inspect.h"
 #include "dgemma/text.h"
 #include "golden.h"
@@ -78,6 +80,37 @@ TEST(Engine, an_empty_file_is_not_taken_for_a_missing_one) {
   }
 }
 
+/// tiny-c, whose embedding has 320 rows, with a tokenizer of `words` words and one control token behind them.
+std::string folder_with_tokenizer(int words, const std::string& control) {
+  const std::string folder = golden::write_folder("tokenizer_of_another", "tiny-c", golden::tensors_of("tiny-c"));
+  nlohmann::json tokenizer = nlohmann::json::parse(R"({"decoder": {"type": "Sequence", "decoders": [{"type": "Fuse"}]},
+      "model": {"type": "BPE", "vocab": {}, "merges": []}, "added_tokens": [{"special": true}]})");
+  for (int i = 0; i < words; ++i) tokenizer["model"]["vocab"]["w" + std::to_string(i)] = i;
+  tokenizer["added_tokens"][0]["id"] = words, tokenizer["added_tokens"][0]["content"] = control;
+  std::ofstream(folder + "/tokenizer.json") << tokenizer;
+  return folder;
+}
+
+TEST(Engine, a_tokenizer_with_more_tokens_than_the_embedding_has_rows_is_refused_when_it_is_opened) {
+  constexpr int kRows = 320;
+  const auto open = [](int words, const char* control) {
+    EngineOptions o;
+    o.model_path = folder_with_tokenizer(words, control);
+    const auto report = inspect_model(o.model_path);
+    const std::string problem = report && !report->problems.empty() ? report->problems.front() : "opened";
+    EXPECT_EQ(problem, open_error(o));
+    return problem;
+  };
+  EXPECT_THAT(open(kRows + 1, "<mask>"),
+              HasSubstr(base::concat("tokenizer.json: expected a tokenizer of at most ", kRows,
+                                     " tokens, as many as the embedding has rows, got ", kRows + 2,
+                                     " tokens, the first without a row 'w", kRows, "'")));
+  EXPECT_THAT(open(kRows, "<|turn>"), HasSubstr("the first without a row '<|turn>'"));
+  EXPECT_EQ(open(kRows, "<image_soft_token>"), "opened") << "as transformers does, until somebody writes it";
+  EXPECT_EQ(open(kRows - 1, "<|turn>"), "opened");
+  EXPECT_EQ(open(3, "<|turn>"), "opened") << "rows without a token are padding";
+}
+
 TEST(InspectModel, lists_config_tensors_and_nothing_missing) {
   for (const char* suffix : {"tiny-a", "tiny-a.gguf"}) {
     const auto report = inspect_model(golden::folder() + suffix);
@@ -109,6 +142,20 @@ TEST(SplitAnswer, takes_the_thought_channel_apart_from_the_answer) {
   EXPECT_EQ(split_answer("<|channel>thought\nhm").reasoning, "hm");
   EXPECT_EQ(split_answer("<|channel>tho").reasoning, "");
   EXPECT_EQ(split_answer("plain <channel|>").content, "plain <channel|>");
+}
+
+TEST(InspectModel, a_tokenizer_or_a_template_that_cannot_be_used_is_a_problem) {
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
+    const std::string folder =
+        golden::write_folder("broken_" + std::string(name), "tiny-c", golden::tensors_of("tiny-c"));
+    std::ofstream(folder + "/" + name) << "{";
+    const auto report = inspect_model(folder);
+    ASSERT_TRUE(report) << report.error().message;
+    EXPECT_THAT(report->problems, testing::ElementsAre(HasSubstr(name)));
+    EngineOptions o;
+    o.model_path = folder;
+    EXPECT_EQ(report->problems.front(), open_error(o));
+  }
 }
 
 TEST(InspectMachine, knows_its_kernels) {
