@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 
+#include <string_view>
 #include <utility>
 
 namespace dgemma::base {
@@ -30,5 +31,9 @@ class FileDescriptor {
  private:
   int fd_ = -1;
 };
+
+/// Writes all of it, also where signals interrupt and where the descriptor was left in non-blocking mode; gives errno
+/// of a failure, or 0.
+int write_all(int fd, std::string_view bytes);
 
 }  // namespace dgemma::base

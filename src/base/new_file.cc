@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 #include "base/format.h"
@@ -24,11 +25,18 @@ Unexpected system_error(const std::string& path, const char* what) {
   return {ErrorCode::kIo, concat(path, ": ", what, ": ", std::strerror(error))};
 }
 
-/// What the user's umask leaves of rw-rw-rw-; mkstemp itself makes files for the user alone.
-mode_t usual_mode() {
-  const mode_t mask = ::umask(0);
-  ::umask(mask);
-  return 0666 & ~mask;
+/// A file that was not there, beside `path`; its name goes to `temporary`. Not mkstemp, which makes files for the user
+/// alone: what the umask takes away of the usual mode, a thread cannot know without changing it for all.
+FileDescriptor create_beside(const std::string& path, std::string& temporary) {
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz012345";
+  while (true) {
+    std::array<unsigned char, 8> random{};
+    if (::getentropy(random.data(), random.size()) != 0) return {};
+    temporary = path + kUnfinished;
+    for (const unsigned char byte : random) temporary += kLetters[byte % kLetters.size()];
+    FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    if (file || errno != EEXIST) return file;
+  }
 }
 
 /// What `path` leads to: the target of a link, so that the link stays one. The rename would put a file in the place of
@@ -65,10 +73,11 @@ Result<void> put_in_place(const std::string& temporary, const std::string& path)
 
 Result<NewFile> NewFile::create(const std::string& name) {
   DG_TRY_ASSIGN(std::string path, final_path(name));
-  std::string temporary = path + ".partial-XXXXXX";
-  FileDescriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
+  std::string temporary;
+  FileDescriptor file = create_beside(path, temporary);
   if (!file) return system_error(path, "cannot create the file");
-  ::fchmod(file.get(), usual_mode());
+  struct stat replaced {};
+  if (::stat(path.c_str(), &replaced) == 0) ::fchmod(file.get(), replaced.st_mode & 0777);  // a private one stays so
   return NewFile(std::move(path), std::move(temporary), std::move(file));
 }
 
@@ -80,13 +89,9 @@ NewFile::~NewFile() {
 }
 
 Result<void> NewFile::write(std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(file_.get(), bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return system_error(path_, "cannot write the file");
-    size_ += static_cast<uint64_t>(written);
-    bytes = bytes.subspan(static_cast<size_t>(written));
-  }
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (write_all(file_.get(), text) != 0) return system_error(path_, "cannot write the file");
+  size_ += bytes.size();
   return {};
 }
 

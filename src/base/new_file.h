@@ -19,9 +19,12 @@ namespace dgemma::base {
 /// the name afterwards. Errors: kIo.
 Result<void> put_in_place(const std::string& temporary, const std::string& path);
 
+/// Between the name of a file that is being written and a few random letters: what a killed program leaves behind.
+inline constexpr const char* kUnfinished = ".partial-";
+
 class NewFile {
  public:
-  /// `name` is a new name, an ordinary file, or a link to one (which stays a link).
+  /// `name` is a new name, an ordinary file (whose permissions stay), or a link to one (which stays a link).
   /// Errors: kIo (no such folder, permission, a device, a pipe, a folder).
   static Result<NewFile> create(const std::string& name);
   NewFile(NewFile&& other) noexcept = default;

@@ -2,12 +2,12 @@
 #include "cli/streams.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 
+#include "base/file_descriptor.h"
 #include "base/format.h"
 #include "base/mapped_file.h"
 #include "cli/terminal_text.h"
@@ -16,22 +16,6 @@ namespace dgemma::cli {
 namespace {
 
 constexpr size_t kMostInput = size_t{256} << 20;
-
-/// Writes all of it; gives errno of a failure, or 0.
-int write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t done = ::write(fd, text.data(), text.size());
-    if (done >= 0) {
-      text.remove_prefix(static_cast<size_t>(done));
-    } else if (errno == EAGAIN) {  // the user's terminal may have been left in non-blocking mode
-      pollfd ready{fd, POLLOUT, 0};
-      ::poll(&ready, 1, -1);
-    } else if (errno != EINTR) {
-      return errno;
-    }
-  }
-  return 0;
-}
 
 const char* kind(ErrorCode code) {
   switch (code) {
@@ -79,7 +63,7 @@ ssize_t read_some(int fd, std::string& text) {
 }  // namespace
 
 void Output::write(std::string_view text) {
-  if (error_ == 0) error_ = write_all(fd_, text);
+  if (error_ == 0) error_ = base::write_all(fd_, text);
 }
 
 bool Output::is_terminal() const { return ::isatty(fd_) == 1; }
@@ -93,7 +77,7 @@ Result<void> Output::result() const {
                                  error_ == ENOSPC ? ". Free some space and run again" : ""));
 }
 
-void write_stderr(std::string_view text) { write_all(STDERR_FILENO, text); }
+void write_stderr(std::string_view text) { base::write_all(STDERR_FILENO, text); }
 bool stderr_is_terminal() { return ::isatty(STDERR_FILENO) == 1; }
 bool stdin_is_terminal() { return ::isatty(STDIN_FILENO) == 1; }
 

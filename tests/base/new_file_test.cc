@@ -103,6 +103,17 @@ TEST_F(NewFileTest, a_device_a_pipe_or_a_folder_stays_what_it_is) {
   EXPECT_TRUE(fs::is_fifo(path_));
 }
 
+TEST_F(NewFileTest, has_the_permissions_of_what_it_replaces_or_the_usual_ones) {
+  const auto permissions = [&] { return static_cast<unsigned>(fs::status(path_).permissions()); };
+  const mode_t mask = ::umask(0027);
+  ASSERT_TRUE(NewFile::create(path_)->commit());
+  ::umask(mask);
+  EXPECT_EQ(permissions(), 0640u);
+  ASSERT_EQ(::chmod(path_.c_str(), 0600), 0);
+  ASSERT_TRUE(NewFile::create(path_)->commit());
+  EXPECT_EQ(permissions(), 0600u);
+}
+
 TEST_F(NewFileTest, a_link_stays_a_link) {
   fs::create_symlink("target", path_);
   ASSERT_TRUE(NewFile::create(folder_ + "/target")->commit());
