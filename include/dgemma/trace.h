@@ -12,7 +12,8 @@ namespace dgemma {
 class TraceWriter {
  public:
   /// Opens the file for writing, so that a path that cannot be written is known before work starts. "-" is standard
-  /// output. Errors: kIo, kNotFound (no such folder).
+  /// output. A pipe, a device or a file that this process was given open is written to line by line; any other name
+  /// gets a file by finish(), whole or not at all. Errors: kIo.
   static Result<TraceWriter> open(const std::string& path);
   TraceWriter(TraceWriter&&) noexcept;
   TraceWriter& operator=(TraceWriter&&) noexcept;
@@ -20,7 +21,8 @@ class TraceWriter {
 
   /// Writes what the event adds to the record. After a failure (a full disk) it writes nothing more; finish() tells.
   void on_event(const Event& event);
-  /// Flushes and closes. Errors: kIo, the first failure of any write.
+  /// Gives the file its name, in place of what had it; nothing may be written afterwards. Errors: kIo, the first
+  /// failure of any write (but that the reader of a pipe has gone).
   Result<void> finish();
 
  private:

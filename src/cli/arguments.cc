@@ -11,6 +11,7 @@
 #include "cli/help_page.h"
 #include "cli/numbers.h"
 #include "cli/option_table.h"
+#include "cli/streams.h"
 #include "server/auth.h"
 
 namespace dgemma::cli {
@@ -219,6 +220,7 @@ Result<Invocation> check_generate(GenerateArguments& arguments, const Environmen
   if (as_is && (!arguments.answer.system.empty() || arguments.answer.think))
     return conflict(arguments.raw ? "--raw" : "--prompt-ids", "a prompt without the chat format",
                     "--system or --think, which are part of it. Leave one out");
+  if (is_standard_output(arguments.answer.trace)) arguments.answer.trace = "-";
   if (arguments.answer.trace == "-" && arguments.json)
     return conflict("--trace", "a file when --json is given", "-. Both would go to standard output");
   DG_TRY(need_model(arguments.engine.model_path, environment));
@@ -242,7 +244,8 @@ void declare_chat(CLI::App& app, ChatArguments& arguments) {
 }
 
 Result<Invocation> check_chat(ChatArguments& arguments, const Environment& environment) {
-  if (arguments.answer.trace == "-") return conflict("--trace", "a file", "-. Answers go to standard output");
+  if (is_standard_output(arguments.answer.trace))
+    return conflict("--trace", "a file", "-. Answers go to standard output");
   DG_TRY(need_model(arguments.engine.model_path, environment));
   return Invocation(std::move(arguments));
 }

@@ -2,6 +2,7 @@
 #include "cli/streams.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -75,6 +76,15 @@ Result<void> Output::result() const {
   return Unexpected(ErrorCode::kIo,
                     base::concat("standard output: expected to write the result, got: ", std::strerror(error_),
                                  error_ == ENOSPC ? ". Free some space and run again" : ""));
+}
+
+bool is_standard_output(const std::string& path) {
+  struct stat file {
+  }, out{};
+  if (path == "-") return true;
+  if (path.empty() || ::stat(path.c_str(), &file) != 0 || ::fstat(STDOUT_FILENO, &out) != 0) return false;
+  const bool same = file.st_dev == out.st_dev && file.st_ino == out.st_ino;
+  return same && (!S_ISCHR(out.st_mode) || ::isatty(STDOUT_FILENO) == 1);  // two uses of /dev/null do not meet
 }
 
 void write_stderr(std::string_view text) { base::write_all(STDERR_FILENO, text); }

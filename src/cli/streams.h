@@ -35,6 +35,9 @@ class Output {
   std::atomic<int> error_ = 0;  ///< errno; the signal thread draws too
 };
 
+/// Whether "-" or a path ("/dev/stdout", or the file that it was redirected to) leads to standard output.
+bool is_standard_output(const std::string& path);
+
 /// Writes a text to standard error; failures there have nobody to be told to.
 void write_stderr(std::string_view text);
 bool stderr_is_terminal();

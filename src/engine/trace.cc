@@ -2,15 +2,22 @@
 // Test: tests/engine/trace_test.cc.
 #include "dgemma/trace.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
-#include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <optional>
 
 #include <nlohmann/json.hpp>
 
+#include "base/file_descriptor.h"
 #include "base/format.h"
+#include "base/new_file.h"
 
 namespace dgemma {
 namespace {
@@ -31,29 +38,66 @@ Json rounded(std::span<const float> values) {
   return out;
 }
 
+base::FileDescriptor duplicate(int fd) { return base::FileDescriptor(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+
+/// This process's own descriptor of an ordinary file that it was started with, as `--trace /dev/stderr 2>log` and
+/// `--trace /dev/fd/3 3>>log` mean it: another file under that name would leave what else goes there in none.
+base::FileDescriptor given_descriptor(const struct stat& file) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", error)) {
+    const int fd = std::atoi(entry.path().filename().c_str());
+    struct stat other {};
+    if (::fstat(fd, &other) != 0 || other.st_dev != file.st_dev || other.st_ino != file.st_ino) continue;
+    if ((::fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY) return duplicate(fd);
+  }
+  return {};
+}
+
+/// Where lines go: a new file, or what is there already to be written to (a terminal, a pipe, an open file).
+class LineFile {
+ public:
+  static Result<LineFile> open(const std::string& path) {
+    LineFile file;
+    struct stat there {};
+    const bool exists = path != "-" && ::stat(path.c_str(), &there) == 0;
+    if (path == "-") file.direct_ = duplicate(STDOUT_FILENO);
+    if (exists && S_ISREG(there.st_mode)) file.direct_ = given_descriptor(there);
+    if (exists && !S_ISREG(there.st_mode))
+      file.direct_ = base::FileDescriptor(::open(path.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC));
+    if (file.direct_) return file;
+    if (path == "-" || (exists && !S_ISREG(there.st_mode)))
+      return Unexpected(ErrorCode::kIo, base::concat(path, ": cannot write the trace: ", std::strerror(errno)));
+    DG_TRY_ASSIGN(base::NewFile whole, base::NewFile::create(path));
+    file.whole_.emplace(std::move(whole));
+    return file;
+  }
+  Result<void> write(std::string_view text) {
+    if (whole_) return whole_->write(std::as_bytes(std::span(text)));
+    const int error = base::write_all(direct_.get(), text);
+    if (error == 0 || error == EPIPE) return {};  // a reader that has gone wants no more
+    return Unexpected(ErrorCode::kIo, std::strerror(error));
+  }
+  Result<void> finish() { return whole_ ? whole_->commit() : Result<void>(); }
+
+ private:
+  std::optional<base::NewFile> whole_;
+  base::FileDescriptor direct_;
+};
+
 }  // namespace
 
 struct TraceWriter::Impl {
-  Impl(std::string p, std::FILE* f) : path(std::move(p)), file(f) {}
-  Impl(const Impl&) = delete;
-  Impl& operator=(const Impl&) = delete;
-  ~Impl() {
-    if (file != nullptr && file != stdout) std::fclose(file);
-  }
+  Impl(std::string p, LineFile f) : path(std::move(p)), file(std::move(f)) {}
 
   std::string path;
-  std::FILE* file;
+  LineFile file;
   std::string failure;
   std::vector<int32_t> eos_ids;
   std::vector<int32_t> tokens;  // committed so far, for the end line
 
-  void fail() {
-    if (failure.empty()) failure = std::strerror(errno);
-  }
   void line(const Json& json) {
     if (!failure.empty()) return;
-    const std::string text = json.dump() + "\n";
-    if (std::fwrite(text.data(), 1, text.size(), file) != text.size() || std::fflush(file) != 0) fail();
+    if (const auto written = file.write(json.dump() + "\n"); !written) failure = written.error().message;
   }
 
   void operator()(const Started& e) {
@@ -121,21 +165,14 @@ TraceWriter& TraceWriter::operator=(TraceWriter&&) noexcept = default;
 TraceWriter::~TraceWriter() = default;
 
 Result<TraceWriter> TraceWriter::open(const std::string& path) {
-  std::FILE* file = path == "-" ? stdout : std::fopen(path.c_str(), "we");
-  if (file == nullptr)
-    return Unexpected(errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo,
-                      base::concat(path, ": cannot write the trace: ", std::strerror(errno)));
-  return TraceWriter(std::make_unique<Impl>(path, file));
+  DG_TRY_ASSIGN(LineFile file, LineFile::open(path));
+  return TraceWriter(std::make_unique<Impl>(path, std::move(file)));
 }
 
 void TraceWriter::on_event(const Event& event) { std::visit(*impl_, event); }
 
 Result<void> TraceWriter::finish() {
-  if (impl_->file != stdout && impl_->file != nullptr) {
-    if (std::fclose(impl_->file) != 0) impl_->fail();
-    impl_->file = nullptr;
-  }
-  if (impl_->failure.empty()) return {};
+  if (impl_->failure.empty()) return impl_->file.finish();
   return Unexpected(ErrorCode::kIo, impl_->path + ": the trace is incomplete: " + impl_->failure +
                                         ". Free space or choose another place");
 }

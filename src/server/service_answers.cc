@@ -2,9 +2,11 @@
 //
 // Each is its request file, its sink, and what they share: make the prompt, wait for a place, send what comes.
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "base/format.h"
+#include "dgemma/trace.h"
 #include "server/messages_request.h"
 #include "server/messages_sink.h"
 #include "server/random_id.h"
@@ -19,7 +21,7 @@ constexpr auto kKeepAlive = std::chrono::seconds(15);  // of silence in a stream
 /// Tells the log, the metrics and the trace how an answer went.
 class Observer : public AnswerObserver {
  public:
-  Observer(const Log& log, Metrics& metrics, std::string id, std::unique_ptr<TraceStore::Recording> trace)
+  Observer(const Log& log, Metrics& metrics, std::string id, std::optional<TraceWriter> trace)
       : log_(log), metrics_(metrics), id_(std::move(id)), trace_(std::move(trace)) {}
 
   void on_event(const Event& event) override {
@@ -34,7 +36,7 @@ class Observer : public AnswerObserver {
   }
   void on_done() override {
     if (!trace_) return;
-    if (const auto kept = trace_->keep(); !kept) log_.event("trace", {{"id", id_}, {"error", kept.error().message}});
+    if (const auto kept = trace_->finish(); !kept) log_.event("trace", {{"id", id_}, {"error", kept.error().message}});
   }
   void on_error(const ApiError& error) override {
     metrics_.failure(error.code);
@@ -58,7 +60,7 @@ class Observer : public AnswerObserver {
   const Log& log_;
   Metrics& metrics_;
   std::string id_;
-  std::unique_ptr<TraceStore::Recording> trace_;
+  std::optional<TraceWriter> trace_;
   std::vector<AnswerEnd> ends_;  // to be logged
 };
 
@@ -152,11 +154,11 @@ HttpResponse Service::completions(const HttpRequest& request, const Peer& peer) 
 
 HttpResponse Service::run(const std::shared_ptr<ServedEngine>& served, Asked asked, const Peer& peer) {
   if (draining_) return refusal({503, "unavailable", "the service is stopping. Ask another one"}, asked.path);
-  std::unique_ptr<TraceStore::Recording> trace;
+  std::optional<TraceWriter> trace;
   if (traces_) {
     auto recording = traces_->record(asked.id);
     if (!recording) return refusal(ApiError(recording.error()), asked.path);
-    trace = std::move(*recording);
+    trace.emplace(std::move(*recording));
   }
   const std::shared_ptr<Outbox> outbox = asked.outbox;
   const std::shared_ptr<Job> job =

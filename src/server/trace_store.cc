@@ -21,7 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kSuffix = ".trace.jsonl";
-constexpr const char* kTemporary = ".trace.jsonl.tmp";
 constexpr size_t kIdDigits = 24;  // random_id.h
 
 bool is_id(const std::string& text) {
@@ -44,32 +43,14 @@ Result<TraceStore> TraceStore::open(const std::string& folder) {
                                    base::quoted(folder)));
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     const std::string name = entry.path().filename().string();
-    const bool ours = name.ends_with(kTemporary) && is_id(name.substr(0, name.size() - std::string(kTemporary).size()));
-    if (ours) fs::remove(entry.path(), error);
+    const size_t id_end = name.find(base::concat(kSuffix, base::kUnfinished));
+    if (id_end != name.npos && is_id(name.substr(0, id_end))) fs::remove(entry.path(), error);
   }
   return TraceStore(folder, std::move(lock));
 }
 
-TraceStore::Recording::Recording(TraceWriter writer, std::string temporary, std::string path)
-    : writer_(std::move(writer)), temporary_(std::move(temporary)), path_(std::move(path)) {}
-
-TraceStore::Recording::~Recording() {
-  if (!kept_) ::unlink(temporary_.c_str());
-}
-
-void TraceStore::Recording::on_event(const Event& event) { writer_.on_event(event); }
-
-Result<void> TraceStore::Recording::keep() {
-  DG_TRY(writer_.finish());
-  DG_TRY(base::put_in_place(temporary_, path_));
-  kept_ = true;
-  return {};
-}
-
-Result<std::unique_ptr<TraceStore::Recording>> TraceStore::record(const std::string& id) const {
-  const std::string path = folder_ + "/" + id;
-  DG_TRY_ASSIGN(TraceWriter writer, TraceWriter::open(path + kTemporary));
-  return std::make_unique<Recording>(std::move(writer), path + kTemporary, path + kSuffix);
+Result<TraceWriter> TraceStore::record(const std::string& id) const {
+  return TraceWriter::open(folder_ + "/" + id + kSuffix);
 }
 
 std::optional<std::string> TraceStore::read(const std::string& id) const {

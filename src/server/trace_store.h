@@ -6,7 +6,6 @@
 // Test: tests/server/service_test.cc, killed_service_test.cc.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -21,24 +20,8 @@ class TraceStore {
   /// Errors: kUsage (no such folder, not writable, in use by another service).
   static Result<TraceStore> open(const std::string& folder);
 
-  /// A trace while its answer is made.
-  class Recording {
-   public:
-    Recording(TraceWriter writer, std::string temporary, std::string path);
-    /// Removes an unfinished one.
-    ~Recording();
-    Recording(const Recording&) = delete;
-    Recording& operator=(const Recording&) = delete;
-    void on_event(const Event& event);
-    /// Gives it its name. Errors: kIo.
-    Result<void> keep();
-
-   private:
-    TraceWriter writer_;
-    std::string temporary_, path_;
-    bool kept_ = false;
-  };
-  Result<std::unique_ptr<Recording>> record(const std::string& id) const;
+  /// A trace while its answer is made: it is found once it is finished.
+  Result<TraceWriter> record(const std::string& id) const;
 
   /// The trace of a response, by its id with or without the prefix; nullopt where there is none.
   std::optional<std::string> read(const std::string& id) const;

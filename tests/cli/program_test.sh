@@ -79,6 +79,8 @@ without_tokenizer() {
   run 0 generate -m "$tiny.gguf" --prompt-ids 2,5,9 --seed 7 -n 20 --compute f32; is "$out" "$tokens"$'\n'
   DGEMMA_MODEL=$tiny run 0 generate --prompt-ids 2,5,9 -n 1
 
+  traces "$tiny" "$tokens"
+
   # The trace's place is full: the answer is printed all the same. Then: the answer's place is full.
   run 1 generate -m "$tiny" --prompt-ids 2,5,9 --seed 7 -n 20 --compute f32 --trace /dev/full
   is "$out" "$tokens"$'\n'; has "$err" '/dev/full'
@@ -90,6 +92,38 @@ without_tokenizer() {
   { "$program" inspect -m "$tiny" 2>"$work/err"; echo $? >"$work/rc"; } | true
   status 0 "$(cat "$work/rc")" 'inspect | true'
   is "$err" ''
+}
+
+# traces MODEL TOKENS: where a trace goes, and that a file has one whole or not at all.
+traces() {
+  local tiny=$1 tokens=$2 pid
+  local answer=(generate -m "$tiny" --prompt-ids 2,5,9 --seed 7 -n 20 --compute f32)
+  run 0 "${answer[@]}" --trace /dev/stdout; has "$out" '{"type":"start"'; has "${out: -20}" '}}'; is "$(grep -vc '^{' "$work/out")" 0
+  run 2 "${answer[@]}" --trace /dev/stdout --json; has "$err" 'Both would go to standard output'
+  run 0 "${answer[@]}" --trace /dev/stderr; is "$out" "$tokens"$'\n'; has "$err" '{"type":"end"'; has "$err" 'seed 7'
+  run 0 "${answer[@]}" --trace /dev/null; is "$out" "$tokens"$'\n'
+  mkfifo "$work/pipe"
+  head -n 1 "$work/pipe" >"$work/piped" &
+  run 0 "${answer[@]}" --trace "$work/pipe"; is "$out" "$tokens"$'\n'
+  wait $!
+  has "$(cat "$work/piped")" '{"type":"start"'
+  { "$program" "${answer[@]}" --trace - 2>"$work/err"; echo $? >"$work/rc"; } | true
+  status 0 "$(cat "$work/rc")" 'generate --trace - | true'
+
+  # No room for it: what was there stays, and nothing else is left.
+  printf 'old' >"$work/kept"
+  (ulimit -f 1; trap '' XFSZ; exec "$program" "${answer[@]}" --trace "$work/kept") >"$work/out" 2>"$work/err"
+  status 1 $? 'generate --trace with a full disk'
+  is "$out" "$tokens"$'\n'; has "$err" 'kept: the trace is incomplete'; is "$(cat "$work"/kept*)" 'old'
+  # Killed in the act.
+  "$program" generate -m "$tiny" --prompt-ids 2,5,9 --eos-ids none --confidence-threshold 0 --max-denoising-steps 4000 \
+    --trace "$work/kept" >"$work/out" 2>"$work/err" &
+  pid=$!
+  until [ -s "$work"/kept.partial-* ] || ! kill -0 $pid 2>"$work/null"; do sleep 0.02; done
+  kill -KILL $pid
+  wait $pid 2>"$work/null"
+  status 137 $? 'killed generate'
+  is "$(cat "$work/kept")" 'old'
 }
 
 bench_and_compare() {
@@ -224,11 +258,12 @@ with_model() {
   (trap - INT; exec "$program" generate -p 'Who are you?' --eos-ids none --json --seed 7 --confidence-threshold 0 \
     --max-denoising-steps 400 --trace "$work/begun") >"$work/out" 2>"$work/err" &
   local pid=$!
-  until [ -s "$work/begun" ] || ! kill -0 $pid 2>"$work/null"; do sleep 0.02; done
+  until [ -s "$work"/begun.partial-* ] || ! kill -0 $pid 2>"$work/null"; do sleep 0.02; done
   kill -INT $pid
   wait $pid
   status 130 $? 'interrupted generate'
   has "$out" '"finish_reason":"cancelled"'
+  has "$(tail -n 1 "$work/begun")" '"finish_reason":"cancelled"'
 }
 
 if [ -z "$model" ]; then

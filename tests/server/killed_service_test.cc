@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kAnswers = 3;  // in flight when the service is killed
-constexpr const char* kTemporary = ".trace.jsonl.tmp";
+constexpr const char* kUnfinishedTrace = ".trace.jsonl.partial-";
 
 /// `dgemma serve` with the tiny model and a trace folder, in a process of its own.
 class ServiceProcess {
@@ -98,11 +98,12 @@ std::vector<std::string> serve_and_kill(const std::string& folder, int events) {
   return all;
 }
 
-std::set<std::string> names(const std::string& folder, const std::string& suffix) {
+/// Ids of the files with `kind` in their names.
+std::set<std::string> names(const std::string& folder, const std::string& kind) {
   std::set<std::string> found;
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename();
-    if (name.ends_with(suffix)) found.insert(name.substr(0, name.size() - suffix.size()));
+    if (const size_t at = name.find(kind); at != name.npos) found.insert(name.substr(0, at));
   }
   return found;
 }
@@ -127,10 +128,10 @@ TEST(KilledService, serves_whole_traces_only_when_it_is_back) {
   for (const int events : {1, 2, 40}) {
     const auto more = serve_and_kill(folder, events);
     ids.insert(ids.end(), more.begin(), more.end());
-    EXPECT_GE(names(folder, kTemporary).size(), size_t{kAnswers}) << "it was not killed in the middle";
+    EXPECT_GE(names(folder, kUnfinishedTrace).size(), size_t{kAnswers}) << "it was not killed in the middle";
   }
   const ServiceProcess service(folder);
-  EXPECT_EQ(names(folder, ".tmp"), std::set<std::string>()) << "unfinished ones are removed at the start";
+  EXPECT_EQ(names(folder, kUnfinishedTrace), std::set<std::string>()) << "unfinished ones are removed at the start";
   const std::set<std::string> kept = names(folder, ".trace.jsonl");
   for (const std::string& id : ids) EXPECT_TRUE(kept.contains(id.substr(id.find('-') + 1))) << id;
   for (const std::string& id : kept) {
@@ -147,7 +148,7 @@ TEST(KilledService, a_second_one_leaves_the_traces_of_the_first_alone) {
   options.port = 0, options.trace_dir = folder;
   const auto first = Server::listen(options);
   ASSERT_TRUE(first);
-  const std::string unfinished = folder + "/0123456789abcdef01234567" + kTemporary;
+  const std::string unfinished = folder + "/0123456789abcdef01234567" + kUnfinishedTrace + "abcdefgh";
   std::ofstream(unfinished) << "{";
   const auto second = Server::listen(options);
   ASSERT_FALSE(second);
