@@ -167,6 +167,7 @@ void fill_response(HttpHandler& handler, HttpResponse from, httplib::Response& t
   if (from.stream && !t_exchange->takes_chunks) t_exchange->close = true;
   if (t_exchange->close) to.set_header("Connection", "close");
   for (const auto& [name, value] : from.headers) to.set_header(name.c_str(), value);
+  to.set_header("Vary", "Accept-Encoding");  // httplib packs what is text where the client takes it
   if (!from.stream) {
     t_exchange->body_follows = !from.body.empty() && t_exchange->head.method != "HEAD";
     return to.set_content(from.body, from.content_type.c_str());

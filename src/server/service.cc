@@ -251,8 +251,9 @@ HttpResponse Service::handle(const HttpRequest& request, const Peer& peer) {
 HttpResponse Service::page(const PageFile& file, const HttpRequest& request) {
   HttpResponse response;
   response.content_type = file.mime;
-  response.headers = {{"ETag", std::string(file.etag)}, {"Cache-Control", "no-cache"}};
-  if (request.if_none_match == file.etag)
+  // Weak, as the bytes are others where they are sent packed.
+  response.headers = {{"ETag", base::concat("W/", file.etag)}, {"Cache-Control", "no-cache"}};
+  if (request.if_none_match.find(file.etag) != std::string::npos)  // one of a list, weak or not
     response.status = 304;
   else
     response.body = file.bytes;

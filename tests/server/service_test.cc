@@ -287,6 +287,25 @@ TEST(Service, a_key_is_asked_for_except_for_health_and_the_page) {
   EXPECT_EQ(service.post("/v1/messages", {}, {{"x-api-key", "secret"}}).status, 400);
 }
 
+TEST(Service, a_cache_keeps_the_page_by_coding_and_hears_when_it_is_still_good) {
+  const TinyService service;
+  const auto plain = service.get("/", {{"Accept-Encoding", "identity"}});
+  const auto packed = service.get("/", {{"Accept-Encoding", "gzip"}});
+  const std::string etag = packed.headers.find("ETag")->second;
+  EXPECT_TRUE(etag.starts_with("W/\"")) << etag << " stands for bytes that differ";
+  EXPECT_EQ(plain.headers.find("ETag")->second, etag);
+  EXPECT_EQ(packed.headers.count("Content-Encoding"), 1u);
+  for (const std::string& known : {etag, etag.substr(2), "\"other\", " + etag}) {
+    const auto same = service.get("/", {{"If-None-Match", known}});
+    EXPECT_EQ(same.status, 304) << known;
+    EXPECT_EQ(same.headers.find("Vary")->second, "Accept-Encoding");
+  }
+  EXPECT_EQ(service.get("/", {{"If-None-Match", "\"other\""}}).status, 200);
+  for (const auto& reply : {plain, packed, service.get("/openapi.json"), service.get("/none"),
+                            service.post("/tokenize", {{"content", "a"}})})
+    EXPECT_EQ(reply.headers.find("Vary")->second, "Accept-Encoding");
+}
+
 TEST(Service, pages_of_other_sites_are_kept_out) {
   const TinyService service;
   EXPECT_EQ(service.get("/v1/models", {{"Host", "evil.example"}}).status, 403);
