@@ -116,20 +116,31 @@ void read_weights(httplib::Request& request) {
     if (accepts(accepted, coding)) request.headers.emplace("Accept-Encoding", coding);
 }
 
-/// Makes "GET /path" with "Host: host:port" of "GET http://host:port/path", the form for proxies that every server has
-/// to take (RFC 9112, 3.2.2). Of two hosts, the target's counts. Anything odd stays as it is: a path that nobody knows.
-void to_origin_form(httplib::Request& request) {
-  const std::string scheme = lower_case(request.target.substr(0, request.target.find("://")));
-  if ((scheme != "http" && scheme != "https") || request.get_header_value_count("Host") > 1) return;
-  const size_t begin = scheme.size() + 3,
-               end = std::min(request.target.find_first_of("/?", begin), request.target.size());
-  const std::string host = request.target.substr(begin, end - begin);
+/// The host in "http://host:port/path", the form of a target for proxies that every server has to take (RFC
+/// 9112, 3.2.2); empty where the target has none, or anything odd.
+std::string_view host_in(std::string_view target) {
+  const std::string scheme = lower_case(std::string(target.substr(0, target.find("://"))));
+  if (scheme != "http" && scheme != "https") return {};
+  target.remove_prefix(scheme.size() + 3);
+  const std::string_view host = target.substr(0, target.find_first_of("/?"));
   constexpr auto kOfHost = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]";
-  if (host.empty() || host.find_first_not_of(kOfHost) != std::string::npos) return;
-  request.path.erase(0, end);  // which has nothing before it that was decoded
+  return host.find_first_not_of(kOfHost) == std::string_view::npos ? host : std::string_view();
+}
+
+/// How long scheme and host are together, of a target with a `host`.
+size_t before_path(std::string_view host, std::string_view target) {
+  return host.empty() ? 0 : static_cast<size_t>(host.data() + host.size() - target.data());
+}
+
+/// Makes "GET /path" with "Host: host:port" of "GET http://host:port/path". Of two hosts, the target's counts. Anything
+/// odd stays as it is: a path that nobody knows.
+void to_origin_form(httplib::Request& request) {
+  const std::string_view host = host_in(request.target);
+  if (host.empty() || request.get_header_value_count("Host") > 1) return;
+  request.path.erase(0, before_path(host, request.target));  // of which nothing was decoded
   if (request.path.empty()) request.path = "/";
   request.headers.erase("Host");
-  request.headers.emplace("Host", host);
+  request.headers.emplace("Host", std::string(host));
 }
 
 /// The status that refuses a request whose body's end or form is not plain; 0 where it is. A body that two readers
@@ -316,9 +327,11 @@ class HttpServer::Impl : public httplib::Server {
   /// methods it has, the handler says.
   std::optional<HttpResponse> refuse_method(const httplib::Request& request) {
     const bool sound = request.version == "HTTP/1.1" || request.version == "HTTP/1.0";
-    if (!sound || !request.path.empty() || !request.target.starts_with('/')) return std::nullopt;
+    const std::string_view target = request.target, host = host_in(target);
+    if (!sound || !request.path.empty() || (host.empty() && !target.starts_with('/'))) return std::nullopt;
     HttpRequest& head = t_exchange->head;
-    head.method = request.method, head.path = request.target.substr(0, request.target.find('?'));
+    head.method = request.method, head.path = target.substr(0, target.find('?')).substr(before_path(host, target));
+    if (head.path.empty()) head.path = "/";
     return handler_.refuse(head);
   }
 

@@ -238,11 +238,13 @@ TEST_F(Http, what_is_no_http_gets_an_error_with_a_body) {
 
 TEST_F(Http, the_handler_refuses_first_also_where_the_method_is_unknown_or_the_length_is_missing) {
   start();
-  for (const char* line : {"QUERY /refused?a=b HTTP/1.1", "POST /refused HTTP/1.1"})
+  for (const char* line :
+       {"QUERY /refused?a=b HTTP/1.1", "QUERY http://x:80/refused?a=b HTTP/1.1", "POST /refused HTTP/1.1"})
     EXPECT_THAT(talk(line + std::string("\r\n\r\nGET /b HTTP/1.1\r\n\r\n")),
                 testing::AllOf(StartsWith("HTTP/1.1 401"), testing::Not(HasSubstr("GET /b"))))
         << line;
-  EXPECT_THAT(talk("QUERY /a HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 400"));
+  for (const char* target : {"/a", "http://x/a", "http://user@x/refused", "refused", "http://x"})
+    EXPECT_THAT(talk("QUERY " + std::string(target) + " HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 400")) << target;
   EXPECT_THAT(talk("QUERY /refused HTTP/3.0\r\n\r\n"), StartsWith("HTTP/1.1 400"));
 }
 
