@@ -33,6 +33,7 @@ struct ModelInfo {
   std::vector<int32_t> eos_ids;  ///< of the checkpoint
   int32_t bos_id = -1;           ///< -1: none
   SamplerValues sampler;         ///< the checkpoint's values, else the published ones
+  std::string ignored;           ///< what its generation_config.json sets in vain: "PATH: 'top_k'"; "" for nothing
   bool has_tokenizer = false;
   bool has_chat_template = false;  ///< the Gemma 4 one; where there is none that format is applied all the same
   std::string no_chat;             ///< why encode_chat() refuses every request; "" where it does not

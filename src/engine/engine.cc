@@ -44,6 +44,7 @@ Result<Engine> Engine::open(const EngineOptions& options) {
   info.context_length = sizes.context_length, info.layers = sizes.layers;
   info.parameters = weights.parameters, info.weight_bytes = weights.resident_bytes;
   info.eos_ids = engine::end_tokens(state->loaded.checkpoint, sizes, found);
+  info.ignored = sizes.ignored;
   info.bos_id = found ? found->tokenizer.bos_id() : sizes.bos_id;
   info.has_tokenizer = found.has_value();
   info.has_chat_template = chat_template && text::is_gemma4_template(chat_template->text);

@@ -68,7 +68,7 @@ std::vector<std::pair<std::string, std::string>> describe(const Config& c) {
   const auto or_default = [](const auto& value, const char* fallback) {
     return value ? base::concat(*value) : std::string(fallback) + " (published default)";
   };
-  return {
+  std::vector<std::pair<std::string, std::string>> fields = {
       {"layers", number(c.layers)},
       {"layer kinds", sliding_layers(c) + " (s sliding, F full)"},
       {"width", number(c.width)},
@@ -94,6 +94,8 @@ std::vector<std::pair<std::string, std::string>> describe(const Config& c) {
       {"stability_threshold", or_default(s.stability_threshold, "1")},
       {"confidence_threshold", or_default(s.confidence_threshold, "0.005")},
   };
+  if (!c.ignored.empty()) fields.emplace_back("without effect", c.ignored);
+  return fields;
 }
 
 }  // namespace dgemma::model

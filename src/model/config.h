@@ -53,6 +53,7 @@ struct Config {
   int32_t pad_id = 0;
   std::vector<int32_t> eos_ids;  ///< of the checkpoint, generation_config.json first
   SamplerOptions sampler;        ///< of the checkpoint; empty fields: the published defaults
+  std::string ignored;           ///< what generation_config.json sets in vain: "PATH: 'top_k', 'top_p'"; "" for nothing
 };
 
 /// config.json and, where the folder has one, generation_config.json ("" if not), as texts; paths for messages.

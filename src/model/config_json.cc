@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -161,6 +162,26 @@ Result<void> read_heads(const Fields& text, const std::string& path, Config& c) 
   return {};
 }
 
+/// The keys that are neither read nor known to be without effect here. Transformers, as of 5.24, refuses such a file;
+/// a later one may know a key that this program does not, so the model is taken and the user is told.
+std::string unknown_keys(const json& generation) {
+  constexpr std::array<std::string_view, 16> kKnown = {
+      "max_denoising_steps", "t_min", "t_max", "entropy_bound", "stability_threshold", "confidence_threshold",
+      "sampler_config", "eos_token_id",
+      // Of how Python's generate() is called and what it keeps; its limits of length are the user's affair here.
+      "max_new_tokens", "max_length", "return_dict_in_generate", "cache_implementation", "cache_config",
+      "disable_compile", "bos_token_id", "pad_token_id"};
+  constexpr size_t kMostNamed = 8;
+  std::string names;
+  size_t unknown = 0;
+  for (const auto& [key, value] : generation.items()) {
+    const bool note = key.starts_with('_') || key == "transformers_version";  // of who wrote it
+    if (note || value.is_null() || std::ranges::find(kKnown, key) != kKnown.end()) continue;
+    if (++unknown <= kMostNamed) names += (names.empty() ? "" : ", ") + base::quoted(key);
+  }
+  return unknown > kMostNamed ? base::concat(names, " and ", unknown - kMostNamed, " more") : names;
+}
+
 Result<void> read_generation(std::string_view text, const std::string& path, Config& c) {
   if (text.empty()) return {};
   DG_TRY_ASSIGN(const json root, formats::parse_json(text, path));
@@ -197,6 +218,7 @@ Result<void> read_generation(std::string_view text, const std::string& path, Con
   }
   DG_TRY_ASSIGN(std::vector<int32_t> eos, fields.ids("eos_token_id"));
   if (!eos.empty()) c.eos_ids = std::move(eos);
+  if (const std::string unknown = unknown_keys(root); !unknown.empty()) c.ignored = base::concat(path, ": ", unknown);
   return {};
 }
 

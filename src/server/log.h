@@ -23,8 +23,8 @@ class Log {
   LogFormat format_;
 };
 
-/// Says that a model is ready, with a warning where its weights do not fit into the machine's `memory_bytes`, and one
-/// where it cannot chat.
+/// Says that a model is ready, with a warning where its weights do not fit into the machine's `memory_bytes`, where
+/// a setting of its own has no effect, and where it cannot chat.
 void log_ready(const Log& log, const ModelInfo& info, uint64_t memory_bytes);
 
 }  // namespace dgemma::server

@@ -81,6 +81,14 @@ without_tokenizer() {
 
   traces "$tiny" "$tokens"
 
+  # A setting that nobody here knows is said.
+  local file
+  mkdir "$work/set"
+  for file in config.json model.safetensors; do ln -s "$(realpath "$tiny/$file")" "$work/set/$file"; done
+  printf '{"top_p": 0.9}' >"$work/set/generation_config.json"
+  run 0 generate -m "$work/set" --prompt-ids 2,5,9 --seed 7 -n 20 --compute f32
+  is "$out" "$tokens"$'\n'; has "$err" "note: $work/set/generation_config.json: 'top_p': not known here, without effect"
+
   # The trace's place is full: the answer is printed all the same. Then: the answer's place is full.
   run 1 generate -m "$tiny" --prompt-ids 2,5,9 --seed 7 -n 20 --compute f32 --trace /dev/full
   is "$out" "$tokens"$'\n'; has "$err" '/dev/full'

@@ -173,6 +173,21 @@ TEST(ConfigJson, refuses_other_models_and_texts_that_are_no_config) {
   EXPECT_THAT(read(config).error().message, HasSubstr("tie_word_embeddings: expected true or false"));
 }
 
+TEST(ConfigJson, names_what_generation_config_sets_in_vain) {
+  const auto ignored = [](const std::string& generation) { return read(tiny(), generation)->ignored; };
+  EXPECT_EQ(ignored(R"({"transformers_version": "5.24.0", "_from_model_config": true, "max_new_tokens": 256,
+      "max_length": 9, "return_dict_in_generate": true, "cache_implementation": "static", "disable_compile": true,
+      "cache_config": {}, "bos_token_id": 2, "pad_token_id": 0, "eos_token_id": 1, "top_k": null, "t_min": 0.3,
+      "t_max": 0.8, "max_denoising_steps": 4, "stability_threshold": 1, "confidence_threshold": 0.1})"),
+            "");
+  EXPECT_EQ(ignored(R"({"top_p": 0.9, "do_sample": false})"), "generation_config.json: 'do_sample', 'top_p'");
+  json many = json::object();
+  for (int i = 0; i < 100; ++i) many["key" + std::to_string(i)] = 1;
+  EXPECT_THAT(ignored(many.dump()), testing::EndsWith("'key15' and 92 more"));
+  const Config config = read(tiny(), R"({"top_p": 0.9})").value();
+  EXPECT_EQ(describe(config).back().second, "generation_config.json: 'top_p'");
+}
+
 TEST(ConfigJson, refuses_samplers_that_are_not_the_entropy_bounded_one) {
   const auto error = [](const std::string& sampler) {
     const auto config = read(tiny(), "{\"sampler_config\": " + sampler + "}");

@@ -62,6 +62,15 @@ TEST(Log, says_at_the_start_that_a_model_cannot_chat) {
                         "expected the Gemma 4 chat format"));
 }
 
+TEST(Log, says_at_the_start_what_a_model_sets_in_vain) {
+  ModelInfo info;
+  info.ignored = "generation_config.json: 'top_p'";
+  testing::internal::CaptureStderr();
+  log_ready(Log(LogFormat::kJson), info, kGiB);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              HasSubstr("\"warning\",\"message\":\"generation_config.json: 'top_p': not known here, without effect"));
+}
+
 TEST(Log, is_silent_about_a_model_that_fits_and_chats) {
   for (const LogFormat format : {LogFormat::kText, LogFormat::kJson}) EXPECT_EQ(lines_of(format, 50 * kGiB).size(), 1u);
 }
