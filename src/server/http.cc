@@ -150,6 +150,7 @@ int bad_framing(const httplib::Request& request, const HttpRequest& head, const 
   const bool digits = length.find_first_not_of("0123456789") == std::string::npos && length.size() < 19;
   if (request.get_header_value_count("Content-Length") > 1 || !digits) return 400;
   if (request.get_header_value_count("Host") > 1) return 400;
+  if (request.get_header_value_count("Transfer-Encoding") > 1) return 400;
   const std::string coding = lower_case(request.get_header_value("Transfer-Encoding"));
   if (head.chunked && (head.content_length || coding != "chunked")) return 400;
   if (head.method == "POST" && !head.chunked && !head.content_length) return 411;
@@ -300,7 +301,9 @@ class HttpServer::Impl : public httplib::Server {
     exchange.head = read_head(request);
     const HttpRequest& head = exchange.head;
     const bool has_body = head.chunked || head.content_length.value_or(0) > 0;
-    const int bad = head.path.size() > kLongestPath ? 414 : bad_framing(request, head, limits_);
+    const int bad = head.path.size() > kLongestPath          ? 414
+                    : exchange.connection.header_malformed() ? 400
+                                                             : bad_framing(request, head, limits_);
     exchange.takes_chunks = request.version != "HTTP/1.0";
     exchange.close = bad != 0;
     std::optional<HttpResponse> refused = handler_.refuse(head);

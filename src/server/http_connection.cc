@@ -34,7 +34,47 @@ int milliseconds_until(std::chrono::steady_clock::time_point deadline) {
   return static_cast<int>(std::max<int64_t>(0, std::chrono::ceil<std::chrono::milliseconds>(left).count()));
 }
 
+/// What a header's name consists of (RFC 9110, 5.6.2).
+bool is_token_character(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         (c != 0 && std::strchr("!#$%&'*+-.^_`|~", c) != nullptr);
+}
+
 }  // namespace
+
+void HeadLines::take(char c) {
+  bytes_ = c == '\n' ? 0 : bytes_ + 1;
+  longest_ = std::max(longest_, bytes_);
+  if (c == '\n') {
+    end_line();
+  } else if (part_ != Part::kRequestLine) {
+    malformed_ |= !fits(c);
+    if (part_ == Part::kValue)
+      value_empty_ &= c == ' ' || c == '\t' || c == '\r';
+    else if (c == ':')
+      part_ = Part::kValue;
+    else
+      name_ += c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+  }
+  last_ = c;
+}
+
+/// Whether a byte of a header may stand there. A carriage return only ends a line.
+bool HeadLines::fits(char c) const {
+  if (last_ == '\r') return false;
+  if (part_ == Part::kValue) return (static_cast<unsigned char>(c) >= 0x20 && c != 0x7F) || c == '\t' || c == '\r';
+  return is_token_character(c) || (c == ':' && !name_.empty()) || (c == '\r' && name_.empty());
+}
+
+void HeadLines::end_line() {
+  const bool last_line = part_ == Part::kName && name_ == "\r";
+  const bool frames = name_ == "content-length" || name_ == "transfer-encoding";
+  if (part_ != Part::kRequestLine && !last_line)
+    malformed_ |= last_ != '\r' || part_ == Part::kName || (frames && value_empty_);
+  part_ = Part::kName;
+  name_.clear();
+  value_empty_ = true;
+}
 
 HttpConnection::HttpConnection(int socket, const Limits& limits) : socket_(socket), limits_(limits) {
   const int on = 1;  // events are small and have to leave at once
@@ -43,7 +83,7 @@ HttpConnection::HttpConnection(int socket, const Limits& limits) : socket_(socke
 
 bool HttpConnection::wait_for_request(const std::function<bool()>& stopping) {
   in_headers_ = true, answered_ = false, timed_out_ = false, too_much_ = false;
-  part_bytes_ = line_bytes_ = longest_line_ = 0;
+  part_bytes_ = 0, lines_ = {};
   const auto idle_until = Clock::now() + std::chrono::seconds(limits_.idle_s);
   while (begin_ == end_) {
     const int events = wait_for(socket_.get(), POLLIN, std::min(kIdleLook, milliseconds_until(idle_until)));
@@ -82,15 +122,8 @@ long HttpConnection::read(char* bytes, size_t size) {
   }
   std::memcpy(bytes, buffer_.data() + begin_, count);
   begin_ += count;
-  if (in_headers_) measure_lines(std::string_view(bytes, count));
+  if (in_headers_) std::for_each(bytes, bytes + count, [this](char c) { lines_.take(c); });
   return static_cast<long>(count);
-}
-
-void HttpConnection::measure_lines(std::string_view text) {
-  for (const char c : text) {
-    line_bytes_ = c == '\n' ? 0 : line_bytes_ + 1;
-    longest_line_ = std::max(longest_line_, line_bytes_);
-  }
 }
 
 long HttpConnection::write(const char* bytes, size_t size, bool more) {

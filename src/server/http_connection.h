@@ -10,13 +10,34 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
-#include <string_view>
+#include <string>
 
 #include "base/file_descriptor.h"
 #include "server/http.h"
 #include "server/options.h"
 
 namespace dgemma::server {
+
+/// Looks at the lines of a request's head one byte at a time. httplib skips a header that it cannot read ("Name : x",
+/// "Name", one folded over two lines); where another reader in front of this service does not, what it takes for a body
+/// would be a request here (RFC 9112, section 5).
+class HeadLines {
+ public:
+  void take(char c);
+  size_t longest() const { return longest_; }
+  bool malformed() const { return malformed_; }  ///< a header is; the request line is httplib's affair
+
+ private:
+  enum class Part { kRequestLine, kName, kValue };
+  void end_line();
+  bool fits(char c) const;
+
+  Part part_ = Part::kRequestLine;
+  std::string name_;  // in small letters
+  bool value_empty_ = true, malformed_ = false;
+  char last_ = 0;
+  size_t bytes_ = 0, longest_ = 0;
+};
 
 class HttpConnection {
  public:
@@ -41,8 +62,9 @@ class HttpConnection {
 
   bool timed_out() const { return timed_out_; }
   bool headers_too_large() const { return too_much_ && in_headers_; }
-  bool header_too_long() const { return longest_line_ > kLongestHeader; }  ///< one of them
-  bool body_too_large() const { return too_much_ && !in_headers_; }        ///< chunk sizes count too
+  bool header_too_long() const { return lines_.longest() > kLongestHeader; }  ///< one of them
+  bool header_malformed() const { return lines_.malformed(); }                ///< one of them
+  bool body_too_large() const { return too_much_ && !in_headers_; }           ///< chunk sizes count too
   /// Something of the current request's response is written.
   bool answered() const { return answered_; }
   /// Says that no more follows, and lets the client read what was sent before the socket closes.
@@ -52,14 +74,13 @@ class HttpConnection {
  private:
   using Clock = std::chrono::steady_clock;
   bool fill();
-  void measure_lines(std::string_view text);
 
   const base::FileDescriptor socket_;
   const Limits& limits_;
   std::array<char, 16384> buffer_{};
   size_t begin_ = 0, end_ = 0;
-  size_t part_bytes_ = 0;                     // read of the headers, or of the body
-  size_t line_bytes_ = 0, longest_line_ = 0;  // of the headers
+  size_t part_bytes_ = 0;  // read of the headers, or of the body
+  HeadLines lines_;
   Clock::time_point deadline_;
   bool in_headers_ = false, timed_out_ = false, too_much_ = false, answered_ = false;
 };

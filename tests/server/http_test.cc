@@ -257,8 +257,27 @@ TEST_F(Http, ambiguous_framing_is_refused_and_the_rest_is_never_a_request) {
     EXPECT_THAT(answer, StartsWith("HTTP/1.1 400")) << headers;
     EXPECT_THAT(answer, testing::Not(HasSubstr("smuggled"))) << headers;
   }
+  EXPECT_THAT(talk("POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n"),
+              StartsWith("HTTP/1.1 400"));
   EXPECT_THAT(talk("POST /b HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 411"));
   EXPECT_THAT(talk("GET /a HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n"), StartsWith("HTTP/1.1 400"));
+}
+
+TEST_F(Http, a_header_that_another_reader_could_read_otherwise_is_refused_and_the_rest_is_never_a_request) {
+  start();
+  const std::string body = "GET /smuggled HTTP/1.1\r\n\r\n", size = std::to_string(body.size());
+  for (const std::string& header :
+       {"Content-Length : " + size, "Content-Length\t: " + size, std::string("Transfer-Encoding : chunked"),
+        "X: a\r\n Content-Length: " + size, "X: a\nContent-Length: " + size, "X: a\rContent-Length: " + size,
+        std::string("Content-Length:"), std::string("Content-Length: \t "), std::string("Transfer-Encoding:"),
+        std::string("NoColon"), std::string(": x"), std::string("A B: x"), std::string("X: a\0b", 6),
+        std::string("X: a\x7F"), std::string("X\xC3\xA4: a"), std::string("\r")}) {
+    const std::string answer = talk("GET /a HTTP/1.1\r\n" + header + "\r\n\r\n" + body);
+    EXPECT_THAT(answer, testing::AllOf(StartsWith("HTTP/1.1 400"), HasSubstr("Connection: close"))) << header;
+    EXPECT_THAT(answer, testing::Not(HasSubstr("smuggled"))) << header;
+  }
+  EXPECT_THAT(talk("GET /a HTTP/1.1\r\nX:\r\nx-y_z.1!: \xC3\xA4\tb: c \r\n\r\nGET /b HTTP/1.1\r\n\r\n"),
+              testing::AllOf(HasSubstr("GET /a 0"), HasSubstr("GET /b 0")));
 }
 
 TEST_F(Http, a_refused_request_is_answered_before_its_body_is_read) {
