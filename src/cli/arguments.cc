@@ -250,6 +250,13 @@ Result<Invocation> check_chat(ChatArguments& arguments, const Environment& envir
   return Invocation(std::move(arguments));
 }
 
+/// What a browser sends as Origin: a scheme and a host, no path. Another text would be compared in vain.
+bool is_origin(const std::string& text) {
+  const size_t host = text.find("://");
+  return host != 0 && host != text.npos && server::is_key(text) && text.find_first_of("/?#", host + 3) == text.npos &&
+         host + 3 < text.size();
+}
+
 void declare_serve(CLI::App& app, Parsed& parsed) {
   server::ServerOptions& server = parsed.serve.server;
   OptionTable table(&app);
@@ -265,7 +272,11 @@ void declare_serve(CLI::App& app, Parsed& parsed) {
                 return server::is_key(key);
               });
   table.flag("--insecure", "Listen beyond this machine without a key", server.insecure);
-  table.text("--cors-origin", "ORIGIN", "Let pages of this origin call (* for all); default: none", server.cors_origin);
+  table.value("--cors-origin", "ORIGIN", "Let pages of this origin call (* for all); default: none",
+              "* or an origin such as https://host:port", [&server](const std::string& origin) {
+                server.cors_origin = origin;
+                return origin == "*" || is_origin(origin);
+              });
   table.heading("Places and limits");
   table.whole("--parallel", "Answers made at the same time (2)", 1, 64, server.parallel);
   table.whole("--max-queue", "Requests that may wait for a place; further ones get 429 (16)", 0, 10000,

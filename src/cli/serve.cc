@@ -44,8 +44,10 @@ int serve_until_stopped(server::Server& server, const EngineOptions& engine, Pro
   };
   const InterruptScope interrupt(program.signals, end);
   program.signals.on_terminate(end);
-  server.load(engine, [&status](const Result<void>& loaded) {
-    if (!loaded) status = report(as_model_error(loaded.error()));  // and /health says it, until somebody looks
+  server.load(engine, [&server, &status](const Result<void>& loaded) {
+    if (loaded) return;
+    status = report(as_model_error(loaded.error()));              // and /health says it, until somebody looks
+    if (loaded.error().code == ErrorCode::kUsage) server.stop();  // whoever typed the options does
   });
   server.serve();
   program.signals.on_terminate({});

@@ -47,6 +47,17 @@ ServedEngine::ServedEngine(Engine e, const ServerOptions& options)
       pool(engine, options.session, options.cache_bytes),
       scheduler(options.parallel, options.max_queue) {}
 
+Result<void> ServedEngine::check_options(const SessionOptions& session) const {
+  const SamplerValues& s = model.defaults;
+  if (s.t_min > s.t_max)
+    return Unexpected(ErrorCode::kUsage, base::concat("--t-min: expected at most t_max, ", s.t_max, ", got ", s.t_min));
+  if (context() <= model.info.canvas_length)
+    return Unexpected(ErrorCode::kUsage, base::concat("--context: expected more than a canvas of ",
+                                                      model.info.canvas_length, " tokens, got ", context()));
+  const auto first = engine.new_session(session);
+  return first ? Result<void>() : Unexpected(first.error());
+}
+
 bool ServedEngine::has_name(const std::string& name) const {
   return std::find(model.names.begin(), model.names.end(), name) != model.names.end();
 }

@@ -17,6 +17,9 @@ namespace dgemma::server {
 struct ServedEngine {
   ServedEngine(Engine engine, const ServerOptions& options);
 
+  /// Whether any request could be answered with the service's own options. Errors: kUsage (context, temperatures),
+  /// kOutOfMemory (one cache of --context).
+  Result<void> check_options(const SessionOptions& session) const;
   /// Fills in the prompt of a chat, with the beginning of the answer where tool_choice forces one.
   /// Errors: kInvalidRequest (the field is named), kContextFull.
   Result<void> make_prompt(ChatRequest& request) const;

@@ -123,6 +123,7 @@ Result<void> Service::ready(Engine engine) {
   if (engine.tokenizer() == nullptr)
     return Unexpected(ErrorCode::kUnsupported, engine.info().path + ": expected a model with a tokenizer, got none");
   auto served = std::make_shared<ServedEngine>(std::move(engine), options_);
+  DG_TRY(served->check_options(options_.session));
   const std::lock_guard lock(mutex_);
   engine_ = std::move(served);
   return {};

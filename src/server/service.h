@@ -31,7 +31,8 @@ class Service : public HttpHandler {
 
   // What the loading thread says -------------------------------------------------------------------------------------
   void loading(const LoadProgress& progress);
-  /// Errors: kUnsupported (a model without a tokenizer cannot be served).
+  /// Errors: kUnsupported (a model without a tokenizer cannot be served), kUsage and kOutOfMemory (options with which
+  /// this model could answer nothing).
   Result<void> ready(Engine engine);
   void failed(const Error& error);
 

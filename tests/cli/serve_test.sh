@@ -58,6 +58,11 @@ without_model() {
 
 with_model() {
   refused 2 'expected a loopback address' -m "$model" --host 0.0.0.0
+  refused 2 'expected 1 to 1024 tokens, got 1025' -m "$model" --port 0 -c 1025
+  refused 2 '--context: expected more than a canvas of 64 tokens, got 64' -m "$model" --port 0 -c 64
+  refused 2 '--t-min: expected at most t_max, 0.1, got 0.4' -m "$model" --port 0 --t-max 0.1
+  refused 2 "--cors-origin: expected * or an origin such as https://host:port, got 'example.org'" -m "$model" --cors-origin example.org
+  refused 2 "--cors-origin: expected * or" -m "$model" --cors-origin $'http://a\nX: y'
   refused 2 'trace-dir' -m "$model" --trace-dir "$work/none"
   refused 1 'No such file' -m "$model" --api-key-file "$work/none"
   printf 'a key \n' >"$work/key"
