@@ -181,9 +181,6 @@ double peak_int8_plainly(size_t rounds) {
 }
 
 template <int kBits>
-constexpr int kTransposeUnit = kBits == 4 ? 16 : 1;
-
-template <int kBits>
 void row_scales_exactly(const uint8_t* w, size_t panel_stride, size_t panels, size_t k, float* row_scale) {
   for (size_t row = 0; row < panels * kPanelRows; ++row) {
     const uint8_t* from = w + row / kPanelRows * panel_stride;

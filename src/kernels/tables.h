@@ -42,5 +42,8 @@ template <int kBits>
 void product_packed_exactly(const uint8_t* w, size_t panel_stride, const float* x, size_t x_stride, float* c,
                             size_t c_stride, const float* scale, size_t tokens, size_t n, size_t k);
 double peak_int8_plainly(size_t rounds);
+/// How many steps of a transposed code one step of a weight's code is, before the scales are folded in: 4 bits fill 8.
+template <int kBits>
+inline constexpr int kTransposeUnit = kBits == 4 ? 16 : 1;
 
 }  // namespace dgemma::kernels
