@@ -29,11 +29,11 @@ struct ModelInfo {
   int context_length = 0;    ///< the most tokens that the model was made for
   int layers = 0;
   uint64_t parameters = 0;
-  uint64_t weight_bytes = 0;     ///< resident weights
-  std::vector<int32_t> eos_ids;  ///< of the checkpoint
-  int32_t bos_id = -1;           ///< -1: none
-  SamplerValues sampler;         ///< the checkpoint's values, else the published ones
-  std::string ignored;           ///< what its generation_config.json sets in vain: "PATH: 'top_k'"; "" for nothing
+  uint64_t weight_bytes = 0;       ///< resident weights
+  std::vector<int32_t> eos_ids;    ///< of the checkpoint
+  int32_t bos_id = -1;             ///< -1: none
+  SamplerValues sampler;           ///< the checkpoint's values, else the published ones
+  std::vector<std::string> notes;  ///< what its user should know: settings without effect, tokens without a row
   bool has_tokenizer = false;
   bool has_chat_template = false;  ///< the Gemma 4 one; where there is none that format is applied all the same
   std::string no_chat;             ///< why encode_chat() refuses every request; "" where it does not

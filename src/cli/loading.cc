@@ -60,8 +60,7 @@ Result<Engine> open_model(EngineOptions options) {
   if (!engine) return Unexpected(as_model_error(engine.error()));
   const std::string note = memory_note(engine->info().weight_bytes, inspect_machine().memory_bytes);
   if (!note.empty()) write_stderr(base::concat("note: ", note, "\n"));
-  if (const std::string& ignored = engine->info().ignored; !ignored.empty())
-    write_stderr(base::concat("note: ", ignored, ": not known here, without effect\n"));
+  for (const std::string& known : engine->info().notes) write_stderr(base::concat("note: ", known, "\n"));
   if (options.chat && !engine->info().has_chat_template)
     write_stderr("note: the model has no chat template, the Gemma 4 chat format is applied\n");
   return engine;

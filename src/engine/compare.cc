@@ -92,7 +92,6 @@ struct Side {
   static Result<Side> open(const EngineOptions& options) {
     DG_TRY_ASSIGN(LoadedModel loaded, engine::load_model(options));
     DG_TRY_ASSIGN(auto tokenizer, engine::find_tokenizer(loaded.checkpoint));
-    DG_TRY(engine::check_rows(tokenizer, loaded.model.config()));
     return Side{std::move(loaded), std::move(tokenizer)};
   }
   const model::Config& config() const { return loaded.model.config(); }

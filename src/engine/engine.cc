@@ -27,7 +27,6 @@ Engine::~Engine() = default;
 Result<Engine> Engine::open(const EngineOptions& options) {
   DG_TRY_ASSIGN(engine::OpenedModel opened, engine::open_model(options));
   DG_TRY_ASSIGN(const auto found, engine::find_tokenizer(opened.checkpoint));
-  DG_TRY(engine::check_rows(found, opened.config));
   DG_TRY_ASSIGN(const auto chat_template, engine::find_chat_template(opened.checkpoint));
   const Result<void> can_chat = engine::check_chat(found, chat_template);
   if (options.chat) DG_TRY(can_chat);
@@ -44,7 +43,8 @@ Result<Engine> Engine::open(const EngineOptions& options) {
   info.context_length = sizes.context_length, info.layers = sizes.layers;
   info.parameters = weights.parameters, info.weight_bytes = weights.resident_bytes;
   info.eos_ids = engine::end_tokens(state->loaded.checkpoint, sizes, found);
-  info.ignored = sizes.ignored;
+  if (!sizes.ignored.empty()) info.notes.push_back(sizes.ignored + ": not known here, without effect");
+  if (std::string note = engine::rows_note(found, sizes); !note.empty()) info.notes.push_back(std::move(note));
   info.bos_id = found ? found->tokenizer.bos_id() : sizes.bos_id;
   info.has_tokenizer = found.has_value();
   info.has_chat_template = chat_template && text::is_gemma4_template(chat_template->text);

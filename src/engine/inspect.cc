@@ -70,9 +70,8 @@ Result<FileReport> inspect_model(const std::string& path) {
   report.tensors = std::move(binding.tensors);
   report.missing = std::move(binding.missing);
   report.problems.insert(report.problems.end(), binding.problems.begin(), binding.problems.end());
-  if (tokenizer)
-    if (const auto fits = engine::check_rows(*tokenizer, *config); !fits)
-      report.problems.push_back(fits.error().message);
+  if (tokenizer && *tokenizer)
+    if (const std::string note = engine::rows_note(*tokenizer, *config); !note.empty()) report.tokenizer = note;
   report.parameters = binding.parameters;
   report.load_bytes = binding.expanded_bytes;
   return report;

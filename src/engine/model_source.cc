@@ -121,18 +121,15 @@ Result<FoundTokenizer> open_tokenizer(const std::string& path) {
   return std::move(*found);
 }
 
-Result<void> check_rows(const std::optional<FoundTokenizer>& found, const model::Config& config) {
+std::string rows_note(const std::optional<FoundTokenizer>& found, const model::Config& config) {
   if (!found) return {};
   const text::Tokenizer& tokenizer = found->tokenizer;
   for (int32_t id = config.vocab; id < tokenizer.vocab_size(); ++id) {
     const std::string_view token = tokenizer.token_text(id);
     // Gemma 3's tokenizer has a token for images that its text-only models have no row for.
     if (tokenizer.is_control(id) && id != tokenizer.bos_id() && !text::is_chat_marker(token)) continue;
-    return Unexpected(ErrorCode::kModelFile,
-                      base::concat(found->path, ": expected a tokenizer of at most ", config.vocab,
-                                   " tokens, as many as the embedding has rows, got ", tokenizer.vocab_size(),
-                                   " tokens, the first without a row ", base::quoted(token),
-                                   ". Use the tokenizer that belongs to the weights"));
+    return base::concat(found->path, ": ", tokenizer.vocab_size(), " tokens, of which the model has ", config.vocab,
+                        "; a prompt with one of the others, such as ", base::quoted(token), ", is refused");
   }
   return {};
 }

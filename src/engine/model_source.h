@@ -37,9 +37,9 @@ Result<std::optional<FoundTokenizer>> find_tokenizer(const formats::Checkpoint& 
 /// From a tokenizer.json, a folder or a .gguf. Errors: kNotFound, kIo, kModelFile.
 Result<FoundTokenizer> open_tokenizer(const std::string& path);
 
-/// Whether the model's embedding has a row for each token that a prompt may need. Other control tokens may lie beyond
-/// it as in transformers, until somebody writes one. Errors: kModelFile.
-Result<void> check_rows(const std::optional<FoundTokenizer>& tokenizer, const model::Config& config);
+/// What to tell of a tokenizer with tokens that text or the chat format may become and that the model's embedding has
+/// no row for; "" where there is none. As in transformers such a model opens: a prompt that has one is refused.
+std::string rows_note(const std::optional<FoundTokenizer>& tokenizer, const model::Config& config);
 
 /// The chat template: its text and where it was found.
 struct FoundTemplate {

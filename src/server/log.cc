@@ -60,7 +60,7 @@ void log_ready(const Log& log, const ModelInfo& info, uint64_t memory_bytes) {
                       {"load_s", info.load_s}});
   if (const std::string note = memory_note(info.weight_bytes, memory_bytes); !note.empty())
     log.event("warning", {{"message", note}});
-  if (!info.ignored.empty()) log.event("warning", {{"message", info.ignored + ": not known here, without effect"}});
+  for (const std::string& note : info.notes) log.event("warning", {{"message", note}});
   if (!info.no_chat.empty())
     log.event("warning", {{"message", "every chat is refused, text completions are not: " + info.no_chat}});
 }

@@ -64,7 +64,7 @@ TEST(Log, says_at_the_start_that_a_model_cannot_chat) {
 
 TEST(Log, says_at_the_start_what_a_model_sets_in_vain) {
   ModelInfo info;
-  info.ignored = "generation_config.json: 'top_p'";
+  info.notes = {"generation_config.json: 'top_p': not known here, without effect"};
   testing::internal::CaptureStderr();
   log_ready(Log(LogFormat::kJson), info, kGiB);
   EXPECT_THAT(testing::internal::GetCapturedStderr(),
