@@ -23,7 +23,8 @@ std::vector<float> inverse_frequencies(const RopeConfig& rope, int head_dim, std
   std::vector<float> frequency(static_cast<size_t>(pairs), 0.0f);
   for (int i = 0; i < turning; ++i) {
     const float exponent = static_cast<float>(2 * i) / static_cast<float>(head_dim);
-    frequency[static_cast<size_t>(i)] = 1.0f / static_cast<float>(std::pow(rope.theta, double{exponent}));
+    const double power = std::pow(double{static_cast<float>(rope.theta)}, double{exponent});
+    frequency[static_cast<size_t>(i)] = 1.0f / static_cast<float>(power);
     frequency[static_cast<size_t>(i)] /= static_cast<float>(rope.factor);
   }
   for (size_t i = 0; i < divisors.size() && i < frequency.size(); ++i) frequency[i] /= divisors[i];

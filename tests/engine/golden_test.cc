@@ -188,6 +188,32 @@ TEST(GoldenHead, a_head_with_other_values_is_used_beside_the_embedding) {
   for (const int threads : {1, 2}) expect_trajectory(path, {"tiny-c", "own-head"}, threads);
 }
 
+/// The trace of a recorded case's request on a copy of its model whose ropes have this theta, without its end line,
+/// which has times.
+std::vector<json> trace_with_theta(const golden::Case& c, double theta) {
+  const std::string path = golden::write_folder("theta", c.model, golden::tensors_of(c.model), [theta](json& config) {
+    for (json& rope : config["text_config"]["rope_parameters"]) rope["rope_theta"] = theta;
+  });
+  const auto start = golden::trace(c)[0];
+  const auto engine = Engine::open({.model_path = path, .threads = 1, .compute = "f32"});
+  EXPECT_TRUE(engine) << engine.error().message;
+  Session session = engine->new_session({}).value();
+  EXPECT_TRUE(session.sync_tokens(start["prompt_ids"].get<std::vector<int32_t>>()));
+  auto trace = TraceWriter::open(path + ".trace.jsonl");
+  EXPECT_TRUE(session.generate(options_of(start), [&](const Event& event) { trace->on_event(event); }));
+  EXPECT_TRUE(trace->finish());
+  std::vector<json> lines = golden::read_trace(path + ".trace.jsonl");
+  lines.pop_back();
+  return lines;
+}
+
+// torch takes powers of a float32 base, and GGUF has no other: 2^20 + 0.06 is 2^20 there.
+TEST(GoldenRope, theta_counts_as_the_nearest_float32) {
+  const golden::Case c = {"tiny-a", "two-windows"};
+  EXPECT_EQ(trace_with_theta(c, 1048576.06), trace_with_theta(c, 1048576));
+  EXPECT_NE(trace_with_theta(c, 1048576.06), trace_with_theta(c, 1048576.125));  // the next one
+}
+
 INSTANTIATE_TEST_SUITE_P(Transformers, Golden, testing::ValuesIn(variants()));
 
 }  // namespace
