@@ -22,6 +22,10 @@ Q = gguf.GGMLQuantizationType
 TYPES = {"f32": Q.F32, "f16": Q.F16, "bf16": Q.BF16, "q8_0": Q.Q8_0, "q4_0": Q.Q4_0}
 DECODER, ENCODER = "model.decoder.", "model.encoder.language_model."
 
+PUBLISHED_ROPE = {  # of a config without rope_parameters, as in transformers
+    "full_attention": {"rope_type": "proportional", "rope_theta": 1e6, "partial_rotary_factor": 0.25},
+    "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+}
 MODEL_TENSORS = {
     "embed_tokens.weight": "token_embd.weight",
     "norm.weight": "output_norm.weight",
@@ -96,15 +100,14 @@ class Checkpoint:
 
 def layer_heads(text):
     """(head_dim, kv_heads) of each layer, from new configs (per_layer_config) and old ones (global_*)."""
-    per_layer = {int(key): own for key, own in (text.get("per_layer_config") or {}).items()}  # "05" of 12 layers
-    pairs = []
-    for i, kind in enumerate(layer_kinds(text)):
-        dim, kv = text["head_dim"], text["num_key_value_heads"]
-        if kind == "full_attention":
-            dim = text.get("global_head_dim") or dim
-            kv = text.get("num_global_key_value_heads") or kv
-        own = per_layer.get(i, {})
-        pairs.append((own.get("head_dim", dim), own.get("num_key_value_heads", kv)))
+    own = full = (text["head_dim"], text["num_key_value_heads"])
+    per_layer = text.get("per_layer_config")
+    if per_layer is None:  # {}, which is no head size of its own, counts as the new spelling
+        full = (text.get("global_head_dim") or 512, text.get("num_global_key_value_heads") or own[1])
+    pairs = [full if kind == "full_attention" else own for kind in layer_kinds(text)]
+    for key, values in (per_layer or {}).items():  # "05" of 12 layers
+        dim, kv = pairs[int(key)]
+        pairs[int(key)] = (values.get("head_dim", dim), values.get("num_key_value_heads", kv))
     return pairs
 
 
@@ -120,7 +123,7 @@ def add_config(w, config, generation):
     sliding = [kind == "sliding_attention" for kind in kinds]
     full_dim = heads[-1][0]
     sliding_dim = heads[sliding.index(True)][0] if any(sliding) else full_dim
-    rope = text["rope_parameters"]
+    rope = text.get("rope_parameters") or PUBLISHED_ROPE
     w.add_block_count(text["num_hidden_layers"])
     w.add_context_length(text["max_position_embeddings"])
     w.add_embedding_length(text["hidden_size"])
