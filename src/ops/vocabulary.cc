@@ -161,12 +161,14 @@ void TableWalk::add_soft(size_t first_token, size_t part, size_t first_block, Bl
   }
 }
 
-/// The reference takes a row's entropy from log-probabilities whose normaliser max + log_sum it keeps in float32. Near
-/// certainty that rounding (4e-6 nats at a maximum of 75) is larger than the entropy itself, and it decides together
-/// with the others' which rows a tight bound accepts. It depends on the small log_sum only, so it is the same here.
-double normaliser_rounding(float max, double log_sum) {
+/// The reference takes a row's entropy from log-probabilities whose normaliser max + log(sum) it keeps in float32, as
+/// it does the sum. Near certainty that rounding (4e-6 nats at a maximum of 75) is larger than the entropy itself, and
+/// it decides together with the others' which rows a tight bound accepts. It depends on the sum only, where the terms
+/// beside the largest are small and have few bits in common with it, so it is nearly always the same here.
+double normaliser_rounding(float max, double sum) {
+  const double log_sum = std::log(static_cast<double>(static_cast<float>(sum)));
   const float normaliser = max + static_cast<float>(log_sum);
-  return double{normaliser} - max - log_sum;
+  return double{normaliser} - max - std::log(sum);
 }
 
 /// Adds up the parts of one block in order and decides its rows. False where a sum is not finite.
@@ -193,7 +195,7 @@ bool TableWalk::merge(size_t block, int worker) const {
     p.best = std::clamp(total.best[lane], 0, static_cast<int32_t>(vocab) - 1);
     p.sample = p.best;
     p.entropy = static_cast<float>(std::max(
-        0.0, log_sum + normaliser_rounding(total.max[lane], log_sum) - total.weighted[lane] / total.sum[lane]));
+        0.0, log_sum + normaliser_rounding(total.max[lane], total.sum[lane]) - total.weighted[lane] / total.sum[lane]));
     p.best_logprob = static_cast<float>(-log_sum);
   }
   if (!finite) return false;

@@ -111,6 +111,18 @@ TEST(VocabularyPass, near_certainty_the_entropy_has_the_rounding_of_the_referenc
   EXPECT_NEAR(r.predictions[0].entropy, exact + rounding, 3e-7);
 }
 
+TEST(VocabularyPass, near_certainty_the_sum_of_the_normaliser_is_a_float32_too) {
+  // 45 and, 1.93e-6 times as probable, 31.842. Of log(1 + 1.93e-6) the steps of 3.8e-6 at 45 would take one, of the
+  // logarithm of the nearest float32, 1 + 16 * 2^-23, none.
+  const double odds = 1.93e-6, gap = -std::log(odds);
+  std::vector<float> table(200, -1e6f);
+  table[0] = 1e6f;
+  table[150] = 30 * std::atanh(static_cast<float>((45 - gap) / 45));  // in another tile
+  const PassRun r = run_pass(table, table.size(), {1}, 1, 1, 0.5, 1);
+  EXPECT_EQ(45 + static_cast<float>(std::log1p(odds)), 45.000004f);
+  EXPECT_NEAR(r.predictions[0].entropy, gap * odds, 3e-7);
+}
+
 TEST(VocabularyPass, threads_and_neighbours_do_not_change_a_row) {
   const auto table = random_values(777 * 40, 1, 0.5f), h = random_values(80 * 40, 2);
   const PassRun a = run_pass(table, 777, h, 80, 40, 0.3, 3), b = run_pass(table, 777, h, 5, 40, 0.3, 1);
