@@ -37,7 +37,7 @@ inline constexpr size_t kSuperblockBytes4 = 576;  // 4.5 bits a weight
 inline constexpr size_t kSuperblockBytes8 = 1088;
 inline constexpr size_t kQuantisedRows = 20;  // rows of 16 lanes for 64 quantised features
 inline constexpr uint32_t kSumOrigin = 0x4b400000;
-inline constexpr uint32_t kQuantisedScaleMask = ~3u;  // of the bits of an activations' scale
+inline constexpr uint32_t kQuantisedScaleMask = ~3u;  // for the bits of an activation's scale
 
 constexpr size_t superblocks_for(size_t columns) { return (columns + kSuperblock - 1) / kSuperblock; }
 /// Rows of 16 lanes of a quantised block of `features` features: the "features" of the block that holds it.
