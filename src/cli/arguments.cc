@@ -250,8 +250,10 @@ Result<Invocation> check_chat(ChatArguments& arguments, const Environment& envir
   return Invocation(std::move(arguments));
 }
 
-/// What a browser sends as Origin: a scheme and a host, no path. Another text would be compared in vain.
+/// What a browser sends as Origin: a scheme and a host, no path, or null (pages that are files). Another text would be
+/// compared in vain.
 bool is_origin(const std::string& text) {
+  if (text == "null") return true;
   const size_t host = text.find("://");
   return host != 0 && host != text.npos && server::is_key(text) && text.find_first_of("/?#", host + 3) == text.npos &&
          host + 3 < text.size();

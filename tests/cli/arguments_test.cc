@@ -288,6 +288,11 @@ TEST(Arguments, unknown_options_and_commands_are_refused_with_a_hint) {
   EXPECT_THAT(error_of({"frobnicate"}), HasSubstr("command: expected one of"));
 }
 
+TEST(Arguments, serve_takes_each_origin_that_a_browser_sends) {
+  for (const char* origin : {"*", "null", "https://example.org", "http://localhost:3000", "app://page"})
+    EXPECT_EQ(parsed<ServeArguments>({"serve", "-m", "x", "--cors-origin", origin}, {}).server.cors_origin, origin);
+}
+
 TEST(Arguments, serve_takes_its_address_its_places_and_its_limits) {
   const auto plain = parsed<ServeArguments>({"serve", "-m", "x"}, {});
   EXPECT_EQ(plain.server.host, "127.0.0.1");
