@@ -10,6 +10,9 @@
 #define DG_SQRT(a) _mm256_sqrt_ps(a)
 #define DG_LOW_DOUBLES(a) _mm256_cvtps_pd(_mm256_castps256_ps128(a))
 #define DG_HIGH_DOUBLES(a) _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1))
+#define DG_SET1_DOUBLES(s) _mm256_set1_pd(s)
+#define DG_FMA_DOUBLES(a, b, c) _mm256_fmadd_pd(a, b, c)
+#define DG_DOUBLE_ROWS 6  // 12 sums, 2 of x, a weight: 15 of 16 registers
 #define DG_MAX_BLOCKS 1
 #define DG_ROWS_1 6  // 12 sums, 2 of x, a weight: 15 of 16 registers
 #define DG_FEW_REGISTERS

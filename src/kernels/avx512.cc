@@ -11,6 +11,9 @@
 #define DG_SQRT(a) _mm512_maskz_sqrt_ps(0xffff, a)
 #define DG_LOW_DOUBLES(a) _mm512_maskz_cvtps_pd(0xff, _mm512_maskz_extractf32x8_ps(0xff, a, 0))
 #define DG_HIGH_DOUBLES(a) _mm512_maskz_cvtps_pd(0xff, _mm512_maskz_extractf32x8_ps(0xff, a, 1))
+#define DG_SET1_DOUBLES(s) _mm512_set1_pd(s)
+#define DG_FMA_DOUBLES(a, b, c) _mm512_fmadd_pd(a, b, c)
+#define DG_DOUBLE_ROWS 12  // 24 sums, 2 of x, a weight: 27 of 32 registers
 #define DG_MAX_BLOCKS 4
 #define DG_ROWS_1 12  // sums: 12, 24, 24, 24 of 32 registers; 8 hide the latency of two multipliers
 #define DG_ROWS_2 12

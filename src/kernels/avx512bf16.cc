@@ -1,6 +1,6 @@
 // The bf16 products for AVX-512 with BF16; everything else is the avx512vnni table.
 //
-// Only the instruction set is here; the kernels are in lanes_product.inc, the table in lanes_pairs_table.inc. No
+// Only the instruction set is here; the kernels are in lanes_pairs.inc, the table in lanes_pairs_table.inc. No
 // standard library in this file: it is built with -m flags. Test: tests/kernels/pairs_test.cc, which runs every table.
 #include <immintrin.h>
 

@@ -11,6 +11,9 @@
 #define DG_SQRT(a) vsqrtq_f32(a)
 #define DG_LOW_DOUBLES(a) vcvt_f64_f32(vget_low_f32(a))
 #define DG_HIGH_DOUBLES(a) vcvt_high_f64_f32(a)
+#define DG_SET1_DOUBLES(s) vdupq_n_f64(s)
+#define DG_FMA_DOUBLES(a, b, c) vfmaq_f64(c, a, b)
+#define DG_DOUBLE_ROWS 12  // 24 sums, 2 of x, a weight: 27 of 32 registers
 #define DG_MAX_BLOCKS 1
 #define DG_ROWS_1 6  // 24 sums, 4 of x, a weight: 29 of 32 registers
 // |w x| <= 128 * 127, so two products fit into an int16.

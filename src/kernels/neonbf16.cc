@@ -3,7 +3,7 @@
 // bfmlalt and bfmlalb multiply the high (the low) halves of each lane and add the product, rounded once and denormals
 // kept: the two steps of a pair in table.h, without taking the halves apart. bfdot and bfmmla would multiply twice and
 // four times as much, but round in ways of their own. Only the instruction set is here; the kernels are in
-// lanes_product.inc, the table in lanes_pairs_table.inc. No standard library in this file: it is built with -m flags.
+// lanes_pairs.inc, the table in lanes_pairs_table.inc. No standard library in this file: it is built with -m flags.
 // Test: tests/kernels/pairs_test.cc, which runs every table.
 #include <arm_neon.h>
 

@@ -31,12 +31,13 @@ void product(const W* w, size_t ldw, const float* x, size_t x_stride, float* c, 
              size_t n, size_t k) {
   for (size_t b = 0; b < blocks; ++b)
     for (size_t row = 0; row < n; ++row) {
-      float sum[kLanes] = {};
+      double sum[kLanes] = {};
       for (size_t i = 0; i < k; ++i) {
-        const float weight = widen(w[row * ldw + i]);
+        const double weight = widen(w[row * ldw + i]);
         for (size_t lane = 0; lane < kLanes; ++lane) sum[lane] += weight * x[b * x_stride + i * kLanes + lane];
       }
-      std::memcpy(c + b * c_stride + row * kLanes, sum, sizeof sum);
+      for (size_t lane = 0; lane < kLanes; ++lane)
+        c[b * c_stride + row * kLanes + lane] = static_cast<float>(sum[lane]);
     }
 }
 
@@ -46,12 +47,14 @@ void weighted_sum(const W* w, size_t ldw, const float* p, size_t p_stride, float
   for (size_t b = 0; b < blocks; ++b)
     for (size_t col = 0; col < n; ++col) {
       float* out = c + b * c_stride + col * kLanes;
-      if (scale != nullptr)
-        for (size_t lane = 0; lane < kLanes; ++lane) out[lane] *= scale[b * kLanes + lane];
+      double sum[kLanes];
+      for (size_t lane = 0; lane < kLanes; ++lane)
+        sum[lane] = double{out[lane]} * (scale != nullptr ? scale[b * kLanes + lane] : 1.0f);
       for (size_t i = 0; i < v; ++i) {
-        const float weight = widen(w[i * ldw + col]);
-        for (size_t lane = 0; lane < kLanes; ++lane) out[lane] += weight * p[b * p_stride + i * kLanes + lane];
+        const double weight = widen(w[i * ldw + col]);
+        for (size_t lane = 0; lane < kLanes; ++lane) sum[lane] += weight * p[b * p_stride + i * kLanes + lane];
       }
+      for (size_t lane = 0; lane < kLanes; ++lane) out[lane] = static_cast<float>(sum[lane]);
     }
 }
 
@@ -103,26 +106,6 @@ void weighted_sum_pairs(const uint32_t* w, size_t ldw, const float* p, size_t p_
         sum *= scale[b * kLanes + lane];
         for (size_t i = 0; i < v / 2; ++i) sum = add_pair(w + i * ldw + col, p + b * p_stride + i * kLanes + lane, sum);
       }
-}
-
-void product_rows_f32(const float* w, size_t ldw, const float* x, size_t x_stride, float* c, size_t c_stride,
-                      size_t tokens, size_t n, size_t k) {
-  for (size_t t = 0; t < tokens; ++t)
-    for (size_t row = 0; row < n; ++row) {
-      float sum = 0;
-      for (size_t i = 0; i < k; ++i) sum += w[row * ldw + i] * x[t * x_stride + i];
-      c[t * c_stride + row] = sum;
-    }
-}
-
-void weighted_sum_rows_f32(const float* w, size_t ldw, const float* p, float* c, size_t c_stride, const float* scale,
-                           size_t tokens, size_t n, size_t v) {
-  for (size_t t = 0; t < tokens; ++t)
-    for (size_t col = 0; col < n; ++col) {
-      float& sum = c[t * c_stride + col];
-      sum *= scale[t];
-      for (size_t i = 0; i < v; ++i) sum += w[i * ldw + col] * p[i * kLanes + t];
-    }
 }
 
 void product_rows_pairs(const uint16_t* w, size_t ldw, const float* x, size_t x_stride, float* c, size_t c_stride,
@@ -289,14 +272,14 @@ namespace {
 
 double peak_f32(size_t rounds) {
   constexpr size_t kChains = 8;
-  float sum[kChains] = {}, one = 1;
+  double sum[kChains] = {}, one = 1;
   for (size_t round = 0; round < rounds; ++round)
-    for (float& s : sum) {
+    for (double& s : sum) {
       __asm__ volatile("" : "+m"(one));
       s += one * one;
     }
-  for (const float s : sum)
-    if (s != static_cast<float>(rounds)) return 0;
+  for (const double s : sum)
+    if (s != static_cast<double>(rounds)) return 0;
   return 2.0 * kChains * static_cast<double>(rounds);
 }
 
@@ -306,8 +289,6 @@ constexpr KernelTable kTable = {
     .product_bf16 = product<uint16_t>,
     .weighted_sum_f32 = weighted_sum<float>,
     .weighted_sum_bf16 = weighted_sum<uint16_t>,
-    .product_rows_f32 = product_rows_f32,
-    .weighted_sum_rows_f32 = weighted_sum_rows_f32,
     .decode = DG_DECODERS,
     .quantise = quantise_exactly,
     .product_packed4 = product_packed_exactly<4>,

@@ -10,6 +10,9 @@
 #define DG_SQRT(a) _mm_sqrt_ps(a)
 #define DG_LOW_DOUBLES(a) _mm_cvtps_pd(a)
 #define DG_HIGH_DOUBLES(a) _mm_cvtps_pd(_mm_movehl_ps(a, a))
+#define DG_SET1_DOUBLES(s) _mm_set1_pd(s)
+#define DG_FMA_DOUBLES(a, b, c) ((a) * (b) + (c))
+#define DG_DOUBLE_ROWS 4  // 8 sums, 2 of x, weight and product: 12 of 16 registers
 #define DG_MAX_BLOCKS 1
 #define DG_ROWS_1 2  // 8 sums, 4 of x, weight and product: 14 of 16 registers
 #define DG_NAME "sse2"

@@ -5,9 +5,10 @@
 // multiple of 16) after the one before. Weights lie where the file put them: any address that suits their type; so may
 // scale, rescale, tile_sum, cos and sin.
 // The value for one row depends on that row only, and a sum over features runs in ascending order in one accumulator
-// per row: tables that fuse multiply and add (avx2, avx512, neon) agree bit for bit, scalar and sse2 round twice and
-// may differ in the last bits (not in products of bf16), and amx and amxbf16 have products of their own. A table takes
-// what it lacks from the one below (a partial port is right). Nothing but <cstddef> and <cstdint> is included here:
+// per row. Products of floats are summed in double and agree bit for bit in all tables, and so do products of bf16; in
+// the rest, tables that fuse multiply and add (avx2, avx512, neon) agree, scalar and sse2 round twice and may differ in
+// the last bits, and amx and amxbf16 have products of their own. A table takes what it lacks from the one below (a
+// partial port is right). Nothing but <cstddef> and <cstdint> is included here:
 // files built for one instruction set see this header and no other. Sources: gemma.cpp and simdjson for the dispatch,
 // docs/ARCHITECTURE.md "Tokens are lanes" for the layout. Tests: tests/kernels/*: every table against scalar, odd
 // sizes, buffers that end at a page end.
@@ -48,6 +49,8 @@ enum DecodeFormat : size_t {
 struct KernelTable {
   const char* name;
 
+  // Products of floats, exact in double, added up there in ascending order and rounded once.
+
   /// c[b][n][lane] = sum_k w[n][k] * x[b][k][lane].  w: n rows of k values, ldw values apart.
   void (*product_f32)(const float* w, size_t ldw, const float* x, size_t x_stride, float* c, size_t c_stride,
                       size_t blocks, size_t n, size_t k);
@@ -60,16 +63,6 @@ struct KernelTable {
                            const float* scale, size_t blocks, size_t n, size_t v);
   void (*weighted_sum_bf16)(const uint16_t* w, size_t ldw, const float* p, size_t p_stride, float* c, size_t c_stride,
                             const float* scale, size_t blocks, size_t n, size_t v);
-
-  // The same two for a few tokens as rows, where a lane block would be nearly empty: the same sums in the same order,
-  // so a token's bits do not depend on which of the two computes it. amxbf16 is no exception.
-
-  /// c[t][n] = sum_k w[n][k] * x[t][k].  x, c: rows x_stride and c_stride floats apart.
-  void (*product_rows_f32)(const float* w, size_t ldw, const float* x, size_t x_stride, float* c, size_t c_stride,
-                           size_t tokens, size_t n, size_t k);
-  /// c[t][n] = c[t][n] * scale[t] + sum_v w[v][n] * p[v][t], p [v, 16]: a lane block, from the first token's lane on.
-  void (*weighted_sum_rows_f32)(const float* w, size_t ldw, const float* p, float* c, size_t c_stride,
-                                const float* scale, size_t tokens, size_t n, size_t v);
 
   /// out[i] = value i of `blocks`, for i < values, a multiple of the format's block (32 or 256 values; F16: 1). Bit for
   /// bit what tensor::quant::decode gives in every table, but that a NaN may have other payload bits. Reads the blocks'
@@ -135,18 +128,22 @@ struct KernelTable {
   void (*weighted_sum_pairs)(const uint32_t* w, size_t ldw, const float* p, size_t p_stride, float* c, size_t c_stride,
                              const float* scale, size_t blocks, size_t n, size_t v);
 
-  /// product_rows_f32 with keys and x in bf16: x: rows of k / 2 pairs; k is even.
+  // The same two for a few tokens as rows, where a lane block would be nearly empty: the same sums in the same order,
+  // so a token's bits do not depend on which of the two computes it. amxbf16 is no exception.
+
+  /// c[t][n] = sum_k w[n][k] * x[t][k].  x: rows of k / 2 pairs, x_stride words apart; c: rows c_stride floats apart; k
+  /// is even.
   void (*product_rows_pairs)(const uint16_t* w, size_t ldw, const float* x, size_t x_stride, float* c, size_t c_stride,
                              size_t tokens, size_t n, size_t k);
-  /// weighted_sum_rows_f32 with w and p in bf16: w: v rows as they are, not side by side; p [ceil(v / 2), 16] pairs,
-  /// the last one's high half zero where v is odd; n is even.
+  /// c[t][n] = c[t][n] * scale[t] + sum_v w[v][n] * p[v][t].  w: v rows as they are, not side by side; p [ceil(v / 2),
+  /// 16] pairs, a lane block from the first token's lane on, the last pair's high half zero where v is odd; n is even.
   void (*weighted_sum_rows_pairs)(const uint16_t* w, size_t ldw, const float* p, float* c, size_t c_stride,
                                   const float* scale, size_t tokens, size_t n, size_t v);
 
   // What the products' inner steps reach on registers alone: runs a number of rounds of independent steps, fewer than
   // 2^20, and gives the operations (a multiply-add counts two), or 0 where what they gave is wrong.
 
-  double (*peak_f32)(size_t rounds);
+  double (*peak_f32)(size_t rounds);   ///< of product_f32
   double (*peak_bf16)(size_t rounds);  ///< of product_pairs
   double (*peak_int8)(size_t rounds);  ///< of product_packed4
 

@@ -178,7 +178,8 @@ void attention(Exec& exec, const AttentionShape& shape, ConstBlocks q, std::span
   DG_CHECK(q.blocks == 0 || tensor::rows_in(rows, q.blocks - 1, 1) > 0, rows, " rows of ", q.blocks, " blocks");
   const size_t group = shape.heads / kv_heads, features = group * head_dim;
   const size_t last_rows = q.blocks == 0 ? 0 : tensor::rows_in(rows, q.blocks - 1, 1);
-  const bool few = last_rows > 0 && last_rows <= kLanes / 2 && last_rows * group <= kLanes;  // in the last block
+  const bool few = last_rows > 0 && last_rows <= kLanes / 2 && last_rows * group <= kLanes &&  // in the last block
+                   keys.back()[0].dtype == DType::kBF16;
   const size_t blocks = q.blocks - (few ? 1 : 0);
   const size_t block_bytes = features * kLanes * (sizeof(float) + sizeof(uint16_t));
   const size_t most = std::clamp(kCacheBytes / block_bytes, size_t{1}, kMostBlocks);

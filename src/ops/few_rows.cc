@@ -10,7 +10,6 @@ namespace dgemma::ops {
 namespace {
 
 using kernels::SoftmaxLanes;
-using tensor::DType;
 using tensor::kLanes;
 
 /// The steps of one task. Token h * rows + r, and lane of the same number, is row r of query head h.
@@ -23,25 +22,20 @@ class FewRowsTask {
         head_tokens_(tokens_ / shape.kv_heads) {
     const size_t dim = shape.head_dim;
     DG_CHECK(tokens_ <= kLanes && tokens_ % shape.kv_heads == 0, tokens_, " tokens of ", shape.kv_heads, " kv heads");
-    q_ = exec.scratch(worker, kLanes * (2 * dim + 2 * kKeyTile));
-    sums_ = q_ + kLanes * dim;
+    float* memory = exec.scratch(worker, kLanes * (dim / 2 + dim + 2 * kKeyTile));
+    q_ = reinterpret_cast<uint16_t*>(memory);
+    sums_ = memory + kLanes * dim / 2;
     scores_ = sums_ + kLanes * dim;
     lanes_ = scores_ + kLanes * kKeyTile;
     std::fill_n(sums_, tokens_ * dim, 0.0f);
     std::fill_n(stats_.max, kLanes, -std::numeric_limits<float>::infinity());
   }
 
-  /// The queries [heads * Dh, 16] as rows of the keys' type.
-  void set_queries(const float* q, DType type) {
+  /// The queries [heads * Dh, 16] as rows.
+  void set_queries(const float* q) {
     const size_t dim = shape_.head_dim;
-    for (size_t h = 0; h < shape_.heads; ++h) {
-      const size_t first = h * shape_.rows * dim;
-      if (type == DType::kBF16)
-        kernels_.lanes_to_rows_bf16(q + h * dim * kLanes, dim, reinterpret_cast<uint16_t*>(q_) + first, dim,
-                                    shape_.rows);
-      else
-        kernels_.lanes_to_rows_f32(q + h * dim * kLanes, dim, q_ + first, dim, shape_.rows);
-    }
+    for (size_t h = 0; h < shape_.heads; ++h)
+      kernels_.lanes_to_rows_bf16(q + h * dim * kLanes, dim, q_ + h * shape_.rows * dim, dim, shape_.rows);
   }
 
   void add_run(const KeyRun& by_row) {
@@ -80,7 +74,7 @@ class FewRowsTask {
     seen.mask(first, count, lanes_);
     float rescale[kLanes];
     kernels_.softmax_tile(lanes_, count, 0, &stats_, rescale, nullptr);
-    if (run.dtype == DType::kBF16) kernels_.round_pairs(lanes_, count, scores_);
+    kernels_.round_pairs(lanes_, count, scores_);
     for (size_t kv = 0; kv < shape_.kv_heads; ++kv) add_values(run, kv, row + kv * shape_.head_dim, count, rescale);
   }
 
@@ -88,29 +82,22 @@ class FewRowsTask {
   void score(const KeyRun& run, size_t kv, size_t at, size_t count) {
     const size_t dim = shape_.head_dim, token = kv * head_tokens_;
     float* out = scores_ + token * kKeyTile;
-    if (run.dtype == DType::kBF16)
-      kernels_.product_rows_pairs(static_cast<const uint16_t*>(run.keys) + at, run.row_stride, q_ + token * (dim / 2),
-                                  dim / 2, out, kKeyTile, head_tokens_, count, dim);
-    else
-      kernels_.product_rows_f32(static_cast<const float*>(run.keys) + at, run.row_stride, q_ + token * dim, dim, out,
-                                kKeyTile, head_tokens_, count, dim);
+    kernels_.product_rows_pairs(static_cast<const uint16_t*>(run.keys) + at, run.row_stride,
+                                reinterpret_cast<const float*>(q_ + token * dim), dim / 2, out, kKeyTile, head_tokens_,
+                                count, dim);
   }
 
   void add_values(const KeyRun& run, size_t kv, size_t at, size_t count, const float* rescale) {
     const size_t dim = shape_.head_dim, token = kv * head_tokens_;
     float* out = sums_ + token * dim;
-    if (run.dtype == DType::kBF16)
-      kernels_.weighted_sum_rows_pairs(static_cast<const uint16_t*>(run.values) + at, run.row_stride, scores_ + token,
-                                       out, dim, rescale + token, head_tokens_, dim, count);
-    else
-      kernels_.weighted_sum_rows_f32(static_cast<const float*>(run.values) + at, run.row_stride, lanes_ + token, out,
-                                     dim, rescale + token, head_tokens_, dim, count);
+    kernels_.weighted_sum_rows_pairs(static_cast<const uint16_t*>(run.values) + at, run.row_stride, scores_ + token,
+                                     out, dim, rescale + token, head_tokens_, dim, count);
   }
 
   const kernels::KernelTable& kernels_;
   FewRows shape_;
   size_t tokens_, head_tokens_;  // of all heads, of one kv head's
-  float* q_ = nullptr;           // [tokens, Dh] or as many pairs
+  uint16_t* q_ = nullptr;        // [tokens, Dh]
   float* sums_ = nullptr;        // [tokens, Dh]
   float* scores_ = nullptr;      // [tokens, kKeyTile]; then the probabilities in pairs, [kKeyTile / 2, 16]
   float* lanes_ = nullptr;       // [kKeyTile, 16]: scores, then probabilities
@@ -121,7 +108,7 @@ class FewRowsTask {
 
 void attend_few_rows(Exec& exec, int worker, const FewRows& task, const float* q, const BlockKeys& keys, float* out) {
   FewRowsTask few(exec, worker, task);
-  few.set_queries(q, keys[0].dtype);
+  few.set_queries(q);
   for (const KeyRun& run : keys) few.add_run(run);
   few.finish(out);
 }

@@ -1,4 +1,5 @@
-// The attention of a lane block in which few rows count: a single token's in row-by-row decoding. Internal to ops.
+// The attention of a lane block in which few rows count, with keys and values in bf16: a single token's in row-by-row
+// decoding. Internal to ops.
 //
 // Lanes of such a block are nearly empty, so queries and sums are rows here, and the lanes of products are keys and
 // features (kernels/table.h, the products of rows); for the softmax all query heads of a task share one lane block. The

@@ -8,12 +8,11 @@
 namespace dgemma::kernels::testing {
 
 /// Values for both forms: x as rows [tokens, k] and as lane blocks [k, 16], all at page ends.
-template <class W>
 struct RowsCase {
   size_t tokens, n, k, ldw;
-  size_t words = sizeof(W) == 2 ? k / 2 : k;  // of a token
+  size_t words = k / 2;  // pairs of a token
   size_t blocks = (tokens + kLanes - 1) / kLanes;
-  PageEnd<W> w;          // [n, k]
+  PageEnd<uint16_t> w;   // [n, k]
   PageEnd<float> x;      // [tokens, words]
   PageEnd<float> lanes;  // [blocks, words, 16]
 
@@ -29,10 +28,7 @@ struct RowsCase {
     values.fill(w);
     for (float& word : x) {
       const uint16_t pair[2] = {values.next_bf16(), values.next_bf16()};
-      if (sizeof(W) == 2)
-        std::memcpy(&word, pair, sizeof word);
-      else
-        word = values.next();
+      std::memcpy(&word, pair, sizeof word);
     }
     std::fill(lanes.begin(), lanes.end(), std::numeric_limits<float>::quiet_NaN());  // nothing of other lanes is used
     for (size_t t = 0; t < tokens; ++t)
@@ -43,13 +39,8 @@ struct RowsCase {
     SCOPED_TRACE(::testing::Message() << tokens << " tokens, n " << n << " k " << k);
     PageEnd<float> want(blocks * n * kLanes), got(tokens * n);
     std::fill(got.begin(), got.end(), -1.0f);
-    if constexpr (sizeof(W) == 2) {
-      t.product_pairs(w.data(), ldw, lanes.data(), words * kLanes, want.data(), n * kLanes, blocks, n, k);
-      t.product_rows_pairs(w.data(), ldw, x.data(), words, got.data(), n, tokens, n, k);
-    } else {
-      t.product_f32(w.data(), ldw, lanes.data(), words * kLanes, want.data(), n * kLanes, blocks, n, k);
-      t.product_rows_f32(w.data(), ldw, x.data(), words, got.data(), n, tokens, n, k);
-    }
+    t.product_pairs(w.data(), ldw, lanes.data(), words * kLanes, want.data(), n * kLanes, blocks, n, k);
+    t.product_rows_pairs(w.data(), ldw, x.data(), words, got.data(), n, tokens, n, k);
     for (size_t i = 0; i < got.size(); ++i) {
       const size_t token = i / n, row = i % n;
       ASSERT_EQ(got[i], want[((token / kLanes) * n + row) * kLanes + token % kLanes]) << token << " " << row;
@@ -60,26 +51,18 @@ struct RowsCase {
   void check_weighted_sum(const KernelTable& t) const {
     SCOPED_TRACE(::testing::Message() << tokens << " tokens, " << n << " rows of " << k);
     Values values(static_cast<uint32_t>(n * 7 + k));
-    const size_t depth = sizeof(W) == 2 ? (n + 1) / 2 : n;
+    const size_t depth = (n + 1) / 2;
     PageEnd<float> p(depth * kLanes), scale(kLanes), c(tokens * k), block(k * kLanes);
     PageEnd<uint32_t> side_by_side(depth * k);
     values.fill(scale);
     values.fill(c);
     PageEnd<float> plain(n * kLanes);
     values.fill(plain);
-    if constexpr (sizeof(W) == 2)
-      t.round_pairs(plain.data(), n, p.data());
-    else
-      std::memcpy(p.data(), plain.data(), p.size() * sizeof(float));
+    t.round_pairs(plain.data(), n, p.data());
     for (size_t i = 0; i < block.size(); ++i) block[i] = i % kLanes < tokens ? c[i % kLanes * k + i / kLanes] : 0.0f;
-    if constexpr (sizeof(W) == 2) {
-      t.interleave_rows(w.data(), ldw, n, k, side_by_side.data());
-      t.weighted_sum_pairs(side_by_side.data(), k, p.data(), 0, block.data(), 0, scale.data(), 1, k, 2 * depth);
-      t.weighted_sum_rows_pairs(w.data(), ldw, p.data(), c.data(), k, scale.data(), tokens, k, n);
-    } else {
-      t.weighted_sum_f32(w.data(), ldw, p.data(), 0, block.data(), 0, scale.data(), 1, k, n);
-      t.weighted_sum_rows_f32(w.data(), ldw, p.data(), c.data(), k, scale.data(), tokens, k, n);
-    }
+    t.interleave_rows(w.data(), ldw, n, k, side_by_side.data());
+    t.weighted_sum_pairs(side_by_side.data(), k, p.data(), 0, block.data(), 0, scale.data(), 1, k, 2 * depth);
+    t.weighted_sum_rows_pairs(w.data(), ldw, p.data(), c.data(), k, scale.data(), tokens, k, n);
     for (size_t i = 0; i < c.size(); ++i) ASSERT_EQ(c[i], block[i % k * kLanes + i / k]) << i / k << " " << i % k;
   }
 };

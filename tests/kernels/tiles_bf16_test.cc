@@ -143,9 +143,9 @@ TEST_P(TilesBf16, sums_are_the_exact_ones_within_their_roundings) {
 }
 
 TEST_P(TilesBf16, tokens_as_rows_have_the_bits_of_lanes) {
-  for (const size_t tokens : {1, 2, 15, 16, 17, 33}) RowsCase<uint16_t>(tokens, 19, 70).check_product(table());
-  for (const size_t n : {1, 16, 33, 49, 64, 97}) RowsCase<uint16_t>(3, n, 34, 2).check_product(table());
-  for (const size_t k : {2, 30, 32, 34, 256, 258, 512, 600}) RowsCase<uint16_t>(2, 17, k).check_product(table());
+  for (const size_t tokens : {1, 2, 15, 16, 17, 33}) RowsCase(tokens, 19, 70).check_product(table());
+  for (const size_t n : {1, 16, 33, 49, 64, 97}) RowsCase(3, n, 34, 2).check_product(table());
+  for (const size_t k : {2, 30, 32, 34, 256, 258, 512, 600}) RowsCase(2, 17, k).check_product(table());
 }
 
 TEST_P(TilesBf16, passes_the_check_that_amxbf16_has_to_pass) { EXPECT_TRUE(computes_bf16_products(table())); }
