@@ -66,28 +66,28 @@ uint16_t half_at_least(float value) {
   return half;
 }
 
-/// 32 floats to 8 bits; those past `count` are zeros.
+/// 32 floats to 8 bits; those past `count` are zeros. Models are packed whenever they are loaded, so the loops are such
+/// that the compiler makes vectors of them: fixed lengths, and floats as integers instead of calls.
 bool quantise_group_to_8(const float* values, size_t count, size_t group, RowInBlock out) {
-  float largest = 0;
-  bool finite = true;
-  for (size_t i = 0; i < count; ++i) {
-    largest = std::max(largest, std::fabs(values[i]));
-    finite = finite && std::isfinite(values[i]);
-  }
-  const uint16_t half = half_at_least(largest / 127.0f);
-  const float scale = f16_to_float(half);
+  float padded[kScaleGroup];
+  std::fill(std::copy_n(values, count, padded), std::end(padded), 0.0f);
+  int32_t top = 0;  // the largest magnitude: bits of floats are in the floats' order, then infinity, then NaN
+  for (const float value : padded) top = std::max(top, std::bit_cast<int32_t>(value) & 0x7FFFFFFF);
+  const uint16_t half = half_at_least(std::bit_cast<float>(top) / 127.0f);
+  const float scale = f16_to_float(half), divisor = scale > 0 ? scale : 1.0f;
   out.scale(group, half);
-  for (size_t line = 0; line < 8; ++line) {
-    uint32_t four = 0;
-    for (size_t j = 0; j < 4; ++j) {
-      const size_t i = 4 * line + j;
-      const float q = i < count && scale > 0 ? std::nearbyint(values[i] / scale) : 0.0f;
-      const auto code = static_cast<uint32_t>(static_cast<int>(std::clamp(q, -127.0f, 127.0f)) + 128);
-      four |= code << (8 * j);
-    }
+  // A sum of 1.5 x 2^23 and a quotient is rounded to a whole number, ties to even, that stands in its lowest bits. The
+  // scale is rounded up, so no quotient is beyond 127; 128 is the code of 0.
+  constexpr float kRound = 12582912.0f + 128.0f;
+  uint8_t code[kScaleGroup];
+  for (size_t i = 0; i < kScaleGroup; ++i)
+    code[i] = static_cast<uint8_t>(std::bit_cast<uint32_t>(padded[i] / divisor + kRound));
+  for (size_t line = 0; line < kScaleGroup / 4; ++line) {
+    uint32_t four;
+    std::memcpy(&four, code + 4 * line, sizeof four);
     out.code(8 * group + line, four);
   }
-  return finite && (half & kHalfExponent) != kHalfExponent;
+  return (half & kHalfExponent) != kHalfExponent;
 }
 
 /// 32 floats to 4 bits; those past `count` are zeros.
