@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/format.h"
 #include "tensor/quant/quant.h"
@@ -30,6 +31,11 @@ std::optional<std::pair<uint64_t, float>> first_broken(const formats::TensorEntr
 }  // namespace
 
 Unexpected broken_weights(const formats::Checkpoint& checkpoint) {
+  const char* all_finite = ": expected weights that give finite logits, got others. Copy or convert the model again";
+  return broken_weights(checkpoint, {ErrorCode::kModelFile, checkpoint.path() + all_finite});
+}
+
+Unexpected broken_weights(const formats::Checkpoint& checkpoint, Error otherwise) {
   for (const formats::TensorEntry& tensor : checkpoint.tensors()) {
     if (!tensor::quant::can_decode(tensor.dtype)) continue;
     if (const auto broken = first_broken(tensor))
@@ -37,9 +43,7 @@ Unexpected broken_weights(const formats::Checkpoint& checkpoint) {
               base::concat(checkpoint.where(tensor), ": expected finite values, got ", broken->second, " as number ",
                            broken->first, ". Copy or convert the file again")};
   }
-  return {
-      ErrorCode::kModelFile,
-      checkpoint.path() + ": expected weights that give finite logits, got others. Copy or convert the model again"};
+  return Unexpected(std::move(otherwise));
 }
 
 }  // namespace dgemma::engine

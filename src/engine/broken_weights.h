@@ -1,7 +1,7 @@
-// Which tensor is to blame when a model computes numbers that are not finite.
+// Which tensor is to blame when a model computes numbers that are not finite, or cannot be packed.
 //
-// Looked for only then: a walk over all weights would take longer than loading them. Tests:
-// tests/engine/session_test.cc, bench_test.cc.
+// Looked for only then: a walk over all weights would take longer than mapping them. Tests:
+// tests/engine/session_test.cc, bench_test.cc, engine_test.cc.
 #pragma once
 
 #include "dgemma/result.h"
@@ -9,7 +9,9 @@
 
 namespace dgemma::engine {
 
-/// kModelFile: the file and the first tensor with a value that is not finite, or the model where all are.
+/// kModelFile: the file and the first tensor with a value that is not finite; where all are, it names the model.
 Unexpected broken_weights(const formats::Checkpoint& checkpoint);
+/// The same, but `otherwise` where all are finite.
+Unexpected broken_weights(const formats::Checkpoint& checkpoint, Error otherwise);
 
 }  // namespace dgemma::engine

@@ -2,9 +2,11 @@
 #include "engine/loaded_model.h"
 
 #include <chrono>
+#include <utility>
 
 #include "base/format.h"
 #include "base/thread_pool.h"
+#include "engine/broken_weights.h"
 #include "engine/model_source.h"
 #include "model/packed_file.h"
 #include "model/packing.h"
@@ -67,7 +69,11 @@ Result<LoadedModel> bind_model(OpenedModel opened, const std::function<void(cons
       opened.checkpoint.release_pages();  // what has been packed need not stay in memory beside its packed form
       if (progress) progress(done);
     });
-    if (!packed) return Unexpected(packed.error().code, base::concat(checkpoint.path(), ": ", packed.error().message));
+    if (!packed) {
+      Error why{packed.error().code, base::concat(checkpoint.path(), ": ", packed.error().message)};
+      if (why.code == ErrorCode::kModelFile) return broken_weights(checkpoint, std::move(why));
+      return Unexpected(std::move(why));
+    }
   }
   if (settings.compute == "bf16") model::multiply_in_bf16(weights);
   const DType cache_type = settings.compute == "f32" ? DType::kF32 : DType::kBF16;

@@ -1,15 +1,44 @@
 // See packing.h.
 #include "model/packing.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cmath>
+#include <string>
+#include <vector>
 
 #include "base/format.h"
 #include "base/memory.h"
+#include "tensor/quant/quant.h"
 
 namespace dgemma::model {
 
 using tensor::DType;
 using tensor::Weight;
+
+namespace {
+
+/// What is wrong with an item that pack_panel() refused: a number that is not finite, which no precision takes, or else
+/// one that is too large for the integers' scales, which the others take.
+std::string why_not_packed(const PackedItem& item) {
+  float largest = 0;
+  for (const Weight* w : {item.first, item.second}) {
+    if (w == nullptr) continue;
+    std::vector<float> values(w->cols);
+    for (size_t row = 0; row < w->rows; ++row) {
+      tensor::quant::decode(w->dtype, w->row(row), w->cols, values.data());
+      for (const float value : values) {
+        if (!std::isfinite(value))
+          return base::concat(item.name, ": expected finite values, got ", value, ". Copy or convert the file again");
+        largest = std::max(largest, std::fabs(value));
+      }
+    }
+  }
+  return base::concat(item.name, ": expected values below ", item.type == DType::kPacked8 ? "8e6" : "5e5",
+                      " in magnitude, as int8 can hold, got ", largest, ". --compute f32 or bf16 takes them");
+}
+
+}  // namespace
 
 std::vector<PackedItem> items_to_pack(Weights& weights, std::optional<DType> wanted) {
   const auto type_of = [&](const Weight& w) {
@@ -43,10 +72,7 @@ Result<void> pack_item(const PackedItem& item, base::ThreadPool& pool, std::byte
     }
   });
   if (good.load()) return {};
-  const char* largest = item.type == DType::kPacked8 ? "8e6" : "5e5";
-  return Unexpected(ErrorCode::kModelFile,
-                    base::concat(item.name, ": expected numbers that are finite and below ", largest,
-                                 " in magnitude, got others: the weights are broken. Check the file"));
+  return Unexpected(ErrorCode::kModelFile, why_not_packed(item));
 }
 
 void multiply_in_bf16(Weights& weights) {

@@ -28,7 +28,7 @@ Result<void> check_packing(Weights& weights, uint64_t available);
 
 /// Packs bound weights. What they were bound to is not read any more afterwards, but for vectors and the router; the
 /// callback hears after each matrix, bytes of the packed form. Weights of a packed file stay as they are. Errors:
-/// kOutOfMemory (how much, what for), kModelFile (a value that is not finite).
+/// kOutOfMemory (how much, what for), kModelFile (a value that is not finite, or too large for an f16 scale).
 Result<void> pack_weights(Weights& weights, int threads, const std::function<void(const LoadProgress&)>& progress);
 
 /// The items of weights that are not packed yet, of the type that is wanted or tensor::packed_type(): gate and up

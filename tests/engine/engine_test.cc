@@ -46,6 +46,24 @@ TEST(Engine, tells_what_it_loaded) {
   EXPECT_EQ(last, total);
 }
 
+TEST(Engine, weights_that_int8_cannot_hold_are_named_and_taken_in_f32) {
+  golden::Tensors tensors = golden::tensors_of("tiny-c");
+  const std::string name = "model.decoder.layers.1.mlp.up_proj.weight";
+  const auto opened_with = [&](const char* bf16, const char* compute) {
+    tensors[name].bytes.replace(2 * 5, 2, bf16, 2);
+    EngineOptions o;
+    o.model_path = golden::write_folder("beyond_int8", "tiny-c", tensors), o.compute = compute;
+    return open_error(o);
+  };
+  EXPECT_THAT(opened_with("\x80\x7F", "int8"),  // infinity
+              HasSubstr("beyond_int8/model.safetensors: " + name + ": expected finite values, got inf as number 5"));
+  EXPECT_THAT(opened_with("\x18\x4B", "int8"),  // 9,961,472
+              testing::EndsWith("beyond_int8: blk.1.ffn_gate_up.weight: expected values below 8e6 in magnitude, as "
+                                "int8 can hold, got 9.96147e+06. --compute f32 or bf16 takes them"));
+  EXPECT_EQ(opened_with("\x18\x4B", "f32"), "opened");
+  EXPECT_EQ(opened_with("\x18\x4B", "bf16"), "opened");
+}
+
 TEST(Engine, refuses_options_that_cannot_be_used) {
   EngineOptions o = tiny();
   o.threads = -1;

@@ -174,15 +174,27 @@ TEST(Packing, threads_and_neighbours_do_not_change_a_row) {
   }
 }
 
-TEST(Packing, weights_that_are_not_finite_are_refused_by_name) {
+TEST(Packing, weights_that_integers_cannot_hold_are_refused_by_name) {
   TinyModel tiny = TinyModel::open("tiny-a");
-  Weights weights = bind_weights(tiny.checkpoint, tiny.model.config(), {}).value();
-  std::vector<float> broken(weights.layer[1].down.rows * weights.layer[1].down.cols, INFINITY);
-  weights.layer[1].down = {tensor::DType::kF32, broken.data(), weights.layer[1].down.rows, weights.layer[1].down.cols};
-  const auto r = pack_weights(weights, 1, {});
-  ASSERT_FALSE(r);
-  EXPECT_EQ(r.error().code, ErrorCode::kModelFile);
-  EXPECT_THAT(r.error().message, testing::HasSubstr("blk.1.ffn_down.weight"));
+  const auto error_with = [&](float value) {
+    Weights weights = bind_weights(tiny.checkpoint, tiny.model.config(), {}).value();
+    tensor::Weight& up = weights.layer[1].up;  // the second of an item of two
+    std::vector<float> numbers(up.rows * up.cols, 1.0f);
+    numbers[up.cols + 3] = value;
+    weights.layer[1].gate = up = {tensor::DType::kF32, numbers.data(), up.rows, up.cols};
+    const auto r = pack_weights(weights, 1, {});
+    if (r) return std::string("packed");
+    EXPECT_EQ(r.error().code, ErrorCode::kModelFile);
+    return r.error().message;
+  };
+  const std::string name = "blk.1.ffn_gate_up.weight: ";
+  EXPECT_EQ(error_with(INFINITY), name + "expected finite values, got inf. Copy or convert the file again");
+  EXPECT_THAT(error_with(NAN), testing::HasSubstr("expected finite values, got nan"));
+  EXPECT_EQ(error_with(-9e6f),
+            name +
+                "expected values below 8e6 in magnitude, as int8 can hold, got 9e+06. --compute f32 or bf16 takes "
+                "them");
+  EXPECT_EQ(error_with(8e6f), "packed");
 }
 
 }  // namespace
