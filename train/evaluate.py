@@ -4,8 +4,8 @@ Three ways to answer: the compact model (default; batched, fast), transformers' 
 and the program dgemma. Seeds are the line numbers, so the three should agree answer by answer, up to rounding.
 
     python3 evaluate.py --checkpoint last.pt --tokenizer tokenizer.json --template chat_template.jinja
-    python3 evaluate.py --model ../models/pocket [--by transformers | --by ../build/dgemma] [--sudokus 500]
-                        [--trained 2] [--report report.json]
+    python3 evaluate.py --model ../models/pocket [--by transformers | --by ../build/dgemma [--compute int8]]
+                        [--sudokus 500] [--trained 2] [--report report.json]
 """
 import argparse
 import json
@@ -77,13 +77,13 @@ def by_transformers(folder):
     return run
 
 
-def by_program(program, folder):
+def by_program(program, folder, compute):
     """`dgemma generate --json`, one process an answer."""
     def run(fmt, prompts, seeds):
         canvases, steps = [], []
         for p, s in zip(prompts, seeds):
             command = [program, "generate", "-m", str(folder), "--prompt-ids", ",".join(map(str, p)), "--seed", str(s),
-                       "--json"]
+                       "--compute", compute, "--json"]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             j = json.loads(done.stdout)
             canvases.append(j["tokens"])
@@ -137,6 +137,7 @@ def main():
     p.add_argument("--template")
     p.add_argument("--model", type=Path)
     p.add_argument("--by", default="compact", help="compact, transformers, or the path of dgemma")
+    p.add_argument("--compute", default="f32", help="arithmetic of dgemma; f32 is the one that should agree")
     p.add_argument("--sudokus", type=int, default=500)
     p.add_argument("--trained", type=int, default=2, help="trained wordings of each question")
     p.add_argument("--every", type=int, default=1, help="take only every n-th text")
@@ -159,7 +160,7 @@ def main():
             pocket.dtype = torch.bfloat16
         run = by_compact(pocket)
     else:
-        run = by_transformers(args.model) if args.by == "transformers" else by_program(args.by, args.model)
+        run = by_transformers(args.model) if args.by == "transformers" else by_program(args.by, args.model, args.compute)
     result = score(fmt, run, cases(args.sudokus, args.trained, args.every), failures=args.failures)
     if args.report:
         args.report.write_text(json.dumps(result, indent=1) + "\n")

@@ -31,7 +31,7 @@ struct FileReport {
   bool gemma4_chat = false;           ///< the chat template is the one that render_chat applies
   uint64_t parameters = 0;
   uint64_t file_bytes = 0;
-  uint64_t load_bytes = 0;  ///< memory that loading would take
+  uint64_t load_bytes = 0;  ///< memory that loading takes unless EngineOptions::compute asks for f32 or bf16
 };
 
 /// Reads headers only. Errors: kNotFound, kIo, kModelFile.

@@ -31,8 +31,8 @@ struct EngineOptions {
   std::string model_path = {};   ///< a folder in Hugging Face layout, a .safetensors or a .gguf file
   int threads = 0;               ///< 1 .. kMostThreads; 0: physical cores that this process may use
   std::string kernels = {};      ///< name of a kernel table; "" or "auto": the best of this machine
-  std::string compute = "auto";  ///< arithmetic of products with weights: f32, bf16, int8 or auto (int8 for a packed
-                                 ///< file, else f32); all but f32 keep the cache in bf16
+  std::string compute = "auto";  ///< arithmetic of products with weights: f32 (the reference's), bf16, int8 or auto
+                                 ///< (int8); all but f32 keep the cache in bf16; int8 packs what is not packed yet
   /// Called from time to time during open; may be empty.
   std::function<void(const LoadProgress&)> progress = {};
   bool chat = false;  ///< refuse a model that cannot chat (no tokenizer, another chat format) before weights are loaded

@@ -45,8 +45,8 @@ void add_machine(OptionTable& table, EngineOptions& engine) {
              "Instruction set: scalar, avx2, avx512, amx, ...; default: the best of this machine (see dgemma info)",
              engine.kernels);
   table.value("--compute", "NAME",
-              "Arithmetic of products with weights: f32 (as the reference), bf16, int8, or auto, which is int8 for a "
-              "packed file and f32 for any other",
+              "Arithmetic of products with weights: f32 (the reference's, to compare with), bf16 or int8; default: "
+              "auto, which is int8",
               "f32, bf16, int8 or auto", [&engine](const std::string& name) {
                 engine.compute = name;
                 return is_compute(name);
@@ -74,7 +74,7 @@ void add_settings(OptionTable& table, SettingLists& settings, const std::string&
               number + ", separated by commas", [&settings, most](const std::string& text) {
                 return read_names(text, settings.kernels) && settings.kernels.size() <= most;
               });
-  table.value("--compute", "NAMES", "Arithmetic" + what + ": f32, bf16, int8 or auto",
+  table.value("--compute", "NAMES", "Arithmetic" + what + ": f32, bf16, int8 or auto (int8)",
               number + " of f32, bf16, int8 and auto, separated by commas", [&settings, most](const std::string& text) {
                 return read_names(text, settings.compute) && settings.compute.size() <= most &&
                        (text == "all" || std::all_of(settings.compute.begin(), settings.compute.end(), is_compute));
@@ -371,7 +371,7 @@ void declare_compare(CLI::App& app, Parsed& parsed) {
   add_json(table, arguments.json);
   app.footer(
       "Examples:\n"
-      "  dgemma compare bf16.gguf q4.gguf -p \"What is text diffusion?\"\n"
+      "  dgemma compare bf16.gguf q4.gguf --compute f32 -p \"What is text diffusion?\"\n"
       "  dgemma compare -m model.gguf --compute f32,int8 --random 8\n"
       "  dgemma compare -m model.gguf --kernels scalar,avx2 --prompt-ids 2,5,9 --json\n"
       "\nA answers each prompt with one canvas; B is led along the same steps. One model alone is compared with "

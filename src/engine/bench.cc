@@ -301,11 +301,15 @@ Result<BenchCheck> check_against_reference(const EngineOptions& options, const e
                                                diffusion::step_temperature(plan.sampler, 0), size_t(check.rows));
   const DistanceSummary summary = engine::summarise(distances);
   check.mean_kl = summary.mean_kl, check.max_kl = summary.max_kl, check.argmax_agreement = summary.argmax_agreement;
+  const char* untrained = measured.settings.compute == check.compute
+                              ? ""
+                              : ". A model that was never trained may be that far off: give --compute f32";
   if (!(check.mean_kl <= check.bound))
-    return Unexpected(ErrorCode::kInternal, base::concat("bench: kernels ", measured.settings.table->name, ", compute ",
-                                                         measured.settings.compute, ": expected a mean KL of at most ",
-                                                         check.bound, " to ", check.kernels, " ", check.compute,
-                                                         ", got ", check.mean_kl, ". No number of this run is shown"));
+    return Unexpected(
+        ErrorCode::kInternal,
+        base::concat("bench: kernels ", measured.settings.table->name, ", compute ", measured.settings.compute,
+                     ": expected a mean KL of at most ", check.bound, " to ", check.kernels, " ", check.compute,
+                     ", got ", check.mean_kl, ". No number of this run is shown", untrained));
   return check;
 }
 

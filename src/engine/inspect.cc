@@ -73,7 +73,7 @@ Result<FileReport> inspect_model(const std::string& path) {
   if (tokenizer && *tokenizer)
     if (const std::string note = engine::rows_note(*tokenizer, *config); !note.empty()) report.tokenizer = note;
   report.parameters = binding.parameters;
-  report.load_bytes = binding.expanded_bytes;
+  report.load_bytes = binding.expanded_bytes + binding.packed_bytes;
   return report;
 }
 

@@ -46,7 +46,7 @@ Result<void> resolve_compute(Settings& settings, const formats::Checkpoint& chec
     return Unexpected(ErrorCode::kUnsupported,
                       "compute: expected int8, bf16 or auto for a packed file, got f32. Use the file that it "
                       "was made from");
-  if (settings.compute == "auto") settings.compute = packed ? "int8" : "f32";
+  if (settings.compute == "auto") settings.compute = "int8";
   return {};
 }
 

@@ -26,8 +26,7 @@ struct Settings {
 
 /// Errors: kUsage (threads), kUnsupported (kernels, compute). `compute` may stay "auto" until a file is known.
 Result<Settings> resolve_settings(const EngineOptions& options);
-/// Decides "auto" for a file: int8 where it is packed, else f32. Errors: kUnsupported (f32 of a packed file),
-/// kModelFile.
+/// Decides "auto": int8, for every file. Errors: kUnsupported (f32 of a packed file), kModelFile.
 Result<void> resolve_compute(Settings& settings, const formats::Checkpoint& checkpoint);
 
 /// A model on disk and how it is to be computed; no weight is bound yet.

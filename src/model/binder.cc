@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "model/names.h"
 #include "model/packed_file.h"
+#include "model/packing.h"
 #include "model/weights.h"
 #include "tensor/quant/quant.h"
 
@@ -158,6 +159,11 @@ class Binder {
       bind_vector(match);
   }
 
+  /// Gives a matrix its type and sizes, and its place in the file where it is used there. Expands nothing.
+  void outline(const Match& match) {
+    if (match.name.matrix) place_matrix(match, matrix_of(match));
+  }
+
   /// What is derived once every tensor is bound.
   void finish() {
     weights_.vocabulary.softcap = static_cast<float>(config_.softcap);
@@ -189,9 +195,19 @@ class Binder {
   }
 
   void bind_matrix(const Match& match) {
+    Weight w = matrix_of(match);
+    if (!stays_mapped(match.name, *match.entry)) w.data = expand(*match.entry);
+    place_matrix(match, w);
+  }
+
+  /// As the products will read it, with the file's data still where that has to be expanded.
+  static Weight matrix_of(const Match& match) {
     const auto& shape = match.name.shape;
-    Weight w{match.entry->dtype, match.entry->data.data(), values_of(shape) / shape.back(), shape.back()};
-    if (!stays_mapped(match.name, *match.entry)) w.dtype = DType::kF32, w.data = expand(*match.entry);
+    const DType type = stays_mapped(match.name, *match.entry) ? match.entry->dtype : DType::kF32;
+    return {type, match.entry->data.data(), values_of(shape) / shape.back(), shape.back()};
+  }
+
+  void place_matrix(const Match& match, const Weight& w) {
     if (match.name.role == Role::kExpertGateUp) return bind_fused_experts(match, w);
     *matrix_place(match.name) = w;
   }
@@ -348,6 +364,12 @@ BindingReport examine_weights(const formats::Checkpoint& file, const Config& con
   }
   report.missing = std::move(m.missing);
   report.problems = std::move(m.problems);
+  if (packed && !*packed && report.missing.empty() && report.problems.empty()) {
+    Weights outline;
+    Binder binder(config, outline);
+    for (const Match& match : m.found) binder.outline(match);
+    report.packed_bytes = bytes_of(items_to_pack(outline, {}));
+  }
   return report;
 }
 

@@ -88,8 +88,9 @@ Result<void> check_packing(Weights& weights, uint64_t available) {
   if (needed <= available) return {};
   return Unexpected(
       ErrorCode::kOutOfMemory,
-      base::concat("the weights packed for --compute int8 take ", base::bytes_text(needed), " of memory, ",
-                   base::bytes_text(available), " are available. dgemma quantize --bits 4 makes a file of ",
+      base::concat("the weights packed for --compute int8, the default, take ", base::bytes_text(needed),
+                   " of memory, ", base::bytes_text(available),
+                   " are available. --compute bf16 or f32 takes none of it; dgemma quantize --bits 4 makes a file of ",
                    base::bytes_text(bytes_of(items_to_pack(weights, DType::kPacked4))),
                    " that is used where it is mapped"));
 }

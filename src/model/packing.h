@@ -22,8 +22,8 @@ namespace dgemma::model {
 /// matrices stay where and as they are, packed ones too.
 void multiply_in_bf16(Weights& weights);
 
-/// Whether what pack_weights takes fits into `available` bytes. Errors: kOutOfMemory (how much, what for, and how large
-/// a file of 4 bits would be).
+/// Whether what pack_weights takes fits into `available` bytes. Errors: kOutOfMemory (how much, what for, what takes
+/// none, and how large a file of 4 bits would be).
 Result<void> check_packing(Weights& weights, uint64_t available);
 
 /// Packs bound weights. What they were bound to is not read any more afterwards, but for vectors and the router; the

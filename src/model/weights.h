@@ -68,6 +68,7 @@ struct BindingReport {
   std::vector<std::string> problems;
   uint64_t parameters = 0;
   uint64_t expanded_bytes = 0;  ///< memory of our own that binding takes
+  uint64_t packed_bytes = 0;    ///< and packing; 0 for a packed file, and where something is missing or wrong
 };
 BindingReport examine_weights(const formats::Checkpoint& checkpoint, const Config& config);
 

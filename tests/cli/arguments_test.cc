@@ -240,7 +240,7 @@ TEST(Arguments, one_model_is_compared_with_itself_and_two_with_each_other) {
   EXPECT_EQ(alone.a.model_path, "from-environment");
   EXPECT_EQ(alone.b.model_path, "from-environment");
   EXPECT_EQ(alone.a.compute, "f32");
-  EXPECT_EQ(alone.b.compute, "int8") << "auto is f32 for files that are not packed";
+  EXPECT_EQ(alone.b.compute, "int8") << "what auto is, beside the reference's arithmetic";
   EXPECT_EQ(parsed<CompareArguments>({"compare", "x", "--compute", "int8"}).b.compute, "int8");
   EXPECT_EQ(parsed<CompareArguments>({"compare", "x", "--compute", "bf16,int8"}).a.compute, "bf16");
   const auto kernels = parsed<CompareArguments>({"compare", "x", "--kernels", "scalar,avx2"});

@@ -140,12 +140,13 @@ bench_and_compare() {
   for name in weight_bytes read_bytes_per_s load_s step_s break_even_steps peak_rss_bytes; do
     [ -n "$(field "$out" $name)" ] || has "$out" "\"$name\": a number"
   done
-  for name in '"machine":{"cpu":' '"cores":' '"kernels":"scalar"' '"compute":"f32"' '"peak":{"int8_ops_per_s":' '"bf16_ops_per_s":' \
+  for name in '"machine":{"cpu":' '"cores":' '"kernels":"scalar"' '"compute":"int8"}' '"peak":{"int8_ops_per_s":' '"bf16_ops_per_s":' \
     '"prefill":[{"tokens":20,' '"steps":[{"context":20,"seconds":' '"parts":{"attention":' '"projections":' '"dense":' '"experts":' \
     '"vocabulary":' '"rest":' '"autoregressive":{' '"tokens_per_s":' '"rounds":2'; do
     has "$out" "$name"
   done
   is "$err" ''
+  run 0 bench -m "$tiny" -c 20 --repeat 2 --compute f32 --json; has "$out" '"compute":"f32"}'
   run 0 bench -m "$tiny" -c 20 --repeat 2 --compute bf16 --json; has "$out" '"compute":"bf16"'
   [ -n "$(field "$out" bf16_ops_per_s)" ] || has "$out" '"bf16_ops_per_s": a number'
   run 0 bench -m "$tiny" -c 8 --repeat 2 --kernels all; has "$out" 'kernels scalar'; has "$out" 'break even'
@@ -155,9 +156,10 @@ bench_and_compare() {
   run 3 bench -m "$work/none"
 
   run 0 compare "$tiny" "$tiny.gguf" --prompt-ids 2,5,9 --max-denoising-steps 3 --json
+  has "$out" '"compute":"int8"'
   has "$out" '"kl":{"mean":0.0,'; has "$out" '"argmax_agreement":1.0'; has "$out" '"rows":'; has "$out" '"worst":['
   run 0 compare -m "$tiny" --random 1 --max-denoising-steps 2; has "$out" 'compute f32'; has "$out" 'compute int8'
-  run 2 compare -m "$tiny" --kernels scalar --compute f32,auto; has "$err" 'compute f32 twice. Give another --compute'
+  run 2 compare -m "$tiny" --kernels scalar --compute int8,auto; has "$err" 'compute int8 twice. Give another --compute'
   run 0 compare -m "$tiny" --compute f32,bf16 --random 1 --max-denoising-steps 2; has "$out" 'compute bf16'
   run 2 compare "$tiny" "$data/golden/tiny-b"; has "$err" 'same vocabulary'
   run 2 compare "$tiny" -p x; has "$err" 'tokenizer'

@@ -38,7 +38,9 @@ std::string error_of(const EngineOptions& engine, const BenchOptions& options, E
 
 TEST(Bench, measures_every_part_and_their_limits) {
   for (const char* name : {"tiny-a", "tiny-b.gguf", "tiny-c"}) {
-    const auto r = run_bench(bench_model(name), small());
+    EngineOptions engine = bench_model(name);
+    engine.compute = "f32";
+    const auto r = run_bench(engine, small());
     ASSERT_TRUE(r) << r.error().message;
     ASSERT_EQ(r->steps.size(), 1u);
     const BenchStep& step = r->steps.front();
@@ -59,6 +61,24 @@ TEST(Bench, measures_every_part_and_their_limits) {
     EXPECT_LE(r->check.mean_kl, r->check.bound);
     EXPECT_NE(r->check.kernels, r->kernels) << "a reference that is itself says nothing";
   }
+}
+
+TEST(Bench, measures_int8_by_default_and_compares_it_with_f32) {
+  for (const char* name : {"tiny-a", "tiny-a.gguf", "tiny-c"}) {
+    const auto r = run_bench(bench_model(name), small());
+    ASSERT_TRUE(r) << r.error().message;
+    EXPECT_EQ(r->compute, "int8");
+    EXPECT_GT(r->int8_ops_per_s, 0);
+    EXPECT_EQ(r->check.compute, "f32");
+    EXPECT_GT(r->check.mean_kl, 0);
+    EXPECT_LE(r->check.mean_kl, r->check.bound);
+    for (const BenchPart& part : kBenchParts) EXPECT_GT(r->steps.front().work.limit_s.*part.value, 0) << part.name;
+  }
+}
+
+TEST(Bench, shows_no_number_where_int8_is_too_far_from_f32) {
+  EXPECT_THAT(error_of(bench_model("tiny-b"), small(), ErrorCode::kInternal),
+              HasSubstr("No number of this run is shown. A model that was never trained may be that far off"));
 }
 
 TEST(Bench, breaks_even_where_both_ways_make_as_many_tokens_per_second) {
@@ -109,7 +129,7 @@ TEST(Bench, a_prompt_sets_the_default_context_and_fills_longer_ones) {
 TEST(Bench, every_kernel_table_is_checked_against_another_one) {
   for (const std::string& kernels : inspect_machine().kernels) {
     EngineOptions engine = bench_model("tiny-a");
-    engine.kernels = kernels;
+    engine.kernels = kernels, engine.compute = "f32";
     const auto r = run_bench(engine, small(8));
     ASSERT_TRUE(r) << r.error().message;
     EXPECT_EQ(r->kernels, kernels);

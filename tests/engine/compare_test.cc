@@ -222,11 +222,11 @@ TEST(Compare, a_model_is_no_distance_from_itself_in_another_file_format) {
 
 TEST(Compare, refuses_one_model_with_the_same_settings_twice) {
   EngineOptions a = tiny("tiny-a"), b = tiny("../golden/tiny-a");
-  b.compute = "auto", b.threads = 1;
+  a.compute = "int8", b.compute = "auto", b.threads = 1;
   const auto r = compare_models(a, b, two_prompts());
-  ASSERT_FALSE(r) << "auto is f32 here, and threads change nothing";
+  ASSERT_FALSE(r) << "auto is int8, and threads change nothing";
   EXPECT_EQ(r.error().code, ErrorCode::kUsage);
-  EXPECT_THAT(r.error().message, HasSubstr("compute f32 twice. Give another --compute or --kernels"));
+  EXPECT_THAT(r.error().message, HasSubstr("compute int8 twice. Give another --compute or --kernels"));
 }
 
 TEST(Compare, kernel_tables_differ_by_rounding_only) {

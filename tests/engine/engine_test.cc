@@ -30,20 +30,36 @@ EngineOptions tiny() {
 }
 
 TEST(Engine, tells_what_it_loaded) {
-  EngineOptions o = tiny();
-  uint64_t last = 0, total = 0;
-  o.progress = [&](const LoadProgress& p) {
-    EXPECT_GE(p.done_bytes, last);
-    last = p.done_bytes, total = p.total_bytes;
-  };
-  const auto engine = Engine::open(o);
-  ASSERT_TRUE(engine) << engine.error().message;
-  EXPECT_EQ(engine->info().canvas_length, 16);
-  EXPECT_EQ(engine->info().vocab_size, 512);
-  EXPECT_EQ(engine->info().layers, 3);
-  EXPECT_FALSE(engine->info().has_tokenizer);
-  EXPECT_GT(last, 400000u);
-  EXPECT_EQ(last, total);
+  for (const char* compute : {"f32", "auto"}) {
+    EngineOptions o = tiny();
+    o.compute = compute;
+    uint64_t last = 0, total = 0;
+    o.progress = [&](const LoadProgress& p) {
+      EXPECT_GE(p.done_bytes, last);
+      last = p.done_bytes, total = p.total_bytes;
+    };
+    const auto engine = Engine::open(o);
+    ASSERT_TRUE(engine) << engine.error().message;
+    EXPECT_EQ(engine->info().canvas_length, 16);
+    EXPECT_EQ(engine->info().vocab_size, 512);
+    EXPECT_EQ(engine->info().layers, 3);
+    EXPECT_FALSE(engine->info().has_tokenizer);
+    EXPECT_EQ(last, total);
+    if (compute == std::string("f32"))
+      EXPECT_GT(last, 400000u) << "of the file";
+    else
+      EXPECT_EQ(last, engine->info().weight_bytes) << "of what is packed";
+  }
+}
+
+TEST(Engine, computes_in_int8_where_nothing_else_is_asked_for) {
+  for (const char* file : {"tiny-a", "tiny-a.gguf", "tiny-b", "tiny-b.gguf", "tiny-c"}) {  // packed: quantize_test.cc
+    EngineOptions o = tiny();
+    o.model_path = golden::folder() + file;
+    const auto engine = Engine::open(o);
+    ASSERT_TRUE(engine) << engine.error().message;
+    EXPECT_EQ(engine->info().compute, "int8") << file;
+  }
 }
 
 TEST(Engine, weights_that_int8_cannot_hold_are_named_and_taken_in_f32) {
@@ -140,6 +156,9 @@ TEST(InspectModel, lists_config_tensors_and_nothing_missing) {
     EXPECT_GT(report->tensors.size(), 60u);
     EXPECT_GT(report->config.size(), 15u);
     EXPECT_GT(report->parameters, 200000u);
+    EngineOptions o;
+    o.model_path = report->path;
+    EXPECT_GT(report->load_bytes, Engine::open(o)->info().weight_bytes) << "vectors beside what is packed";
   }
 }
 

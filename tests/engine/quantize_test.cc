@@ -101,6 +101,7 @@ TEST(Quantize, a_packed_file_says_what_it_is) {
   ASSERT_TRUE(report) << report.error().message;
   EXPECT_TRUE(report->problems.empty());
   EXPECT_TRUE(report->missing.empty());
+  EXPECT_LT(report->load_bytes, engine->info().weight_bytes / 10) << "it is used where it is mapped";
 }
 
 TEST(Quantize, a_packed_file_answers_in_bf16_too_from_its_own_numbers) {

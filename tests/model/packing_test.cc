@@ -98,7 +98,7 @@ TEST(Packing, packs_every_matrix_but_the_router_and_lets_gate_and_up_alternate) 
   EXPECT_EQ(m.model.weights().resident_bytes, m.model.weights().packed.size());
 }
 
-TEST(Packing, does_not_begin_where_memory_is_short_and_says_how_large_a_file_of_4_bits_would_be) {
+TEST(Packing, does_not_begin_where_memory_is_short_and_says_what_takes_less) {
   TinyModel m = TinyModel::open("tiny-a");
   Weights weights = bind_weights(m.checkpoint, m.model.config(), {}).value();
   const uint64_t needed = bytes_of(items_to_pack(weights, {}));
@@ -109,7 +109,8 @@ TEST(Packing, does_not_begin_where_memory_is_short_and_says_how_large_a_file_of_
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kOutOfMemory);
   EXPECT_THAT(refused.error().message,
-              testing::HasSubstr("packed for --compute int8 take " + base::bytes_text(needed) + " of memory, "));
+              testing::HasSubstr("packed for --compute int8, the default, take " + base::bytes_text(needed) + " of "));
+  EXPECT_THAT(refused.error().message, testing::HasSubstr("--compute bf16 or f32 takes none of it"));
   EXPECT_THAT(refused.error().message,
               testing::HasSubstr("quantize --bits 4 makes a file of " + base::bytes_text(four_bits)));
   // The file has vectors, the router and a header beside that.

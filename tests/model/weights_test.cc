@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "model/packing.h"
 #include "model/tiny_model.h"
 #include "rewritten.h"
 
@@ -177,6 +178,19 @@ TEST(Weights, examination_lists_every_tensor_with_its_role) {
   EXPECT_GT(roles["model"], 70);
   EXPECT_GT(roles["vision"], 10);
   EXPECT_EQ(roles["unknown"], 0);
+}
+
+TEST(Weights, examination_tells_what_packing_takes) {
+  for (const std::string name : {"tiny-a", "tiny-b", "tiny-c"}) {
+    const Config config = TinyModel::open(name).model.config();
+    for (const std::string& file : {name, name + ".gguf"}) {
+      const formats::Checkpoint checkpoint = formats::Checkpoint::open(golden::folder() + file).value();
+      const BindingReport report = examine_weights(checkpoint, config);
+      Weights weights = bind_weights(checkpoint, config, {}).value();
+      ASSERT_TRUE(pack_weights(weights, 1, {})) << file;
+      EXPECT_EQ(report.packed_bytes, weights.packed.size()) << file;
+    }
+  }
 }
 
 }  // namespace
