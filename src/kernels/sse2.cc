@@ -15,6 +15,13 @@
 #define DG_DOUBLE_ROWS 4  // 8 sums, 2 of x, weight and product: 12 of 16 registers
 #define DG_MAX_BLOCKS 1
 #define DG_ROWS_1 2  // 8 sums, 4 of x, weight and product: 14 of 16 registers
+#define DG_FMA_ROUNDS_TWICE
+#define DG_WORD_DOT(w, x) (I) _mm_madd_epi16((__m128i)(w), (__m128i)(x))
+#define DG_INT8_ROWS_1 2  // 8 sums, 4 of x, a weight and a product: 14 of 16 registers
+#define DG_INT8_BLOCKS 1
+#define DG_INT8_FEW_TOKENS 2
+#define DG_INT8_FEW_PANELS 1
+#define DG_INT8_DIRECT_TOKENS 2
 #define DG_NAME "sse2"
 #define DG_GETTER sse2_table
 #include "kernels/lanes.inc"

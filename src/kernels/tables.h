@@ -37,7 +37,7 @@ void decode_exactly(const uint8_t* blocks, size_t values, float* out);
         decode_exactly<kDecodeF16>                                                                 \
   }
 
-// The integer kernels of every table that has no faster ones.
+// The integer kernels in plain loops: of the scalar table, and what the others are compared with.
 template <int kBits>
 void product_packed_exactly(const uint8_t* w, size_t panel_stride, const float* x, size_t x_stride, float* c,
                             size_t c_stride, const float* scale, size_t tokens, size_t n, size_t k);
