@@ -81,7 +81,7 @@ std::string_view chat_help() {
          "  /load FILE      go on with a saved conversation\n"
          "  /exit           leave; so do /quit and Ctrl-D\n"
          "  //text          a message that begins with /\n"
-         "  \\ at the end    goes on in the next line; \"\"\" begins and ends a text of several lines\n"
+         "  \\ at the end    goes on in the next line; \"\"\" begins and ends a longer text\n"
          "  Ctrl-C          stops an answer\n";
 }
 
