@@ -212,9 +212,9 @@ class Reader:
         return self.driver.execute_script(script, *arguments)
 
     def run_until_done(self, script):
-        """A script that calls done() when it has finished."""
+        """A script that calls done(), with what it found, when it has finished."""
         self.driver.set_script_timeout(PATIENCE)
-        self.driver.execute_async_script(f"const done = arguments[0]; {script}")
+        return self.driver.execute_async_script(f"const done = arguments[0]; {script}")
 
     def browser_says(self, command, **parameters):
         """A command of the DevTools protocol."""

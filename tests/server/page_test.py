@@ -35,6 +35,17 @@ def test(where=STAND_IN):
     return register
 
 
+def kept(reader):
+    """What the browser keeps: titles of conversations, and how many traces."""
+    return reader.run_until_done("""
+      const request = indexedDB.open('dgemma');
+      request.onsuccess = () => {
+        const look = request.result.transaction(['conversations', 'traces']);
+        const titles = look.objectStore('conversations').getAll(), traces = look.objectStore('traces').count();
+        look.oncomplete = () => done([titles.result.map(({title}) => title).sort(), traces.result]);
+      };""")
+
+
 @test(ANYWHERE)
 def an_answer_comes_into_focus(reader):
     reader.ask("Why is the sky blue?")
@@ -261,6 +272,22 @@ def conversations_are_kept_apart_and_can_be_deleted(reader):
     reader.accept()
     reader.at("#conversations a").has_texts(["the short first"])
     reader.at("#welcome").is_shown()
+
+
+@test()
+def a_conversation_deleted_while_it_is_answered_stays_deleted(reader, service):
+    reader.ask("short")
+    reader.answered()
+    reader.at("#new").click()
+    reader.ask("hold")
+    reader.at(".frame").has_count(2)
+    reader.at("#conversations .remove").first.click()
+    reader.accept()
+    reader.at("#welcome").is_shown()
+    assert service.vanished.wait(PATIENCE)
+    reader.at("#shutter").has_attribute("aria-label", "Send")
+    reader.at("#conversations a").has_texts(["short"])
+    assert kept(reader) == [["short"], 1]
 
 
 @test()

@@ -202,9 +202,10 @@ async function answer() {
   view.end();
   follow();
   running = null;
+  updateShutter();
   touch(conversation);
   const record = view.traceRecord();
-  if (record) await store.saveTrace(message.id, record);
+  if (record && isKept(conversation)) await store.saveTrace(message.id, record);
 }
 
 /// Waits before a draft is shown, if the one before was shown just now.
@@ -264,7 +265,11 @@ function explain(error) {
   return error.message;
 }
 
+/// Deleted is deleted: what still comes for it is kept nowhere.
+const isKept = (conversation) => conversations.includes(conversation);
+
 function touch(conversation) {
+  if (!isKept(conversation)) return;
   conversation.updated = Date.now();
   conversations = [conversation, ...conversations.filter((other) => other !== conversation)];
   listConversations();

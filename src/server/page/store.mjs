@@ -80,6 +80,7 @@ class DatabaseTable {
 export class Store {
   #conversations;
   #traces;
+  #removed = new Set();  // ids of conversations: a save that waits for room must not bring one back
 
   /// `say(text)` tells the reader.
   static async open(say) {
@@ -109,6 +110,7 @@ export class Store {
   async save(conversation) { await this.#put(this.#conversations, conversation); }
 
   async remove(conversation) {
+    this.#removed.add(conversation.id);
     await this.#conversations.remove(conversation.id);
     await Promise.all(conversation.messages.map((message) => this.#traces.remove(message.id)));
   }
@@ -130,6 +132,7 @@ export class Store {
 
   async #put(table, record) {
     for (let keep = 50;; keep = Math.floor(keep / 4)) {
+      if (this.#removed.has(record.id)) return;
       try {
         await table.put(record);
         return;
