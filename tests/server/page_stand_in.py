@@ -1,8 +1,8 @@
 """A stand-in for `dgemma serve`, for the page's browser test: serves src/server/page and plays answers from a script.
 
 What it says over the wire is docs/PAGE.md, "What the page asks of the service". The question chooses the scene: a word
-of SCENES in it, "busy", "fail" and "break" for what goes wrong, and "hold" or "wait" for an answer that stands still
-after two steps or before the first one until it is released. No model; the noise is drawn with a fixed seed. Also for trying the page by hand:
+of SCENES in it, "busy", "fail" and "break" for what goes wrong, and "hold", "second canvas" or "wait" for an answer
+that stands still after two steps, after two of its second canvas, or before the first one until it is released. No model; the noise is drawn with a fixed seed. Also for trying the page by hand:
 
     python3 tests/server/page_stand_in.py 8080
 """
@@ -163,7 +163,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.delta({}, diffusion={"type": "draft", "canvas": canvas, "step": step, "max_steps": 48,
                                           "temperature": 0.8 - 0.01 * step, "mean_entropy": mean, "last": last,
                                           "converged": last, "rows": rows})
-                if "hold" in question and step == 1:
+                if step == 1 and ("hold" in question or ("second canvas" in question and canvas == 1)):
                     self.hold()
                 if "fail" in question and step == 2:
                     self.data(json.dumps({"error": {"message": "Out of memory in step 3."}}))

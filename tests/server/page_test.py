@@ -46,6 +46,17 @@ def kept(reader):
       };""")
 
 
+def kept_text(reader):
+    """All that is kept of the answers' texts."""
+    return reader.run_until_done("""
+      const request = indexedDB.open('dgemma');
+      request.onsuccess = () => {
+        request.result.transaction('conversations').objectStore('conversations').getAll().onsuccess = ({target}) =>
+          done(target.result.flatMap(({messages}) => messages).map(({role, content}) =>
+            role === 'assistant' ? content : '').join('\\n'));
+      };""")
+
+
 @test(ANYWHERE)
 def an_answer_comes_into_focus(reader):
     reader.ask("Why is the sky blue?")
@@ -94,6 +105,24 @@ def a_reload_brings_back_the_conversation_and_its_steps(reader):
     assert reader.at(".answer .prose").last.text() == text
     reader.at(".exposures > summary").click()
     reader.at(".frame").has_count(frames)
+
+
+@test()
+def a_reload_in_the_middle_of_an_answer_keeps_what_was_final(reader, service):
+    reader.ask("to the second canvas")
+    reader.at(".margin").contains("canvas 2")
+    reader.at(".answer .prose").last.contains("Light is scattered")
+    text = reader.at(".answer .prose").last.text()
+    eventually(lambda: text[:20] in kept_text(reader), otherwise="what was committed is not kept")
+    reader.reload()
+    reader.at(".answer .prose").last.contains("Light is scattered")
+    assert reader.at(".answer .prose").last.text() == text
+    reader.at(".answer .trouble").has_text("Broken off when the page was closed.")
+    reader.at("[aria-label='Retry this answer']").is_shown()
+    service.release.set()
+    reader.at("[aria-label='Retry this answer']").click()
+    reader.answered().at(".prose strong").has_text("short waves most of all")
+    reader.at(".answer .trouble").is_hidden()
 
 
 @test(REAL)

@@ -183,14 +183,22 @@ export class AnswerView {
   }
 
   #settle() {
-    const {content, finish, error} = this.message;
+    const {content, error} = this.message;
     this.#note(colophonLines(this.message));
     this.actions.hidden = false;
     this.copy.hidden = !content;
-    this.trouble.hidden = !error && (content !== '' || !finish);
-    this.trouble.textContent =
-        error ?? (finish === 'stopped' ? 'Stopped before anything was final.' : 'The answer is empty.');
+    const trouble = error ?? this.#shortcoming();
+    this.trouble.hidden = trouble === '';
+    this.trouble.textContent = trouble;
     this.trouble.classList.toggle('mild', !error);
+  }
+
+  /// What is to be said of an answer without an error, or ''.
+  #shortcoming() {
+    const {content, finish} = this.message;
+    if (!finish) return 'Broken off when the page was closed.';
+    if (content !== '') return '';
+    return finish === 'stopped' ? 'Stopped before anything was final.' : 'The answer is empty.';
   }
 
   #note(lines) {

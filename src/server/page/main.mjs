@@ -192,7 +192,7 @@ async function answer() {
   const scroller = byId('scroller');
   scroller.scrollTop = scroller.scrollHeight;
   try {
-    await receive(history, view, running.abort.signal);
+    await receive(conversation, history, view, running.abort.signal);
   } catch (error) {
     if (error.name === 'AbortError')
       message.finish = 'stopped';
@@ -222,7 +222,7 @@ function pace() {
   };
 }
 
-async function receive(messages, view, signal) {
+async function receive(conversation, messages, view, signal) {
   const {message} = view;
   const paced = pace();
   try {
@@ -242,10 +242,11 @@ async function receive(messages, view, signal) {
         throw new ServiceError(value, 0);
       else
         receiveDiffusion(value, view);
+      if (type === 'content' || type === 'reasoning') save(conversation);  // final, and come once a canvas
     }
   } catch (error) {
     if (error.status !== 401 || !(await askKey())) throw error;
-    await receive(messages, view, signal);
+    await receive(conversation, messages, view, signal);
   }
 }
 
@@ -268,13 +269,17 @@ function explain(error) {
 /// Deleted is deleted: what still comes for it is kept nowhere.
 const isKept = (conversation) => conversations.includes(conversation);
 
+async function save(conversation) {
+  if (isKept(conversation)) await store.save(conversation);
+}
+
 function touch(conversation) {
   if (!isKept(conversation)) return;
   conversation.updated = Date.now();
   conversations = [conversation, ...conversations.filter((other) => other !== conversation)];
   listConversations();
   updateShutter();
-  store.save(conversation);
+  save(conversation);
 }
 
 /// Committed text for screen readers: only ever appended, never a draft.
