@@ -320,6 +320,48 @@ def a_conversation_deleted_while_it_is_answered_stays_deleted(reader, service):
 
 
 @test()
+def two_conversations_are_answered_at_once_and_stop_belongs_to_the_one_on_view(reader, service):
+    reader.ask("hold the first")
+    reader.at(".frame").has_count(2)
+    reader.at("#prompt").fill("too early")
+    reader.at("#prompt").press("ENTER")
+    reader.at("#notice").contains("still being answered")
+    assert reader.at("#prompt").look("part.value") == "too early"
+    reader.at("#prompt").fill("")
+    reader.at("#new").click()
+    reader.at("#notice").is_hidden()
+    reader.at("#shutter").has_attribute("aria-label", "Send")
+    reader.ask("hold the second")
+    reader.at(".asked").has_text("hold the second")
+    reader.at(".frame").has_count(2)
+    reader.at("#conversations .busy").has_count(2)
+    reader.press("ESCAPE")
+    reader.answered().at(".margin").contains("stopped by you")
+    reader.at("#conversations .busy a").has_texts(["hold the first, being answered"])
+    reader.ask("short")
+    reader.answered().at(".prose").last.has_text("Yes.")
+    assert reader.at("#announcer").text() == "Yes."
+    reader.at("#conversations a").last.click()
+    reader.at("#shutter").has_attribute("aria-label", "Stop")
+    service.release.set()
+    reader.answered().at(".margin").contains("ended with its stop token")
+    reader.at("#conversations .busy").has_count(0)
+
+
+@test()
+def more_answers_than_the_browser_has_connections_are_not_begun(reader):
+    for name in "abcd":
+        reader.at("#new").click()
+        reader.ask(f"hold {name}")
+        reader.at(".frame").has_count(2)
+    reader.at("#new").click()
+    reader.at("#prompt").fill("hold e")
+    reader.at("#prompt").press("ENTER")
+    reader.at("#notice").contains("4 conversations are being answered")
+    reader.at("#conversations a").has_count(4)
+
+
+@test()
 def the_link_past_the_list_leads_to_the_prompt(reader):
     reader.ask("short")
     reader.answered()

@@ -14,16 +14,18 @@ const kLoadingRetryMs = 1000, kUnreachableRetryMs = 3000;
 // A model that is done in a blink would show nothing of how it got there: a step stays for this long, as far as the
 // whole answer is not held up for longer than the second number.
 const kStepMs = 90, kHeldUpMs = 1500;
+// Each answer holds one of the six connections that browsers have to one service.
+const kMostRunning = 4;
 const kKeyName = 'dgemma.key';
 
 const settings = new Settings();
 const narrow = matchMedia('(max-width: 52rem)');
 let store;
-let model = null;        // of GET /v1/models
-let conversations = [];  // newest first
-let open = null;         // the conversation on view; null: a new one, not kept until something is asked
-let views = [];          // AnswerView of the turns on view
-let running = null;      // {conversation, view, abort}
+let model = null;           // of GET /v1/models
+let conversations = [];     // newest first
+let open = null;            // the conversation on view; null: a new one, not kept until something is asked
+let views = [];             // AnswerView of the turns on view
+const running = new Map();  // of the conversations that are being answered: {view, abort}
 
 const notices = new Map();
 /// Tells the reader something about a topic ('service', 'store'), until it is said otherwise.
@@ -85,17 +87,19 @@ async function connect() {
 
 function listConversations() {
   byId('conversations').replaceChildren(...conversations.map((conversation) => {
-    const current = conversation === open;
-    const link = h('a', {href: `#${conversation.id}`, 'aria-current': current ? 'page' : null}, conversation.title);
+    const current = conversation === open, busy = running.has(conversation);
+    const link =
+        h('a', {href: `#${conversation.id}`, 'aria-current': current ? 'page' : null}, conversation.title,
+          busy ? h('span', {class: 'visually-hidden'}, ', being answered') : null);
     const remove = word(
         '×', () => removeConversation(conversation), {class: 'remove', 'aria-label': `Delete “${conversation.title}”`});
-    return h('li', {}, link, remove);
+    return h('li', {class: busy ? 'busy' : null}, link, remove);
   }));
 }
 
 async function removeConversation(conversation) {
   if (!confirm(`Delete “${conversation.title}”? It is kept nowhere else.`)) return;
-  if (running?.conversation === conversation) running.abort.abort();
+  running.get(conversation)?.abort.abort();
   conversations = conversations.filter((other) => other !== conversation);
   await store.remove(conversation);
   if (open === conversation) location.hash = '';
@@ -112,6 +116,7 @@ function show(conversation) {
   if (!conversation) showWelcome(model, ask);
   listConversations();
   closeRail();
+  say('busy', '');
   updateShutter();
   const scroller = byId('scroller');
   scroller.scrollTop = conversation ? scroller.scrollHeight : 0;
@@ -119,13 +124,22 @@ function show(conversation) {
 
 function turn(message) {
   if (message.role === 'user') return questionTurn(message, {onedit: edit});
-  const view = running?.view.message === message ? running.view : AnswerView.kept(message, answerActions(message));
+  let view = running.get(open)?.view;
+  if (view?.message === message)
+    view.sheet.repaint();  // the theme may have changed meanwhile
+  else
+    view = AnswerView.kept(message, answerActions(open, message));
   views.push(view);
   return view.root;
 }
 
-function answerActions(message) {
-  return {onretry: retry, ongrow: follow, announce, loadTrace: () => store.trace(message.id)};
+function answerActions(conversation, message) {
+  return {
+    onretry: retry,
+    ongrow: () => follow(conversation),
+    announce: (text) => announce(conversation, text),
+    loadTrace: () => store.trace(message.id),
+  };
 }
 
 function showHash() {
@@ -136,8 +150,19 @@ function showHash() {
 
 // Asking.
 
+/// Whether nothing can be asked here now; says why.
+function isBusy() {
+  let why = '';
+  if (running.has(open))
+    why = 'This is still being answered: wait for the end, or stop it.';
+  else if (running.size >= kMostRunning)
+    why = `${kMostRunning} conversations are being answered: wait for one, or stop it.`;
+  say('busy', why);
+  return why !== '';
+}
+
 function ask(text) {
-  if (running || !text.trim()) return;
+  if (!text.trim() || isBusy()) return;
   if (!open) {
     open = {id: newId(), title: '', updated: 0, messages: []};
     conversations.unshift(open);
@@ -165,13 +190,13 @@ function cutAt(message) {
 }
 
 function edit(message, text) {
-  if (running) return;
+  if (isBusy()) return;
   cutAt(message);
   ask(text);
 }
 
 function retry(message) {
-  if (running) return;
+  if (isBusy()) return;
   cutAt(message);
   answer();
 }
@@ -181,8 +206,9 @@ async function answer() {
   const history =
       conversation.messages.filter((message) => message.content).map(({role, content}) => ({role, content}));
   const message = {id: newId(), role: 'assistant', content: '', reasoning: ''};
-  const view = new AnswerView(message, answerActions(message));
-  running = {conversation, view, abort: new AbortController()};
+  const view = new AnswerView(message, answerActions(conversation, message));
+  const abort = new AbortController();
+  running.set(conversation, {view, abort});
   conversation.messages.push(message);
   views.push(view);
   byId('turns').append(view.root);
@@ -192,7 +218,7 @@ async function answer() {
   const scroller = byId('scroller');
   scroller.scrollTop = scroller.scrollHeight;
   try {
-    await receive(conversation, history, view, running.abort.signal);
+    await receive(conversation, history, view, abort.signal);
   } catch (error) {
     if (error.name === 'AbortError')
       message.finish = 'stopped';
@@ -200,8 +226,9 @@ async function answer() {
       message.error = explain(error);
   }
   view.end();
-  follow();
-  running = null;
+  follow(conversation);
+  running.delete(conversation);
+  say('busy', '');
   updateShutter();
   touch(conversation);
   const record = view.traceRecord();
@@ -241,7 +268,7 @@ async function receive(conversation, messages, view, signal) {
       else if (type === 'error')
         throw new ServiceError(value, 0);
       else
-        receiveDiffusion(value, view);
+        receiveDiffusion(conversation, value, view);
       if (type === 'content' || type === 'reasoning') save(conversation);  // final, and come once a canvas
     }
   } catch (error) {
@@ -250,13 +277,13 @@ async function receive(conversation, messages, view, signal) {
   }
 }
 
-function receiveDiffusion(event, view) {
+function receiveDiffusion(conversation, event, view) {
   if (event.type === 'started') view.started(event);
   if (event.type === 'canvas') view.canvas(event);
   if (event.type === 'committed') view.committed(event);
   if (event.type !== 'draft') return;
   view.draft(event);
-  byId('shutter').style.setProperty('--progress', view.progress);
+  if (conversation === open) byId('shutter').style.setProperty('--progress', view.progress);
 }
 
 function explain(error) {
@@ -282,25 +309,27 @@ function touch(conversation) {
   save(conversation);
 }
 
-/// Committed text for screen readers: only ever appended, never a draft.
-function announce(text) { byId('announcer').append(h('p', {}, text)); }
+/// Committed text of the conversation on view, for screen readers: only ever appended, never a draft.
+function announce(conversation, text) {
+  if (conversation === open) byId('announcer').append(h('p', {}, text));
+}
 
 // The parts around.
 
 let following = true;
 /// Keeps the end in view while it is what the reader looks at.
-function follow() {
+function follow(conversation) {
   const scroller = byId('scroller');
-  if (following && running?.conversation === open) scroller.scrollTop = scroller.scrollHeight;
+  if (following && conversation === open && running.has(open)) scroller.scrollTop = scroller.scrollHeight;
 }
 
 function updateShutter() {
   const shutter = byId('shutter');
-  const busy = running !== null;
+  const busy = running.has(open);
   shutter.classList.toggle('running', busy);
   shutter.setAttribute('aria-label', busy ? 'Stop' : 'Send');
   shutter.disabled = !busy && byId('prompt').value.trim() === '';
-  if (!busy) shutter.style.setProperty('--progress', 0);
+  shutter.style.setProperty('--progress', running.get(open)?.view.progress ?? 0);
 }
 
 function fitPrompt() {
@@ -313,7 +342,7 @@ function fitPrompt() {
 
 async function submit() {
   await opened;
-  if (running) return;
+  if (isBusy()) return;
   const prompt = byId('prompt');
   const text = prompt.value;
   prompt.value = '';
@@ -321,7 +350,7 @@ async function submit() {
   ask(text);
 }
 
-const stop = () => running?.abort.abort();
+const stop = () => running.get(open)?.abort.abort();
 
 function openRail() {
   document.body.classList.add('rail-open');
@@ -382,7 +411,7 @@ function newConversation() {
 function listen() {
   byId('composer').addEventListener('submit', (event) => {
     event.preventDefault();
-    if (running)
+    if (running.has(open))
       stop();
     else
       submit();
