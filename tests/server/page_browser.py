@@ -187,6 +187,7 @@ class Reader:
         self.driver, self.url = driver, url
         self.before = driver.current_window_handle
         driver.switch_to.new_window("tab")
+        self.tab = driver.current_window_handle
         self.resize(width, height)
         if finger:
             self.browser_says("Emulation.setTouchEmulationEnabled", enabled=True)
@@ -198,8 +199,14 @@ class Reader:
         return self
 
     def __exit__(self, *_):
+        self.turn_to()
         self.driver.close()
         self.driver.switch_to.window(self.before)
+
+    def turn_to(self):
+        """Looks at this tab, where there are several."""
+        self.driver.switch_to.window(self.tab)
+        return self
 
     def errors(self):
         """Exceptions that no script of the page caught, since the last call."""

@@ -362,6 +362,86 @@ def more_answers_than_the_browser_has_connections_are_not_begun(reader):
 
 
 @test()
+def what_one_tab_changes_the_other_shows(reader, service):
+    reader.ask("the short first")
+    reader.answered()
+    with Reader(reader.driver, reader.run("return location.href")) as other:
+        other.at(".asked").has_text("the short first")
+        other.ask("to the second canvas")
+        other.at(".margin").last.contains("canvas 2")
+        reader.turn_to()
+        reader.at(".answer .prose").last.contains("Light is scattered")
+        reader.at(".answer .trouble").last.contains("answered in another tab")
+        reader.at("#conversations .busy").has_count(1)
+        reader.at("#prompt").fill("me too")
+        reader.at("#prompt").press("ENTER")
+        reader.at("#notice").contains("answered in another tab")
+        reader.reload()
+        reader.at(".answer .trouble").last.contains("answered in another tab")
+        service.release.set()
+        reader.at(".prose strong").has_text("short waves most of all")
+        reader.at(".answer .trouble").last.is_hidden()
+        reader.at("#conversations .busy").has_count(0)
+        reader.ask("short")
+        reader.answered()
+        other.turn_to()
+        other.at(".asked").has_texts(["the short first", "to the second canvas", "short"])
+        reader.turn_to()
+        reader.at("#conversations .remove").click()
+        reader.accept()
+        other.turn_to()
+        other.at("#notice").contains("“the short first” was deleted in another tab")
+        other.at("#welcome").is_shown()
+        assert kept(other) == [[], 0]
+    reader.turn_to()
+
+
+@test()
+def a_tab_that_is_closed_in_the_middle_of_an_answer_leaves_it_to_the_other(reader, service):
+    with Reader(reader.driver, reader.url) as other:
+        other.ask("hold")
+        other.at(".frame").has_count(2)
+        reader.turn_to()
+        reader.at("#conversations a").click()
+        reader.at(".answer .trouble").contains("answered in another tab")
+    reader.turn_to()
+    reader.at(".answer .trouble").has_text("Broken off when the page was closed.")
+    reader.at("#conversations .busy").has_count(0)
+    service.release.set()
+    reader.at("[aria-label='Retry this answer']").click()
+    reader.answered().at(".prose strong").has_text("short waves most of all")
+
+
+@test()
+def where_two_tabs_changed_one_conversation_both_are_kept(reader, service):
+    reader.ask("the short first")
+    reader.answered()
+    with Reader(reader.driver, reader.run("return location.href"), script="delete window.BroadcastChannel") as deaf:
+        deaf.at(".asked").has_text("the short first")
+        reader.turn_to().ask("short of the one")
+        reader.answered()
+        deaf.turn_to().ask("short of the other")
+        deaf.answered()
+        deaf.at("#notice").contains("“the short first” was changed in another tab")
+        deaf.at("#conversations a").has_texts(["the short first (2)", "the short first"])
+        deaf.at(".asked").has_texts(["the short first", "short of the other"])
+        deaf.at("#title").has_text("the short first (2)")
+        eventually(lambda: kept(deaf) == [["the short first", "the short first (2)"], 4], otherwise="not both are kept")
+        deaf.reload()
+        deaf.at(".asked").has_texts(["the short first", "short of the other"])
+        deaf.at(".exposures > summary").first.click()
+        deaf.at(".frame").exists()
+        deaf.at("#conversations a").last.click()
+        deaf.at(".asked").has_texts(["the short first", "short of the one"])
+        reader.turn_to().at("#conversations .remove").first.click()
+        reader.accept()
+        deaf.turn_to().ask("short again")
+        deaf.at("#notice").contains("was deleted in another tab")
+        eventually(lambda: kept(deaf) == [["the short first (2)"], 2], otherwise="what was deleted is kept again")
+    reader.turn_to()
+
+
+@test()
 def the_link_past_the_list_leads_to_the_prompt(reader):
     reader.ask("short")
     reader.answered()

@@ -23,9 +23,9 @@ export class AnswerView {
   #unheard = '';  // committed text that screen readers have not been told
 
   /// `message` is filled in. `loadTrace()` gives the kept record of the trace, if any; `onretry`, `ongrow` (the page
-  /// got longer).
-  constructor(message, {onretry, ongrow, announce, loadTrace}) {
-    Object.assign(this, {message, ongrow, announce, loadTrace});
+  /// got longer); `elsewhere()`: another tab is making this answer.
+  constructor(message, {onretry, ongrow, announce, loadTrace, elsewhere}) {
+    Object.assign(this, {message, ongrow, announce, loadTrace, elsewhere});
     this.prose = h('div', {class: 'prose'});
     this.thoughts = h('div', {class: 'prose'});
     this.reasoning = h('details', {class: 'reasoning', hidden: true}, h('summary', {}, 'Thoughts'), this.thoughts);
@@ -196,7 +196,7 @@ export class AnswerView {
   /// What is to be said of an answer without an error, or ''.
   #shortcoming() {
     const {content, finish} = this.message;
-    if (!finish) return 'Broken off when the page was closed.';
+    if (!finish) return this.elsewhere() ? 'Being answered in another tab …' : 'Broken off when the page was closed.';
     if (content !== '') return '';
     return finish === 'stopped' ? 'Stopped before anything was final.' : 'The answer is empty.';
   }

@@ -8,6 +8,7 @@ import {questionTurn, titleOf} from './question.mjs';
 import {requestBody, Settings} from './settings.mjs';
 import {newId, Store} from './store.mjs';
 import {chat, servedModel, ServiceError} from './stream.mjs';
+import {Tabs} from './tabs.mjs';
 import {showSamples, showWelcome} from './welcome.mjs';
 
 const kLoadingRetryMs = 1000, kUnreachableRetryMs = 3000;
@@ -20,7 +21,7 @@ const kKeyName = 'dgemma.key';
 
 const settings = new Settings();
 const narrow = matchMedia('(max-width: 52rem)');
-let store;
+let store, tabs;
 let model = null;           // of GET /v1/models
 let conversations = [];     // newest first
 let open = null;            // the conversation on view; null: a new one, not kept until something is asked
@@ -85,41 +86,73 @@ async function connect() {
 
 // Conversations.
 
+const isBusyAnywhere = (conversation) => running.has(conversation) || tabs.elsewhere.has(conversation.id);
+
+let listed = '';
 function listConversations() {
-  byId('conversations').replaceChildren(...conversations.map((conversation) => {
-    const current = conversation === open, busy = running.has(conversation);
+  const items = conversations.map(
+      (each) => ({id: each.id, title: each.title, current: each === open, busy: isBusyAnywhere(each)}));
+  if (JSON.stringify(items) === listed) return;  // what is pointed at stays what it is
+  listed = JSON.stringify(items);
+  byId('conversations').replaceChildren(...items.map(({id, title, current, busy}) => {
     const link =
-        h('a', {href: `#${conversation.id}`, 'aria-current': current ? 'page' : null}, conversation.title,
+        h('a', {href: `#${id}`, 'aria-current': current ? 'page' : null}, title,
           busy ? h('span', {class: 'visually-hidden'}, ', being answered') : null);
-    const remove = word(
-        '×', () => removeConversation(conversation), {class: 'remove', 'aria-label': `Delete “${conversation.title}”`});
+    const remove = word('×', () => removeConversation(find(id)), {class: 'remove', 'aria-label': `Delete “${title}”`});
     return h('li', {class: busy ? 'busy' : null}, link, remove);
   }));
 }
 
+const find = (id) => conversations.find((conversation) => conversation.id === id);
+
 async function removeConversation(conversation) {
   if (!confirm(`Delete “${conversation.title}”? It is kept nowhere else.`)) return;
+  forget(conversation);
+  await store.remove(conversation);
+  tabs.removed(conversation.id);
+}
+
+/// Takes a conversation off the page.
+function forget(conversation) {
   running.get(conversation)?.abort.abort();
   conversations = conversations.filter((other) => other !== conversation);
-  await store.remove(conversation);
-  if (open === conversation) location.hash = '';
+  if (open === conversation) {
+    history.replaceState(null, '', location.pathname);
+    show(null);
+  }
   listConversations();
 }
 
 function show(conversation) {
   open = conversation;
-  views = [];
-  byId('turns').replaceChildren(...(conversation?.messages ?? []).map(turn));
+  showTurns(0);
   byId('welcome').hidden = conversation !== null;
-  byId('title').textContent = conversation?.title ?? '';
-  document.title = conversation ? `${conversation.title} · dgemma` : 'dgemma';
+  nameConversation();
   if (!conversation) showWelcome(model, ask);
   listConversations();
   closeRail();
   say('busy', '');
+  say('tabs', '');
   updateShutter();
   const scroller = byId('scroller');
   scroller.scrollTop = conversation ? scroller.scrollHeight : 0;
+}
+
+function nameConversation() {
+  byId('title').textContent = open?.title ?? '';
+  document.title = open ? `${open.title} · dgemma` : 'dgemma';
+}
+
+/// Shows the messages from the one at `begin` on again.
+function showTurns(begin) {
+  cutTurns(begin);
+  byId('turns').append(...(open?.messages.slice(begin) ?? []).map(turn));
+}
+
+function cutTurns(begin) {
+  const turns = byId('turns');
+  while (turns.children.length > begin) turns.lastChild.remove();
+  views = views.filter((view) => view.root.isConnected);
 }
 
 function turn(message) {
@@ -139,13 +172,80 @@ function answerActions(conversation, message) {
     ongrow: () => follow(conversation),
     announce: (text) => announce(conversation, text),
     loadTrace: () => store.trace(message.id),
+    elsewhere: () => tabs.elsewhere.has(conversation.id),
   };
 }
 
 function showHash() {
   const id = location.hash.slice(1);
-  const wanted = conversations.find((conversation) => conversation.id === id) ?? null;
+  const wanted = find(id) ?? null;
   if (wanted !== open || wanted === null) show(wanted);
+}
+
+// Other tabs.
+
+/// Another tab has saved a conversation.
+async function take(id) {
+  await opened;
+  const record = await store.read(id);
+  const mine = find(id);
+  if (!record || running.has(mine)) return;  // what is being answered here sees it when it is saved
+  store.accept(record);
+  if (!mine) {
+    conversations.push(record);
+  } else {
+    const old = mine.messages, now = record.messages;
+    let same = 0;  // messages, which stay as they are on view
+    while (same < old.length && same < now.length && JSON.stringify(old[same]) === JSON.stringify(now[same])) ++same;
+    Object.assign(mine, record, {messages: [...old.slice(0, same), ...now.slice(same)]});
+    if (mine === open) {
+      nameConversation();
+      showTurns(same);
+    }
+  }
+  conversations.sort((a, b) => b.updated - a.updated);
+  listConversations();
+}
+
+/// Another tab has removed a conversation.
+async function release(id) {
+  await opened;
+  const mine = find(id);
+  if (!mine) return;
+  forget(mine);
+  say('tabs', `“${mine.title}” was deleted in another tab.`);
+}
+
+/// Another tab has begun or ended an answer.
+async function mark(id) {
+  await opened;
+  listConversations();
+  const last = open?.messages.at(-1);
+  if (open?.id === id && !running.has(open) && last?.role === 'assistant' && !last.finish && !last.error)
+    showTurns(open.messages.length - 1);
+}
+
+/// Another tab has changed what this one was about to save: this one's is kept beside it.
+async function keepBoth(conversation) {
+  const {id, title} = conversation;
+  const traces = conversation.messages.map((message) => [message.id, newId()]);
+  conversation.messages.forEach((message, i) => {
+    message.id = traces[i][1];
+  });
+  Object.assign(conversation, {id: newId(), title: `${title} (2)`});
+  if (running.has(conversation)) {
+    tabs.answering(id, false);
+    tabs.answering(conversation.id, true);
+  }
+  if (open === conversation) {
+    history.replaceState(null, '', `#${conversation.id}`);
+    nameConversation();
+  }
+  say('tabs', `“${title}” was changed in another tab. What stands here is kept as “${conversation.title}”.`);
+  listConversations();
+  await save(conversation);
+  await store.copyTraces(traces);
+  await take(id);
 }
 
 // Asking.
@@ -155,9 +255,12 @@ function isBusy() {
   let why = '';
   if (running.has(open))
     why = 'This is still being answered: wait for the end, or stop it.';
+  else if (open && tabs.elsewhere.has(open.id))
+    why = 'This is being answered in another tab.';
   else if (running.size >= kMostRunning)
     why = `${kMostRunning} conversations are being answered: wait for one, or stop it.`;
   say('busy', why);
+  if (why) tabs.lookAround();
   return why !== '';
 }
 
@@ -171,8 +274,7 @@ function ask(text) {
   }
   if (open.messages.length === 0) {
     open.title = titleOf(text);
-    byId('title').textContent = open.title;
-    document.title = `${open.title} · dgemma`;
+    nameConversation();
   }
   const message = {id: newId(), role: 'user', content: text.trim()};
   open.messages.push(message);
@@ -184,9 +286,7 @@ function ask(text) {
 function cutAt(message) {
   const at = open.messages.indexOf(message);
   for (const gone of open.messages.splice(at)) store.removeTrace(gone.id);
-  const turns = byId('turns');
-  while (turns.children.length > at) turns.lastChild.remove();
-  views = views.filter((view) => open.messages.includes(view.message));
+  cutTurns(at);
 }
 
 function edit(message, text) {
@@ -214,6 +314,7 @@ async function answer() {
   byId('turns').append(view.root);
   byId('announcer').replaceChildren();
   view.begin();
+  tabs.answering(conversation.id, true);
   touch(conversation);
   const scroller = byId('scroller');
   scroller.scrollTop = scroller.scrollHeight;
@@ -230,7 +331,8 @@ async function answer() {
   running.delete(conversation);
   say('busy', '');
   updateShutter();
-  touch(conversation);
+  await touch(conversation);
+  tabs.answering(conversation.id, false);
   const record = view.traceRecord();
   if (record && isKept(conversation)) await store.saveTrace(message.id, record);
 }
@@ -297,16 +399,22 @@ function explain(error) {
 const isKept = (conversation) => conversations.includes(conversation);
 
 async function save(conversation) {
-  if (isKept(conversation)) await store.save(conversation);
+  if (!isKept(conversation)) return;
+  const {id} = conversation;
+  const outcome = await store.save(conversation);
+  if (conversation.id !== id || !isKept(conversation)) return;  // a save before this one saw to it
+  if (outcome === 'saved') tabs.saved(conversation);
+  if (outcome === 'removed') await release(id);
+  if (outcome === 'changed') await keepBoth(conversation);
 }
 
-function touch(conversation) {
+async function touch(conversation) {
   if (!isKept(conversation)) return;
   conversation.updated = Date.now();
   conversations = [conversation, ...conversations.filter((other) => other !== conversation)];
   listConversations();
   updateShutter();
-  save(conversation);
+  await save(conversation);
 }
 
 /// Committed text of the conversation on view, for screen readers: only ever appended, never a draft.
@@ -450,6 +558,12 @@ function listen() {
 /// Shows what is kept. Nothing can be asked before: it would be lost among the conversations that are still being read.
 async function openStore() {
   store = await Store.open((text) => say('store', text));
+  tabs = new Tabs({
+    onsaved: take,
+    onremoved: release,
+    onanswering: mark,
+    answering: () => [...running.keys()].map(({id}) => id),
+  });
   conversations = await store.conversations();
   showHash();
 }
