@@ -93,7 +93,8 @@ class Handler(BaseHTTPRequestHandler):
             if self.server.loading.is_set():
                 self.reply(503, {"error": {"message": "The model is being loaded."}}, retry_after="1")
             elif not self.refused():
-                model = {"id": "stand-in", "object": "model", "diffusion": SAMPLER}
+                self.server.deaf.clear()
+                model = {"id": self.server.model, "object": "model", "diffusion": SAMPLER}
                 self.reply(200, {"object": "list", "data": [model]})
             return
         file = PAGE / ("index.html" if self.path == "/" else self.path.lstrip("/"))
@@ -109,6 +110,12 @@ class Handler(BaseHTTPRequestHandler):
         self.server.requests.append(text)
         body = json.loads(text)
         question = body["messages"][-1]["content"]
+        if self.server.deaf.is_set():
+            self.close_connection = True
+            return
+        if body["model"] != self.server.model:
+            self.reply(404, {"error": {"message": f"model: expected {self.server.model}, got {body['model']}"}})
+            return
         if "busy" in question:
             self.reply(429, {"error": {"message": "All places are taken."}}, retry_after="3")
             return
@@ -187,7 +194,8 @@ class Handler(BaseHTTPRequestHandler):
 
 class StandIn(ThreadingHTTPServer):
     """Listens on 127.0.0.1. `requests`: the bodies it got; `vanished`: a client left in the middle of an answer;
-    `release`: set it to let held answers go on; `loading`: while it is set the model is not there yet."""
+    `release`: set it to let held answers go on; `loading`: while it is set the model is not there yet; `deaf`: while it
+    is set questions get no answer, until somebody asks for the models; `model`: what the model is called."""
     daemon_threads = True
 
     def __init__(self, port=0, key=""):
@@ -197,6 +205,8 @@ class StandIn(ThreadingHTTPServer):
         self.vanished = threading.Event()
         self.release = threading.Event()
         self.loading = threading.Event()
+        self.deaf = threading.Event()
+        self.model = "stand-in"
         self.url = f"http://127.0.0.1:{self.server_address[1]}/"
 
     def start(self):

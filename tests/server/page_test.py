@@ -593,6 +593,56 @@ def a_key_is_asked_for_once_and_kept_for_the_tab(reader, service):
     dialog.is_hidden()
 
 
+@test()
+def what_cannot_be_a_key_is_not_taken(reader, service):
+    service.key = "sesame"
+    reader.run("sessionStorage.setItem('dgemma.key', 'сезам')")
+    reader.reload()
+    reader.at("#ask-key").is_shown()
+    assert reader.run("return sessionStorage.getItem('dgemma.key')") is None
+    for key in ("сезам", "open sesame"):
+        reader.at("#key").fill(key)
+        reader.press("ENTER")
+        reader.at("#key-problem").contains("signs of ASCII only")
+        reader.at("#ask-key").is_shown()
+    reader.at("#key").fill(" sesame ")
+    reader.press("ENTER")
+    reader.at("#ask-key").is_hidden()
+    reader.at("#model").has_text("stand-in")
+    reader.at("#notice").is_hidden()
+
+
+@test()
+def a_service_started_anew_with_another_model_is_asked_again(reader, service):
+    reader.ask("short")
+    reader.answered()
+    service.model = "another"
+    reader.ask("short again")
+    reader.answered().at(".prose").last.has_text("Yes.")
+    reader.at("#model").has_text("another")
+    service.deaf.set()
+    service.model = "a third"
+    reader.ask("and a short one")
+    reader.answered().at(".prose").last.has_text("Yes.")
+    reader.at("#model").has_text("a third")
+    reader.at(".trouble").is_hidden()
+
+
+@test()
+def a_service_that_comes_back_later_is_noticed(reader, service):
+    reader.at("#model").has_text("stand-in")
+    service.deaf.set()
+    service.loading.set()
+    reader.ask("short")
+    reader.answered().at(".trouble").contains("being loaded")
+    service.model = "another"
+    service.loading.clear()
+    reader.at("#model").has_text("another")
+    reader.at("#notice").is_hidden()
+    reader.at("[aria-label='Retry this answer']").click()
+    reader.answered().at(".prose").last.has_text("Yes.")
+
+
 class Program:
     """`dgemma serve`, from its start to its end, in the place of a StandIn."""
 

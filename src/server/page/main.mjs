@@ -5,24 +5,22 @@ import {statsOf} from './colophon.mjs';
 import {forgetPalette} from './contact_sheet.mjs';
 import {byId, h, wantsStillness, word} from './dom.mjs';
 import {questionTurn, titleOf} from './question.mjs';
+import {Service} from './service.mjs';
 import {requestBody, Settings} from './settings.mjs';
 import {newId, Store} from './store.mjs';
-import {chat, servedModel, ServiceError} from './stream.mjs';
+import {ServiceError} from './stream.mjs';
 import {Tabs} from './tabs.mjs';
 import {showSamples, showWelcome} from './welcome.mjs';
 
-const kLoadingRetryMs = 1000, kUnreachableRetryMs = 3000;
 // A model that is done in a blink would show nothing of how it got there: a step stays for this long, as far as the
 // whole answer is not held up for longer than the second number.
 const kStepMs = 90, kHeldUpMs = 1500;
 // Each answer holds one of the six connections that browsers have to one service.
 const kMostRunning = 4;
-const kKeyName = 'dgemma.key';
 
 const settings = new Settings();
 const narrow = matchMedia('(max-width: 52rem)');
 let store, tabs;
-let model = null;           // of GET /v1/models
 let conversations = [];     // newest first
 let open = null;            // the conversation on view; null: a new one, not kept until something is asked
 let views = [];             // AnswerView of the turns on view
@@ -37,52 +35,14 @@ function say(topic, text) {
   notice.hidden = notice.textContent === '';
 }
 
-// The service and its key.
-
-function apiKey() {
-  try {
-    return sessionStorage.getItem(kKeyName) ?? '';
-  } catch {
-    return '';
-  }
-}
-
-/// Asks for a key; false when the reader declines.
-function askKey() {
-  const dialog = byId('ask-key');
-  if (apiKey()) byId('key-problem').textContent = 'The service does not know this key. Try another one.';
-  return new Promise((resolve) => {
-    dialog.onclose = () => {
-      const use = dialog.returnValue === 'use';
-      try {
-        if (use) sessionStorage.setItem(kKeyName, byId('key').value.trim());
-      } catch { /* asked again next time */
-      }
-      resolve(use);
-    };
-    dialog.returnValue = '';
-    if (!dialog.open) dialog.showModal();
-  });
-}
-
-async function connect() {
-  try {
-    model = await servedModel(apiKey());
+const service = new Service({
+  say: (text) => say('service', text),
+  onmodel: (model) => {
     byId('model').textContent = model.id;
     settings.setDefaults(model.diffusion);
     showSamples(model, ask);
-    say('service', '');
-  } catch (error) {
-    if (error.status === 401) {
-      if (await askKey()) return connect();
-      say('service', 'Without a key the service does not answer.');
-      return undefined;
-    }
-    say('service', error.status === 503 ? 'The model is being loaded …' : error.message);
-    setTimeout(connect, error.status === 503 ? kLoadingRetryMs : kUnreachableRetryMs);
-  }
-  return undefined;
-}
+  },
+});
 
 // Conversations.
 
@@ -128,7 +88,7 @@ function show(conversation) {
   showTurns(0);
   byId('welcome').hidden = conversation !== null;
   nameConversation();
-  if (!conversation) showWelcome(model, ask);
+  if (!conversation) showWelcome(service.model, ask);
   listConversations();
   closeRail();
   say('busy', '');
@@ -332,7 +292,7 @@ async function answer() {
   say('busy', '');
   updateShutter();
   await touch(conversation);
-  tabs.answering(conversation.id, false);
+  if (!running.has(conversation)) tabs.answering(conversation.id, false);
   const record = view.traceRecord();
   if (record && isKept(conversation)) await store.saveTrace(message.id, record);
 }
@@ -354,28 +314,22 @@ function pace() {
 async function receive(conversation, messages, view, signal) {
   const {message} = view;
   const paced = pace();
-  try {
-    model ??= await servedModel(apiKey());
-    const body = requestBody(model.id, messages, settings.values);
-    for await (const {type, value} of chat(body, apiKey(), signal)) {
-      if (type === 'diffusion' && value.type !== 'started') await paced();
-      if (type === 'content')
-        view.content(value);
-      else if (type === 'reasoning')
-        view.thought(value);
-      else if (type === 'finish')
-        message.finish = value;
-      else if (type === 'usage')
-        message.stats = statsOf(value, message.seed);
-      else if (type === 'error')
-        throw new ServiceError(value, 0);
-      else
-        receiveDiffusion(conversation, value, view);
-      if (type === 'content' || type === 'reasoning') save(conversation);  // final, and come once a canvas
-    }
-  } catch (error) {
-    if (error.status !== 401 || !(await askKey())) throw error;
-    await receive(conversation, messages, view, signal);
+  const bodyFor = (model) => requestBody(model.id, messages, settings.values);
+  for await (const {type, value} of service.answer(bodyFor, signal)) {
+    if (type === 'diffusion' && value.type !== 'started') await paced();
+    if (type === 'content')
+      view.content(value);
+    else if (type === 'reasoning')
+      view.thought(value);
+    else if (type === 'finish')
+      message.finish = value;
+    else if (type === 'usage')
+      message.stats = statsOf(value, message.seed);
+    else if (type === 'error')
+      throw new ServiceError(value, 0);
+    else
+      receiveDiffusion(conversation, value, view);
+    if (type === 'content' || type === 'reasoning') save(conversation);  // final, and come once a canvas
   }
 }
 
@@ -573,4 +527,4 @@ nameTheme();
 fitPrompt();
 if (!narrow.matches) byId('prompt').focus();
 const opened = openStore();
-opened.then(connect);
+opened.then(() => service.connect());

@@ -70,8 +70,8 @@ async function request(path, options) {
 const headers = (key) => (key ? {authorization: `Bearer ${key}`} : {});
 
 /// The served model: {id, diffusion: {...}} of GET /v1/models.
-export async function servedModel(key) {
-  const list = await (await request('v1/models', {headers: headers(key)})).json();
+export async function servedModel(key, signal) {
+  const list = await (await request('v1/models', {headers: headers(key), signal})).json();
   const model = list.data?.[0];
   if (!model) throw new ServiceError('The service lists no model.', 0);
   return model;
