@@ -2,6 +2,7 @@
 //
 //     node --test tests/server/page_modules_test.mjs       (CTest runs it where Node.js is installed)
 import assert from 'node:assert/strict';
+import {readFile} from 'node:fs/promises';
 import {test} from 'node:test';
 
 const page = new URL('../../src/server/page/', import.meta.url);
@@ -9,7 +10,7 @@ const load = (name) => import(new URL(name, page));
 const {EventParser, eventsOf} = await load('stream.mjs');
 const {Trace, focusLevel, kStateNumbers} = await load('trace.mjs');
 const {plainPieces, parse, parseInline} = await load('markdown.mjs');
-const {problemWith, requestBody} = await load('settings.mjs');
+const {areCrossed, kKnobs, problemWith, requestBody} = await load('settings.mjs');
 const {soundConversation} = await load('store.mjs');
 const {runsOf} = await load('row_history.mjs');
 const {rowLook} = await load('canvas_view.mjs');
@@ -285,6 +286,26 @@ test('a knob says what is wrong with what was typed', () => {
   assert.equal(problemWith({seed: true}, '18446744073709551615'), '');
   for (const bad of ['18446744073709551616', '-1', '1.5', '0x10', '1e3'])
     assert.notEqual(problemWith({seed: true}, bad), '', bad);
+});
+
+test('a knob takes what the service takes', async () => {
+  const description = await readFile(new URL('../openapi.json', page), 'utf8');
+  const {schemas} = JSON.parse(description).components;
+  for (const knob of kKnobs.flatMap(({knobs}) => knobs).filter((each) => !each.seed)) {
+    const limits = (knob.diffusion ? schemas.Diffusion : schemas.ChatRequest).properties[knob.name];
+    assert.equal(knob.min, limits.minimum, knob.name);
+    assert.ok(knob.max <= limits.maximum, knob.name);
+    assert.equal(Boolean(knob.whole), [limits.type].flat().includes('integer'), knob.name);
+  }
+});
+
+test('a last temperature above the first one is not sent, whichever of them was chosen', () => {
+  const defaults = {t_min: 0.4, t_max: 0.8};
+  const sent = (settings) => JSON.parse(requestBody('m', [], settings, defaults)).diffusion;
+  assert.deepEqual(sent({t_max: '0.2'}), {drafts: true});
+  assert.deepEqual(sent({t_min: '0.9', entropy_bound: '1'}), {drafts: true, entropy_bound: 1});
+  assert.deepEqual(sent({t_min: '0.1', t_max: '0.2'}), {drafts: true, t_min: 0.1, t_max: 0.2});
+  assert.ok(!areCrossed({t_min: '0.9'}, undefined));
 });
 
 test('a kept conversation that does not hold together is not taken', () => {

@@ -272,6 +272,9 @@ def knobs_go_into_the_request_and_a_seed_keeps_all_its_digits(reader, service):
     reader.at("#knob-max_denoising_steps").fill("12")
     reader.at("#knob-t_max").fill("much")
     reader.at("#knob-t_max-hint").contains("not used")
+    for temperature, words in (("0", "from 0.001"), ("0.3", "the last one is above the first one"), ("much", "not used")):
+        reader.at("#knob-t_max").fill(temperature)
+        reader.at("#knob-t_max-hint").contains(words)
     reader.at("#knob-system").fill("Be brief.")
     reader.at("#knob-thinking").click()
     reader.press("ESCAPE")

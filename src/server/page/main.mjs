@@ -314,7 +314,7 @@ function pace() {
 async function receive(conversation, messages, view, signal) {
   const {message} = view;
   const paced = pace();
-  const bodyFor = (model) => requestBody(model.id, messages, settings.values);
+  const bodyFor = (model) => requestBody(model.id, messages, settings.values, model.diffusion);
   for await (const {type, value} of service.answer(bodyFor, signal)) {
     if (type === 'diffusion' && value.type !== 'started') await paced();
     if (type === 'content')

@@ -7,7 +7,7 @@ import {byId, h, word} from './dom.mjs';
 
 const kKey = 'dgemma.settings';
 
-const kKnobs = [
+export const kKnobs = [
   {
     group: 'Sampling',
     knobs: [
@@ -23,7 +23,7 @@ const kKnobs = [
       {
         name: 't_max',
         label: 'First temperature',
-        min: 0,
+        min: 0.001,
         max: 100,
         diffusion: true,
         hint: 'of the first step of a canvas'
@@ -33,7 +33,7 @@ const kKnobs = [
         name: 'entropy_bound',
         label: 'Entropy bound',
         min: 0,
-        max: 1000,
+        max: 1e6,
         diffusion: true,
         hint: 'nats accepted in one step; more is faster and bolder'
       },
@@ -50,7 +50,7 @@ const kKnobs = [
         name: 'confidence_threshold',
         label: 'Confidence',
         min: 0,
-        max: 1000,
+        max: 1e6,
         diffusion: true,
         hint: 'mean entropy, in nats, below which it may stop'
       },
@@ -97,13 +97,22 @@ export function problemWith(knob, text) {
   return knob.whole && !Number.isInteger(value) ? 'a whole number' : '';
 }
 
-/// JSON text of a request. The seed goes in as digits: a JavaScript number does not hold 64 bits.
-export function requestBody(model, messages, settings) {
+/// Whether the last temperature is above the first one; `defaults` are the service's own values.
+export function areCrossed(settings, defaults = {}) {
+  const [last, first] = ['t_min', 't_max'].map((name) => parseFloat(settings[name] || defaults[name]));
+  return last > first;
+}
+const isTemperature = ({name}) => name === 't_min' || name === 't_max';
+
+/// JSON text of a request. `defaults`: the service's own values. The seed goes in as digits: a JavaScript number does
+/// not hold 64 bits.
+export function requestBody(model, messages, settings, defaults) {
   const body = {model, messages, stream: true, stream_options: {include_usage: true}, diffusion: {drafts: true}};
   if (settings.system?.trim()) body.messages = [{role: 'system', content: settings.system}, ...messages];
+  const crossed = areCrossed(settings, defaults);
   for (const knob of kAll) {
     const text = settings[knob.name];
-    if (!text || knob.seed || problemWith(knob, text)) continue;
+    if (!text || knob.seed || problemWith(knob, text) || (crossed && isTemperature(knob))) continue;
     (knob.diffusion ? body.diffusion : body)[knob.name] = Number(text);
   }
   if (settings.thinking) body.chat_template_kwargs = {enable_thinking: true};
@@ -135,6 +144,20 @@ export class Settings {
       const input = byId(`knob-${knob.name}`);  // there, where the settings were opened before the service was ready
       if (input) input.placeholder = this.#standard(knob);
     }
+    this.#judge();
+  }
+
+  /// Says at each knob of the dialog what is wrong with it.
+  #judge() {
+    const crossed = areCrossed(this.values, this.#defaults);
+    for (const knob of kAll) {
+      const input = byId(`knob-${knob.name}`);
+      if (!input) continue;
+      let problem = problemWith(knob, input.value.trim());
+      if (!problem && crossed && isTemperature(knob) && input.value) problem = 'the last one is above the first one';
+      input.setAttribute('aria-invalid', problem !== '');
+      byId(`knob-${knob.name}-hint`).textContent = problem ? `not used: ${problem}` : knob.hint;
+    }
   }
 
   open() {
@@ -145,6 +168,7 @@ export class Settings {
             this.#keep();
             this.open();
           })));
+    this.#judge();
     const dialog = byId('settings');
     if (!dialog.open) dialog.showModal();
   }
@@ -203,10 +227,9 @@ export class Settings {
       placeholder: this.#standard(knob),
       'aria-describedby': `${id}-hint`,
       oninput: () => {
-        const text = input.value.trim(), problem = problemWith(knob, text);
-        input.setAttribute('aria-invalid', problem !== '');
-        hint.textContent = problem ? `not used: ${problem}` : knob.hint;
-        this.values[knob.name] = problem ? '' : text;
+        const text = input.value.trim();
+        this.values[knob.name] = problemWith(knob, text) ? '' : text;
+        this.#judge();
         this.#keep();
       }
     });
