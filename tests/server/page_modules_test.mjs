@@ -234,6 +234,17 @@ test('markdown inline', () => {
   assert.deepEqual(parseInline('[t](https://a.example)')[0].href, 'https://a.example');
 });
 
+test('an address may have parentheses that close', () => {
+  const page = 'https://a.example/Focus_(optics)';
+  assert.deepEqual(parseInline(`[t](${page}), x)`).map((node) => node.href ?? node), [page, ', x)']);
+  assert.deepEqual(parseInline(`[t](${page} "title") x`).map((node) => node.href ?? node), [page, ' x']);
+  assert.equal(parseInline(String.raw`[t](https://a.example/\))`)[0].href, 'https://a.example/)');
+  assert.ok(parseInline('[t](https://a.example/(').every((node) => node.type !== 'link' || node.inline[0] !== 't'));
+  assert.equal(parseInline(`see ${page}.`)[1].href, page);
+  assert.equal(parseInline(`(see ${page}).`)[1].href, page);
+  assert.equal(parseInline('(see https://a.example/x).')[1].href, 'https://a.example/x');
+});
+
 test('no markdown makes a link that runs code', () => {
   for (const href
            of ['javascript:alert(1)', 'JaVaScRiPt:alert(1)', 'data:text/html,x', 'vbscript:x', ' javascript:x',
@@ -245,7 +256,7 @@ test('markdown takes any text, and long hostile text in good time', () => {
   const n = 20000;
   for (const piece
            of ['*', '_', '`', '[', '](', '**a ', '> ', '- ', '# ', '|', '\\', '~~', '![', 'http://', '*a_', '1. \n',
-               '#\n', '`a``'])
+               '[a](', 'http://a)', '#\n', '`a``'])
     assert.doesNotThrow(() => parse(piece.repeat(n / piece.length)), piece);
   parse(`# ${' '.repeat(n)}x`);
   parse(`${'> '.repeat(n)}x`);

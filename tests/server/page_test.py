@@ -210,6 +210,15 @@ def a_finger_on_a_row_shows_its_history_until_it_taps_elsewhere(reader):
 
 
 @test()
+def a_finger_sees_how_to_delete_a_conversation_on_a_wide_screen_too(reader):
+    with Reader(reader.driver, reader.url, width=1024, height=768, finger=True) as tablet:
+        assert tablet.run("return matchMedia('(hover: none)').matches")
+        tablet.ask("short")
+        tablet.answered()
+        tablet.at("#conversations .remove").becomes("getComputedStyle(part).opacity === '1'")
+
+
+@test()
 def a_board_has_its_columns_in_the_question_the_canvas_and_the_answer(reader):
     reader.ask("The board:\n3.6251\n512.63\n65314.")
     answer = reader.answered()

@@ -165,7 +165,7 @@ export function plainPieces(text) {
 
 const kPunctuation = /[!-/:-@[-`{-~]/;
 const kAlphanumeric = /[\p{L}\p{N}]/u;
-const kMaxLabel = 500;
+const kMaxLabel = 500, kMaxAddress = 2100;
 const kSafeLink = /^(?:https?:\/\/|mailto:)[^\s<>"]+$/i;
 const kMarks =
     [['***', 'both'], ['**', 'strong'], ['__', 'strong'], ['~~', 'struck'], ['*', 'emphasis'], ['_', 'emphasis']];
@@ -219,18 +219,35 @@ function readCodeSpan(text, at, dead) {
 function readLink(text, at, depth) {
   if (text[at] !== '[' || depth >= kMaxDepth) return null;
   const middle = text.slice(at, at + kMaxLabel).indexOf('](') + at;
-  const end = middle < at ? -1 : text.indexOf(')', middle);
+  const end = middle < at ? -1 : closingParenthesis(text, middle + 2);
   if (end < 0) return null;
-  const label = text.slice(at + 1, middle), href = text.slice(middle + 2, end).trim().split(/\s/)[0];
+  const label = text.slice(at + 1, middle);
+  const href = text.slice(middle + 2, end).trim().split(/\s/)[0].replace(/\\([()])/g, '$1');
   if (label.includes('[') || label.includes('\n\n') || !kSafeLink.test(href)) return null;
   return {node: {type: 'link', href, inline: parseInline(label, depth + 1)}, next: end + 1};
 }
 
+/// Where the parenthesis that was opened before `from` closes, or -1.
+function closingParenthesis(text, from) {
+  let open = 1;
+  for (let i = from; i < Math.min(text.length, from + kMaxAddress); ++i) {
+    if (text[i] === '\\')
+      ++i;
+    else if (text[i] === '(')
+      ++open;
+    else if (text[i] === ')' && --open === 0)
+      return i;
+  }
+  return -1;
+}
+
 function readAddress(text, at) {
   if (text[at] !== 'h' || (at > 0 && kAlphanumeric.test(text[at - 1]))) return null;
-  const match = /^https?:\/\/[^\s<>"`]{1,2000}/.exec(text.slice(at, at + 2100));
+  const match = /^https?:\/\/[^\s<>"`]+/.exec(text.slice(at, at + kMaxAddress));
   if (!match) return null;
-  const href = match[0].replace(/[.,;:!?'")\]*_]+$/, '');
+  // What ends a sentence is not part of it, and neither is a parenthesis that was opened before it.
+  let [href] = match, unopened = href.split(')').length - href.split('(').length;
+  while (/[.,;:!?'"\]*_]$/.test(href) || (href.endsWith(')') && unopened-- > 0)) href = href.slice(0, -1);
   return href.length > 8 ? {node: {type: 'link', href, inline: [href]}, next: at + href.length} : null;
 }
 
