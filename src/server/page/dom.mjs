@@ -68,4 +68,22 @@ export function oncePerFrame(paint) {
   return ask;
 }
 
+// A model that is done in a blink would show nothing of how it got there: a step stays for this long, as far as the
+// whole answer is not held up for longer than the second number.
+const kStepMs = 90, kHeldUpMs = 1500;
+
+/// Waits before a draft is shown, if the one before was shown just now.
+export function pace() {
+  let shown = 0, left = wantsStillness() ? 0 : kHeldUpMs;
+  return async () => {
+    const wait = document.hidden ? 0 : Math.min(left, Math.max(0, shown + kStepMs - performance.now()));
+    left -= wait;
+    if (wait > 0)
+      await new Promise((done) => {
+        setTimeout(done, wait);
+      });
+    shown = performance.now();
+  };
+}
+
 export const plural = (n, noun, many = `${noun}s`) => `${n} ${n === 1 ? noun : many}`;

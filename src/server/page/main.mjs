@@ -3,8 +3,9 @@
 import {AnswerView} from './answer_view.mjs';
 import {statsOf} from './colophon.mjs';
 import {forgetPalette} from './contact_sheet.mjs';
-import {byId, h, wantsStillness, word} from './dom.mjs';
+import {byId, h, pace} from './dom.mjs';
 import {questionTurn, titleOf} from './question.mjs';
+import * as rail from './rail.mjs';
 import {Service} from './service.mjs';
 import {requestBody, Settings} from './settings.mjs';
 import {newId, Store} from './store.mjs';
@@ -12,9 +13,6 @@ import {ServiceError} from './stream.mjs';
 import {Tabs} from './tabs.mjs';
 import {showSamples, showWelcome} from './welcome.mjs';
 
-// A model that is done in a blink would show nothing of how it got there: a step stays for this long, as far as the
-// whole answer is not held up for longer than the second number.
-const kStepMs = 90, kHeldUpMs = 1500;
 // Each answer holds one of the six connections that browsers have to one service.
 const kMostRunning = 4;
 
@@ -46,21 +44,12 @@ const service = new Service({
 
 // Conversations.
 
-const isBusyAnywhere = (conversation) => running.has(conversation) || tabs.elsewhere.has(conversation.id);
-
-let listed = '';
 function listConversations() {
-  const items = conversations.map(
-      (each) => ({id: each.id, title: each.title, current: each === open, busy: isBusyAnywhere(each)}));
-  if (JSON.stringify(items) === listed) return;  // what is pointed at stays what it is
-  listed = JSON.stringify(items);
-  byId('conversations').replaceChildren(...items.map(({id, title, current, busy}) => {
-    const link =
-        h('a', {href: `#${id}`, 'aria-current': current ? 'page' : null}, title,
-          busy ? h('span', {class: 'visually-hidden'}, ', being answered') : null);
-    const remove = word('×', () => removeConversation(find(id)), {class: 'remove', 'aria-label': `Delete “${title}”`});
-    return h('li', {class: busy ? 'busy' : null}, link, remove);
-  }));
+  const isAnswered = (each) => running.has(each) || tabs.elsewhere.has(each.id);
+  const items = conversations.map((each) => {
+    return {id: each.id, title: each.title, current: each === open, busy: isAnswered(each)};
+  });
+  rail.list(items, (id) => removeConversation(find(id)));
 }
 
 const find = (id) => conversations.find((conversation) => conversation.id === id);
@@ -90,7 +79,7 @@ function show(conversation) {
   nameConversation();
   if (!conversation) showWelcome(service.model, ask);
   listConversations();
-  closeRail();
+  rail.close();
   say('busy', '');
   say('tabs', '');
   updateShutter();
@@ -297,20 +286,6 @@ async function answer() {
   if (record && isKept(conversation)) await store.saveTrace(message.id, record);
 }
 
-/// Waits before a draft is shown, if the one before was shown just now.
-function pace() {
-  let shown = 0, left = wantsStillness() ? 0 : kHeldUpMs;
-  return async () => {
-    const wait = document.hidden ? 0 : Math.min(left, Math.max(0, shown + kStepMs - performance.now()));
-    left -= wait;
-    if (wait > 0)
-      await new Promise((done) => {
-        setTimeout(done, wait);
-      });
-    shown = performance.now();
-  };
-}
-
 async function receive(conversation, messages, view, signal) {
   const {message} = view;
   const paced = pace();
@@ -414,23 +389,6 @@ async function submit() {
 
 const stop = () => running.get(open)?.abort.abort();
 
-function openRail() {
-  document.body.classList.add('rail-open');
-  byId('veil').hidden = false;
-  byId('main').inert = true;
-  byId('open-rail').setAttribute('aria-expanded', 'true');
-  byId('new').focus();
-}
-
-function closeRail() {
-  if (!document.body.classList.contains('rail-open')) return;
-  document.body.classList.remove('rail-open');
-  byId('veil').hidden = true;
-  byId('main').inert = false;
-  byId('open-rail').setAttribute('aria-expanded', 'false');
-  byId('open-rail').focus();
-}
-
 const prefersDark = matchMedia('(prefers-color-scheme: dark)');
 const isDark = () => (document.documentElement.dataset.theme ?? (prefersDark.matches ? 'dark' : 'light')) === 'dark';
 
@@ -454,8 +412,8 @@ function changeTheme() {
 /// Escape: closes what lies over the conversation, else goes back to an answer's text, else stops.
 function leaveOrStop() {
   const scrubbed = views.find((view) => view.sheet.active);
-  if (document.body.classList.contains('rail-open'))
-    closeRail();
+  if (rail.isOpen())
+    rail.close();
   else if (scrubbed)
     scrubbed.sheet.leave();
   else
@@ -498,14 +456,14 @@ function listen() {
   for (const id of ['new', 'new-narrow']) byId(id).addEventListener('click', newConversation);
   byId('theme').addEventListener('click', changeTheme);
   byId('open-settings').addEventListener('click', () => settings.open());
-  byId('open-rail').addEventListener('click', openRail);
+  byId('open-rail').addEventListener('click', rail.open);
   document.querySelector('.skip').addEventListener('click', (event) => {
     event.preventDefault();  // the address names the conversation
     byId('prompt').focus();
   });
-  byId('veil').addEventListener('click', closeRail);
+  byId('veil').addEventListener('click', rail.close);
   prefersDark.addEventListener('change', nameTheme);
-  narrow.addEventListener('change', closeRail);
+  narrow.addEventListener('change', rail.close);
   addEventListener('hashchange', showHash);
 }
 
