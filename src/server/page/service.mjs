@@ -26,6 +26,11 @@ function keepKey(key) {
   }
 }
 
+function sayOfKey(problem) {
+  byId('key-problem').textContent = problem;
+  byId('key').setAttribute('aria-invalid', 'true');
+}
+
 export class Service {
   /// Of GET /v1/models; null while it is not known.
   model = null;
@@ -38,9 +43,10 @@ export class Service {
     byId('ask-key').querySelector('form').addEventListener('submit', (event) => {
       if (event.submitter?.value !== 'use' || isKey(byId('key').value.trim())) return;
       event.preventDefault();
-      byId('key-problem').textContent = 'A key has letters, digits and signs of ASCII only, and no spaces.';
+      sayOfKey('A key has letters, digits and signs of ASCII only, and no spaces.');
       byId('key').focus();
     });
+    byId('key').addEventListener('input', () => byId('key').removeAttribute('aria-invalid'));
   }
 
   /// Tries until the model is known, or the reader gives no key.
@@ -111,7 +117,7 @@ export class Service {
 
   #openDialog() {
     const dialog = byId('ask-key');
-    if (apiKey()) byId('key-problem').textContent = 'The service does not know this key. Try another one.';
+    if (apiKey()) sayOfKey('The service does not know this key. Try another one.');
     return new Promise((resolve) => {
       dialog.onclose = () => {
         const use = dialog.returnValue === 'use';
