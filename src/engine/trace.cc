@@ -93,7 +93,7 @@ struct TraceWriter::Impl {
   LineFile file;
   std::string failure;
   std::vector<int32_t> eos_ids;
-  std::vector<int32_t> tokens;  // committed so far, for the end line
+  std::vector<int32_t> tokens;  // committed since the last start, for the end line
 
   void line(const Json& json) {
     if (!failure.empty()) return;
@@ -102,6 +102,7 @@ struct TraceWriter::Impl {
 
   void operator()(const Started& e) {
     eos_ids.assign(e.eos_ids.begin(), e.eos_ids.end());
+    tokens.clear();
     Json options = {{"max_new_tokens", e.max_new_tokens},
                     {"max_denoising_steps", e.sampler.max_denoising_steps},
                     {"t_min", e.sampler.t_min},

@@ -70,6 +70,22 @@ TEST(TraceWriter, writes_into_a_pipe_until_its_reader_goes) {
   EXPECT_TRUE(fs::is_fifo(path));
 }
 
+TEST(TraceWriter, the_end_of_each_answer_has_its_own_tokens) {
+  const std::string path = old_trace("several");
+  auto writer = TraceWriter::open(path);
+  ASSERT_TRUE(writer) << writer.error().message;
+  for (std::vector<int32_t> committed : {std::vector<int32_t>{5, 6}, std::vector<int32_t>{7}}) {
+    writer->on_event(Started{});
+    Committed canvas;
+    canvas.canvas_tokens = committed, canvas.tokens = committed;
+    writer->on_event(canvas);
+    writer->on_event(Finished{});
+  }
+  ASSERT_TRUE(writer->finish());
+  EXPECT_THAT(text_of(path), testing::ContainsRegex("\"end\",\"tokens\":\\[5,6\\],"));
+  EXPECT_THAT(text_of(path), testing::ContainsRegex("\"end\",\"tokens\":\\[7\\],"));
+}
+
 TEST(TraceWriter, says_before_work_that_a_file_cannot_be_written) {
   EXPECT_EQ(TraceWriter::open("/nonexistent/folder/trace.jsonl").error().code, ErrorCode::kIo);
   EXPECT_EQ(TraceWriter::open("/tmp").error().code, ErrorCode::kIo);
