@@ -65,7 +65,7 @@ void Metrics::failure(const std::string& code) {
 std::string Metrics::text(const Gauges& now) const {
   const std::lock_guard lock(mutex_);
   Page page;
-  page.single("dgemma_ready", "gauge", "1 when the model is loaded", now.ready ? 1 : 0);
+  page.single("dgemma_ready", "gauge", "1 when the model is loaded and the service is not stopping", now.ready ? 1 : 0);
   page.head("dgemma_requests_total", "counter", "Responses by endpoint and HTTP status (499: the client left)");
   for (const auto& [key, count] : requests_)
     page.value(count, "{endpoint=\"" + key.first + "\",status=\"" + std::to_string(key.second) + "\"}");

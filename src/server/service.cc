@@ -291,6 +291,7 @@ void Service::finished(const HttpRequest& head, int status, double seconds) {
 
 HttpResponse Service::health(const HttpRequest&, const Peer&) {
   const std::lock_guard lock(mutex_);
+  if (draining_) return json_response({{"status", "stopping"}}, 503);
   if (engine_) return json_response({{"status", "ready"}, {"model", engine_->model.name}});
   if (failure_) return json_response({{"status", "failed"}, {"message", failure_->message}}, 503);
   return json_response(
@@ -323,7 +324,7 @@ HttpResponse Service::metrics(const HttpRequest&, const Peer&) {
   if (const auto served = engine()) {
     const auto places = served->scheduler.stats();
     const auto caches = served->pool.stats();
-    now.ready = true;
+    now.ready = !draining_;
     now.waiting = places.waiting, now.active = places.active;
     now.idle_sessions = caches.idle, now.cache_bytes = caches.bytes;
     now.weight_bytes = served->model.info.weight_bytes;

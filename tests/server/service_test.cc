@@ -15,9 +15,16 @@ namespace {
 
 using testing::HasSubstr;
 
+double metric(const TinyService& service, const std::string& name) {
+  const std::string text = service.get("/metrics").body;
+  const size_t at = text.find("\n" + name + " ");
+  return at == std::string::npos ? -1 : std::stod(text.substr(at + name.size() + 2));
+}
+
 TEST(Service, says_that_it_is_ready_and_which_model_it_has) {
   const TinyService service;
   EXPECT_EQ(service.get("/health").json["status"], "ready");
+  EXPECT_EQ(metric(service, "dgemma_ready"), 1);
   const auto models = service.get("/v1/models");
   EXPECT_EQ(models.status, 200);
   const Json& model = models.json["data"][0];
@@ -104,12 +111,6 @@ Json endless_chat() {
   request["stream"] = true;
   request["diffusion"] = {{"max_denoising_steps", 10000}, {"entropy_bound", 0}, {"stability_threshold", 10000}};
   return request;
-}
-
-double metric(const TinyService& service, const std::string& name) {
-  const std::string text = service.get("/metrics").body;
-  const size_t at = text.find("\n" + name + " ");
-  return at == std::string::npos ? -1 : std::stod(text.substr(at + name.size() + 2));
 }
 
 /// Two printable ASCII characters of a text, not at its beginning, and not there before.
@@ -418,6 +419,11 @@ TEST(Service, stopping_finishes_what_runs_and_a_second_stop_ends_it) {
   endless.wait_for_bytes();
   service.server().stop();
   EXPECT_EQ(service.post("/v1/chat/completions", quick_chat()).status, 503);
+  const auto health = service.get("/health");
+  EXPECT_EQ(health.status, 503) << "whoever spreads requests sends no more here";
+  EXPECT_EQ(health.json, Json({{"status", "stopping"}}));
+  EXPECT_EQ(Schema(service.get("/openapi.json").json).check("Health", health.json), "");
+  EXPECT_EQ(metric(service, "dgemma_ready"), 0);
   service.server().stop();
   EXPECT_THAT(endless.rest(), HasSubstr("the service ends"));
 }
