@@ -1,7 +1,9 @@
 // See metrics.h.
 #include "server/metrics.h"
 
+#include <charconv>
 #include <sstream>
+#include <type_traits>
 
 #include "server/openai_sink.h"
 
@@ -16,7 +18,12 @@ class Page {
   }
   template <class Value>
   void value(const Value& value, const std::string& labels = "", const char* suffix = "") {
-    out_ << name_ << suffix << labels << ' ' << value << '\n';
+    out_ << name_ << suffix << labels << ' ';
+    if constexpr (std::is_floating_point_v<Value>)
+      real(value);
+    else
+      out_ << value;
+    out_ << '\n';
   }
   template <class Value>
   void single(const char* name, const char* type, const char* help, const Value& number) {
@@ -26,6 +33,12 @@ class Page {
   std::string take() const { return out_.str(); }
 
  private:
+  /// In full: in six digits a counter of many seconds stands still between two scrapes.
+  void real(double value) {
+    char text[32];
+    out_.write(text, std::to_chars(text, text + sizeof text, value).ptr - text);
+  }
+
   std::ostringstream out_;
   const char* name_ = "";
 };

@@ -8,6 +8,7 @@
 #include "base/format.h"
 #include "leaving_client.h"
 #include "schema.h"
+#include "server/metrics.h"
 #include "tiny_service.h"
 
 namespace dgemma::server::testing_service {
@@ -411,6 +412,17 @@ TEST(Service, metrics_count_requests_tokens_and_steps) {
   EXPECT_EQ(metric(service, "dgemma_steps_per_canvas_bucket{le=\"4\"}"), 2);
   EXPECT_EQ(metric(service, "dgemma_steps_per_canvas_sum"), 6);
   EXPECT_GT(metric(service, "dgemma_memory_bytes{kind=\"resident\"}"), 0);
+}
+
+TEST(Metrics, seconds_are_told_in_full) {
+  Metrics metrics;
+  AnswerEnd end;
+  end.usage.timing.denoise_s = 123456.5;
+  for (int i = 0; i < 3; ++i) {
+    metrics.answer(end);
+    end.usage.timing.denoise_s = 0.0078125;
+  }
+  EXPECT_THAT(metrics.text({}), HasSubstr("dgemma_phase_seconds_total{phase=\"denoise\"} 123456.515625\n"));
 }
 
 TEST(Service, stopping_finishes_what_runs_and_a_second_stop_ends_it) {
