@@ -24,6 +24,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr int kBacklog = 128;
 constexpr size_t kLongestPath = 512;
+constexpr int kRetryAfter = 1;               // seconds; a place is free after the shortest answer
 constexpr size_t kManyRequests = 1'000'000;  // on one connection: there is no limit
 
 /// What is going on in this thread's connection; httplib's handlers have no room for it.
@@ -173,12 +174,16 @@ HttpRequest read_head(const httplib::Request& request) {
   return head;
 }
 
+/// Whether the same request may be answered a little later.
+bool passes(int status) { return status == 429 || status == 503; }
+
 void fill_response(HttpHandler& handler, HttpResponse from, httplib::Response& to) {
   handler.add_headers(t_exchange->head, from);
   to.status = t_exchange->status = from.status;
   if (from.stream && !t_exchange->takes_chunks) t_exchange->close = true;
   if (t_exchange->close) to.set_header("Connection", "close");
   for (const auto& [name, value] : from.headers) to.set_header(name.c_str(), value);
+  if (passes(from.status)) to.set_header("Retry-After", std::to_string(kRetryAfter));
   to.set_header("Vary", "Accept-Encoding");  // httplib packs what is text where the client takes it
   if (!from.stream) {
     t_exchange->body_follows = !from.body.empty() && t_exchange->head.method != "HEAD";
@@ -383,9 +388,10 @@ class HttpServer::Impl : public httplib::Server {
   /// A response without httplib, where no request could be read.
   void write_plainly(HttpConnection& connection, int status, const char* reason) {
     const std::string body = handler_.error(status, "").body;
+    const std::string later = passes(status) ? base::concat("\r\nRetry-After: ", kRetryAfter) : "";
     const std::string text = base::concat("HTTP/1.1 ", status, " ", reason,
-                                          "\r\nContent-Type: application/json\r\nContent-Length: ", body.size(),
-                                          "\r\nRetry-After: 1\r\nConnection: close\r\n\r\n", body);
+                                          "\r\nContent-Type: application/json\r\nContent-Length: ", body.size(), later,
+                                          "\r\nConnection: close\r\n\r\n", body);
     connection.write(text.data(), text.size());
   }
 

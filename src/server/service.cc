@@ -16,7 +16,6 @@
 namespace dgemma::server {
 namespace {
 
-constexpr int kRetryAfter = 1;  // seconds; a place is free after the shortest answer
 constexpr const char* kCsp =
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'";
@@ -233,8 +232,6 @@ HttpResponse Service::error(int status, const std::string& path) {
 HttpResponse Service::refusal(const ApiError& error, const std::string& path) {
   HttpResponse response =
       json_response(path.starts_with("/v1/messages") ? error.anthropic() : error.openai(), error.status);
-  if (error.status == 429 || error.status == 503)
-    response.headers.emplace_back("Retry-After", std::to_string(kRetryAfter));
   if (error.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
   return response;
 }
@@ -265,9 +262,11 @@ void Service::add_headers(const HttpRequest& request, HttpResponse& response) {
   response.headers.emplace_back("X-Content-Type-Options", "nosniff");
   response.headers.emplace_back("Content-Security-Policy", kCsp);
   response.headers.emplace_back("Referrer-Policy", "no-referrer");
-  if (options_.cors_origin.empty() || (options_.cors_origin != "*" && options_.cors_origin != request.origin)) return;
+  if (options_.cors_origin.empty()) return;
+  const bool for_all = options_.cors_origin == "*";
+  if (!for_all) response.headers.emplace_back("Vary", "Origin");  // a cache must not give one origin's to another
+  if (!for_all && options_.cors_origin != request.origin) return;
   response.headers.emplace_back("Access-Control-Allow-Origin", options_.cors_origin);
-  response.headers.emplace_back("Vary", "Origin");
   if (request.method != "OPTIONS") return;
   response.headers.emplace_back("Access-Control-Allow-Methods", "GET, POST");
   // Clients in browsers send many of their own (x-stainless-...); the star does not stand for Authorization.

@@ -174,7 +174,6 @@ HttpResponse Service::run(const std::shared_ptr<ServedEngine>& served, Asked ask
     return response;
   }
   response.status = *status;
-  if (*status == 503) response.headers.emplace_back("Retry-After", "1");
   if (asked.stream && *status == 200) {
     response.content_type = "text/event-stream";
     response.headers = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}};

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <ctime>
 #include <future>
 
@@ -327,6 +328,11 @@ TEST(Service, pages_of_other_sites_are_kept_out) {
   EXPECT_EQ(service.client().Options("/v1/models")->status, 405);
 }
 
+bool varies_by_origin(const httplib::Response& reply) {
+  const auto [begin, end] = reply.headers.equal_range("Vary");
+  return std::any_of(begin, end, [](const auto& header) { return header.second == "Origin"; });
+}
+
 TEST(Service, an_origin_that_was_allowed_may_call) {
   ServerOptions options;
   options.cors_origin = "http://app.example";
@@ -337,6 +343,10 @@ TEST(Service, an_origin_that_was_allowed_may_call) {
   EXPECT_EQ(preflight->get_header_value("Access-Control-Allow-Headers"), "Authorization, *");
   const auto other = service.client().Options("/v1/chat/completions", {{"Origin", "http://evil.example"}});
   EXPECT_FALSE(other->has_header("Access-Control-Allow-Origin"));
+  for (const auto* reply : {&*preflight, &*other}) EXPECT_TRUE(varies_by_origin(*reply)) << "for caches in between";
+  options.cors_origin = "*";
+  const TinyService to_all(options);
+  EXPECT_EQ(to_all.get("/health").headers.count("Vary"), 1u) << "the same for every origin";
 }
 
 TEST(Service, a_prompt_that_does_not_fit_is_refused_before_it_waits) {
@@ -434,6 +444,7 @@ TEST(Service, stopping_finishes_what_runs_and_a_second_stop_ends_it) {
   const auto health = service.get("/health");
   EXPECT_EQ(health.status, 503) << "whoever spreads requests sends no more here";
   EXPECT_EQ(health.json, Json({{"status", "stopping"}}));
+  EXPECT_EQ(health.headers.count("Retry-After"), 1u);
   EXPECT_EQ(Schema(service.get("/openapi.json").json).check("Health", health.json), "");
   EXPECT_EQ(metric(service, "dgemma_ready"), 0);
   service.server().stop();
