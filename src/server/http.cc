@@ -31,6 +31,7 @@ constexpr size_t kManyRequests = 1'000'000;  // on one connection: there is no l
 struct Exchange : Peer {
   explicit Exchange(HttpConnection& c) : connection(c) {}
   bool gone() const override { return connection.gone(); }
+  bool half_closed() const override { return connection.half_closed(); }
 
   HttpConnection& connection;
   HttpRequest head;
@@ -71,6 +72,7 @@ class SinkWriter : public BodyWriter {
     return alive_;
   }
   bool gone() const override { return !alive_ || t_exchange->gone(); }
+  bool half_closed() const override { return t_exchange->half_closed(); }
 
  private:
   httplib::DataSink& sink_;
@@ -267,10 +269,12 @@ class HttpServer::Impl : public httplib::Server {
       return before_body(request, response) == HandlerResponse::Handled ? response.status : 100;
     });
     Post("[\\s\\S]*", [this](const httplib::Request&, httplib::Response& response, const httplib::ContentReader&) {
-      if (read_body(*t_exchange))
-        fill_response(handler_, handler_.handle(t_exchange->head, *t_exchange), response);
-      else
+      if (!read_body(*t_exchange)) {
         response.status = 400;  // the error handler knows better
+        return;
+      }
+      t_exchange->connection.request_done();
+      fill_response(handler_, handler_.handle(t_exchange->head, *t_exchange), response);
     });
     set_error_handler(HandlerWithResponse([this](const httplib::Request& request, httplib::Response& response) {
       if (response.body.empty()) fill_error(request, response);

@@ -36,8 +36,12 @@ struct HttpRequest {
 class Peer {
  public:
   virtual ~Peer() = default;
-  /// True once it has closed its side, or the connection is broken.
+  /// True once the connection is broken. A client that closes its sending side may still read: as long as nothing of
+  /// the response is written this sends its first bytes ahead, which a client that left answers with a reset.
   virtual bool gone() const = 0;
+  /// True once it has closed its sending side. In a response that has begun only what is written next tells whether
+  /// it is there.
+  virtual bool half_closed() const = 0;
 };
 
 /// Writes a response piece by piece.

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
+#include <utility>
 
 namespace dgemma::server {
 namespace {
@@ -18,6 +20,8 @@ constexpr int kIdleLook = 200;  // ms between two looks at whether the service s
 constexpr auto kLinger = std::chrono::seconds(5);
 constexpr int kSilence = 500;  // ms, then it is not sending
 constexpr size_t kMostDrained = size_t{128} << 20;
+constexpr std::string_view kResponseBegin = "HTTP/1.1 ";  // what all of them begin with
+constexpr auto kAhead = std::chrono::seconds(1);          // between its first two bytes; then twice as long each time
 
 /// poll() of one socket: the events that came, 0 after `timeout` ms, -1 on an error.
 int wait_for(int socket, short events, int timeout) {
@@ -84,6 +88,7 @@ HttpConnection::HttpConnection(int socket, const Limits& limits) : socket_(socke
 bool HttpConnection::wait_for_request(const std::function<bool()>& stopping) {
   in_headers_ = true, answered_ = false, timed_out_ = false, too_much_ = false;
   part_bytes_ = 0, lines_ = {};
+  ahead_ = 0, next_ahead_ = {};
   const auto idle_until = Clock::now() + std::chrono::seconds(limits_.idle_s);
   while (begin_ == end_) {
     const int events = wait_for(socket_.get(), POLLIN, std::min(kIdleLook, milliseconds_until(idle_until)));
@@ -129,8 +134,9 @@ long HttpConnection::read(char* bytes, size_t size) {
 long HttpConnection::write(const char* bytes, size_t size, bool more) {
   const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0);
   answered_ = true;
+  if (gone_) return -1;
   const auto deadline = Clock::now() + std::chrono::seconds(limits_.write_s);
-  size_t done = 0;
+  size_t done = std::min(size, std::exchange(ahead_, 0));
   while (done < size) {
     const ssize_t sent = ::send(socket_.get(), bytes + done, size - done, flags);
     if (sent > 0) {
@@ -144,10 +150,26 @@ long HttpConnection::write(const char* bytes, size_t size, bool more) {
   return static_cast<long>(done);
 }
 
-bool HttpConnection::gone() const {
+bool HttpConnection::gone() {
   const int events = wait_for(socket_.get(), POLLRDHUP, 0);
-  return events < 0 || (events & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
+  if (events < 0 || (events & (POLLHUP | POLLERR | POLLNVAL)) != 0) gone_ = true;
+  if (!gone_ && (events & POLLRDHUP) != 0) send_ahead();
+  return gone_;
 }
+
+/// Sends the next byte of the response to a client that may have left, if it is time.
+void HttpConnection::send_ahead() {
+  const auto now = Clock::now();
+  if (answered_ || ahead_ == kResponseBegin.size() || now < next_ahead_) return;
+  if (ahead_ == 0) {  // one whose host is gone too resets nothing
+    const auto patience = static_cast<unsigned>(limits_.write_s) * 1000;
+    ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof patience);
+  }
+  next_ahead_ = now + kAhead * (int64_t{1} << ahead_);
+  if (::send(socket_.get(), &kResponseBegin[ahead_], 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1) ++ahead_;
+}
+
+bool HttpConnection::half_closed() const { return wait_for(socket_.get(), POLLRDHUP, 0) != 0; }
 
 bool HttpConnection::readable() const { return begin_ < end_ || wait_for(socket_.get(), POLLIN, 0) > 0; }
 

@@ -2,7 +2,12 @@
 // there.
 //
 // Reads are buffered and end at the request's deadline, however slowly bytes drip in; a write ends when the client
-// takes no byte for a while. Knows nothing of HTTP but where the headers end. One thread, but gone() from any.
+// takes no byte for a while. Knows nothing of HTTP but where the headers end and how responses begin. One thread.
+//
+// A closed sending side (FIN) alone does not say whether the client left or waits for its answer. TCP tells when
+// something is sent: who left answers with a reset. So the first bytes of the response, "HTTP/1.1 " whatever follows,
+// go out ahead, one by one: the first at once, which frees the place of most who leave, and later ones for those who
+// leave later.
 // Test: tests/server/http_test.cc.
 #pragma once
 
@@ -50,13 +55,17 @@ class HttpConnection {
   bool wait_for_request(const std::function<bool()>& stopping);
   /// Called by the parser when all headers are read: the bound on them ends, and the one on the body begins.
   void headers_done() { in_headers_ = false, part_bytes_ = 0; }
+  /// Called when the body is read: what was written before, 100 Continue, is not the response.
+  void request_done() { answered_ = false; }
 
   /// Bytes read, 0 at the end, -1 past a deadline, a bound or on an error; see timed_out(),
   /// headers_too_large() and body_too_large().
   long read(char* bytes, size_t size);
   /// Bytes written, -1 where the client does not take them. `more`: they may wait for the next ones, to leave together.
   long write(const char* bytes, size_t size, bool more = false);
-  bool gone() const;
+  /// Whether the connection is broken. While nothing of a response is written this may send its first bytes.
+  bool gone();
+  bool half_closed() const;
   bool readable() const;
   bool writable() const;
 
@@ -74,6 +83,7 @@ class HttpConnection {
  private:
   using Clock = std::chrono::steady_clock;
   bool fill();
+  void send_ahead();
 
   const base::FileDescriptor socket_;
   const Limits& limits_;
@@ -82,7 +92,9 @@ class HttpConnection {
   size_t part_bytes_ = 0;  // read of the headers, or of the body
   HeadLines lines_;
   Clock::time_point deadline_;
-  bool in_headers_ = false, timed_out_ = false, too_much_ = false, answered_ = false;
+  bool in_headers_ = false, timed_out_ = false, too_much_ = false, answered_ = false, gone_ = false;
+  size_t ahead_ = 0;              // bytes of the response that were sent ahead
+  Clock::time_point next_ahead_;  // of them, when the next one may go
 };
 
 }  // namespace dgemma::server

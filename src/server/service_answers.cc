@@ -17,6 +17,8 @@ namespace {
 
 constexpr auto kLook = std::chrono::milliseconds(20);  // between two looks whether the client is still there
 constexpr auto kKeepAlive = std::chrono::seconds(15);  // of silence in a stream, for proxies in between
+constexpr auto kProbe = std::chrono::seconds(1);       // of silence in one whose client may have left
+constexpr const char* kComment = ": waiting\n\n";
 
 /// Tells the log, the metrics and the trace how an answer went.
 class Observer : public AnswerObserver {
@@ -89,14 +91,18 @@ class Place {
   std::shared_ptr<Job> job_;
 };
 
-/// Sends a stream as it is made; false when the client left.
+/// Sends a stream as it is made; false when the client left. One that has closed its sending side is sent a comment at
+/// once, which it answers with a reset where it left.
 bool send_stream(Outbox& outbox, BodyWriter& writer) {
   auto last = std::chrono::steady_clock::now();
+  bool probed = false;
   while (true) {
     std::string bytes;
     if (outbox.read(bytes, kLook) == Outbox::Got::kEnd) return true;
     const auto now = std::chrono::steady_clock::now();
-    if (bytes.empty() && now - last > kKeepAlive) bytes = ": waiting\n\n";
+    const bool probe = !probed && writer.half_closed();
+    probed = probed || probe;
+    if (bytes.empty() && (probe || now - last > (probed ? kProbe : kKeepAlive))) bytes = kComment;
     if (!bytes.empty()) last = now;
     if (bytes.empty() ? writer.gone() : !writer.write(bytes)) return false;
   }

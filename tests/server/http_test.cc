@@ -19,7 +19,8 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
-/// Answers with what it was asked; "/wait" waits until the client is gone, "/stream" writes until it is.
+/// Answers with what it was asked; "/wait" waits until the client is gone, "/half" until it sends no more; "/stream"
+/// writes until it is gone.
 class EchoHandler : public HttpHandler {
  public:
   std::optional<HttpResponse> refuse(const HttpRequest& head) override {
@@ -34,6 +35,10 @@ class EchoHandler : public HttpHandler {
       waiting.set_value();
       while (!peer.gone()) std::this_thread::yield();
       left.set_value();
+    }
+    if (request.path == "/half") {
+      while (!peer.half_closed()) std::this_thread::yield();
+      for (int i = 0; i < 100; ++i) EXPECT_FALSE(peer.gone());
     }
     if (request.path == "/stream")
       response.stream = [this](BodyWriter& writer) {
@@ -344,6 +349,31 @@ TEST_F(Http, sees_that_a_client_left_while_it_waited_or_read) {
     ::close(socket);
     left.wait();
   }
+}
+
+TEST_F(Http, a_client_that_only_stops_sending_gets_its_response) {
+  start();
+  const int socket = connect();
+  send(socket, "GET /half HTTP/1.1\r\n\r\n");
+  ::shutdown(socket, SHUT_WR);
+  EXPECT_THAT(receive(socket), testing::AllOf(StartsWith("HTTP/1.1 200 OK\r\n"), testing::EndsWith("GET /half 0")));
+  ::close(socket);
+}
+
+TEST_F(Http, sees_that_a_client_left_that_had_asked_before_sending_its_body) {
+  start();
+  auto left = handler_.left.get_future();
+  const int socket = connect();
+  send(socket, "POST /wait HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n");
+  const std::string go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+  for (char byte = 0; const char expected : go_on) {
+    ASSERT_EQ(::recv(socket, &byte, 1, 0), 1);
+    EXPECT_EQ(byte, expected);
+  }
+  send(socket, "a");
+  handler_.waiting.get_future().wait();
+  ::close(socket);
+  left.wait();
 }
 
 TEST_F(Http, a_handler_that_runs_out_of_memory_costs_one_request) {

@@ -44,6 +44,8 @@ class LeavingClient {
     }
     EXPECT_EQ(times, 0);
   }
+  /// Says that nothing more comes from here; it still reads.
+  void half_close() { ::shutdown(socket_, SHUT_WR); }
   void leave() {
     if (socket_ >= 0) ::close(socket_);
     socket_ = -1;

@@ -264,6 +264,43 @@ TEST(Service, a_client_that_leaves_frees_its_place) {
   EXPECT_EQ(service.post("/v1/chat/completions", quick_chat()).status, 200);
 }
 
+TEST(Service, a_client_that_only_stops_sending_gets_its_answer) {
+  ServerOptions options;
+  options.parallel = 1;
+  const TinyService service(options);
+  for (const bool stream : {false, true}) {
+    LeavingClient endless(service.port(), endless_chat());  // so that the other one has to wait
+    endless.wait_for_bytes();
+    Json request = quick_chat();
+    request["stream"] = stream;
+    LeavingClient other(service.port(), request);
+    other.half_close();
+    while (metric(service, "dgemma_queue_waiting") < 1) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // looks at whether it is there
+    endless.leave();
+    const std::string answer = other.rest();
+    EXPECT_THAT(answer, testing::StartsWith("HTTP/1.1 200 OK\r\n"));
+    EXPECT_THAT(answer, HasSubstr("\"finish_reason\":\"length\""));
+  }
+}
+
+TEST(Service, a_client_that_stops_sending_and_leaves_frees_its_place) {
+  ServerOptions options;
+  options.parallel = 1, options.max_queue = 0;
+  const TinyService service(options);
+  for (const bool stream : {false, true}) {
+    Json request = endless_chat();
+    request["stream"] = stream;
+    LeavingClient endless(service.port(), request);
+    endless.half_close();
+    while (metric(service, "dgemma_sessions_active") < 1) std::this_thread::yield();
+    endless.leave();
+    while (metric(service, "dgemma_sessions_active") > 0) std::this_thread::yield();
+  }
+  const std::string left = "dgemma_requests_total{endpoint=\"/v1/chat/completions\",status=\"499\"}";
+  while (metric(service, left) < 1) std::this_thread::yield();
+}
+
 TEST(Service, a_full_queue_says_when_to_come_back) {
   ServerOptions options;
   options.parallel = 1, options.max_queue = 0;
