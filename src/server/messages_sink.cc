@@ -99,10 +99,8 @@ class MessagesStream : public AnswerSink {
   }
   void done(const AnswerUsage&) override { outbox_->close(event_text("message_stop", Json::object())); }
   void failed(const ApiError& error) override {
-    if (outbox_->begun())
-      outbox_->close("event: error\n" + sse_data(error.anthropic()));
-    else
-      outbox_->respond(error.status, json_text(error.anthropic()));
+    const Json json = error.anthropic();
+    outbox_->fail(error.status, json_text(json), "event: error\n" + sse_data(json));
   }
 
  private:

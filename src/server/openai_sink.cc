@@ -77,7 +77,7 @@ void OpenAiStream::write(Json choice, Json diffusion) {
 }
 
 void OpenAiStream::started(int choice, const Started& event) {
-  if (!outbox_->begun()) outbox_->begin(200);
+  outbox_->begin(200);
   if (drafts_) write(empty_choice(choice), DraftEvents::started(event));
 }
 
@@ -109,10 +109,8 @@ void OpenAiStream::done(const AnswerUsage& total) {
 }
 
 void OpenAiStream::failed(const ApiError& error) {
-  if (outbox_->begun())
-    outbox_->close(sse_data(error.openai()));
-  else
-    outbox_->respond(error.status, json_text(error.openai()));
+  const Json json = error.openai();
+  outbox_->fail(error.status, json_text(json), sse_data(json));
 }
 
 // One object ----------------------------------------------------------------------------------------------------------

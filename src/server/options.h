@@ -23,6 +23,7 @@ struct Limits {
   int connections = 256;                   ///< at the same time; further ones get 503 at once
   int request_s = 30;                      ///< seconds to send a whole request
   int idle_s = 60;                         ///< seconds that a connection may wait between two requests
+  int silence_s = 15;                      ///< of a stream, before a comment tells proxies in between that it goes on
   int write_s = 30;                        ///< seconds that a client may take no byte of its answer
   size_t backlog_bytes = size_t{1} << 20;  ///< waiting for a slow reader before its drafts are left out
 };

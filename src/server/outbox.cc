@@ -3,17 +3,14 @@
 
 namespace dgemma::server {
 
-void Outbox::begin(int status) {
+bool Outbox::begin(int status) {
   {
     const std::lock_guard lock(mutex_);
+    if (status_) return false;
     status_ = status;
   }
   changed_.notify_one();
-}
-
-bool Outbox::begun() const {
-  const std::lock_guard lock(mutex_);
-  return status_.has_value();
+  return true;
 }
 
 void Outbox::write(std::string_view bytes) {
@@ -33,11 +30,13 @@ void Outbox::close(std::string_view last_bytes) {
   changed_.notify_one();
 }
 
-void Outbox::respond(int status, std::string_view body) {
+void Outbox::respond(int status, std::string_view body) { fail(status, body, body); }
+
+void Outbox::fail(int status, std::string_view body, std::string_view event) {
   {
     const std::lock_guard lock(mutex_);
-    status_ = status;
-    bytes_ += body;
+    bytes_ += status_ ? event : body;
+    if (!status_) status_ = status;
     closed_ = true;
   }
   changed_.notify_one();

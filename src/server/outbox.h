@@ -19,14 +19,16 @@ class Outbox {
   explicit Outbox(size_t backlog_bytes) : backlog_bytes_(backlog_bytes) {}
 
   // The worker's side -------------------------------------------------------------------------------------------
-  /// The HTTP status, once, before any bytes.
-  void begin(int status);
-  bool begun() const;
+  /// The HTTP status, before any bytes; where there is one already, false and no change. From any thread: a stream that
+  /// waits long is begun by its connection.
+  bool begin(int status);
   void write(std::string_view bytes);
   /// The last call, with the last bytes: the reader wakes once for both.
   void close(std::string_view last_bytes = {});
   /// A whole response: begin, write and close in one.
   void respond(int status, std::string_view body);
+  /// The end of a stream that failed: a response of its own, or the last event where the stream has begun.
+  void fail(int status, std::string_view body, std::string_view event);
   /// False while the reader is behind.
   bool has_room() const;
 

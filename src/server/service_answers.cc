@@ -1,6 +1,7 @@
 // The endpoints that the model answers, and those of its tokenizer (declared in service.h).
 //
 // Each is its request file, its sink, and what they share: make the prompt, wait for a place, send what comes.
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <utility>
@@ -16,7 +17,6 @@ namespace dgemma::server {
 namespace {
 
 constexpr auto kLook = std::chrono::milliseconds(20);  // between two looks whether the client is still there
-constexpr auto kKeepAlive = std::chrono::seconds(15);  // of silence in a stream, for proxies in between
 constexpr auto kProbe = std::chrono::seconds(1);       // of silence in one whose client may have left
 constexpr const char* kComment = ": waiting\n\n";
 
@@ -93,7 +93,7 @@ class Place {
 
 /// Sends a stream as it is made; false when the client left. One that has closed its sending side is sent a comment at
 /// once, which it answers with a reset where it left.
-bool send_stream(Outbox& outbox, BodyWriter& writer) {
+bool send_stream(Outbox& outbox, BodyWriter& writer, std::chrono::seconds silence) {
   auto last = std::chrono::steady_clock::now();
   bool probed = false;
   while (true) {
@@ -102,7 +102,7 @@ bool send_stream(Outbox& outbox, BodyWriter& writer) {
     const auto now = std::chrono::steady_clock::now();
     const bool probe = !probed && writer.half_closed();
     probed = probed || probe;
-    if (bytes.empty() && (probe || now - last > (probed ? kProbe : kKeepAlive))) bytes = kComment;
+    if (bytes.empty() && (probe || now - last > (probed ? std::min(kProbe, silence) : silence))) bytes = kComment;
     if (!bytes.empty()) last = now;
     if (bytes.empty() ? writer.gone() : !writer.write(bytes)) return false;
   }
@@ -173,17 +173,23 @@ HttpResponse Service::run(const std::shared_ptr<ServedEngine>& served, Asked ask
   if (const auto taken = served->scheduler.submit(job); !taken) return refusal(ApiError(taken.error()), asked.path);
   const auto place = std::make_shared<Place>(served, job);
   HttpResponse response;
+  const std::chrono::seconds silence(options_.limits.silence_s);
+  const auto start = std::chrono::steady_clock::now();
   std::optional<int> status;
   while (!(status = outbox->wait_status(kLook))) {
-    if (!peer.gone()) continue;
-    response.status = 499;  // nobody hears it but the log
-    return response;
+    if (peer.gone()) {
+      response.status = 499;  // nobody hears it but the log
+      return response;
+    }
+    if (!asked.stream || std::chrono::steady_clock::now() - start < silence) continue;
+    // A long wait for a place. From here on failures are events.
+    if (outbox->begin(200)) outbox->write(kComment);
   }
   response.status = *status;
   if (asked.stream && *status == 200) {
     response.content_type = "text/event-stream";
     response.headers = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}};
-    response.stream = [place, outbox](BodyWriter& writer) { return send_stream(*outbox, writer); };
+    response.stream = [place, outbox, silence](BodyWriter& writer) { return send_stream(*outbox, writer, silence); };
     return response;
   }
   while (outbox->read(response.body, kLook) != Outbox::Got::kEnd) {

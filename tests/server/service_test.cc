@@ -301,6 +301,31 @@ TEST(Service, a_client_that_stops_sending_and_leaves_frees_its_place) {
   while (metric(service, left) < 1) std::this_thread::yield();
 }
 
+TEST(Service, a_stream_that_waits_long_for_a_place_begins_with_comments) {
+  ServerOptions options;
+  options.parallel = 1, options.limits.silence_s = 0;
+  TinyService service(options);
+  for (const bool fails : {false, true}) {
+    LeavingClient endless(service.port(), endless_chat());
+    endless.wait_for_text("data: ", 1);
+    Json request = fails ? endless_chat() : quick_chat();
+    request["stream"] = true;
+    LeavingClient waits(service.port(), request);
+    waits.wait_for_text("HTTP/1.1 200 OK\r\n", 1);
+    waits.wait_for_text(": waiting\n\n", 2);
+    EXPECT_EQ(metric(service, "dgemma_queue_waiting"), 1);
+    if (fails) {
+      service.server().stop();
+      service.server().stop();
+      EXPECT_THAT(waits.rest(),
+                  HasSubstr("data: {\"error\":{\"message\":\"the answer was stopped: the service ends\""));
+    } else {
+      endless.leave();
+      waits.wait_for_text("data: [DONE]\n\n", 1);
+    }
+  }
+}
+
 TEST(Service, a_full_queue_says_when_to_come_back) {
   ServerOptions options;
   options.parallel = 1, options.max_queue = 0;
