@@ -9,6 +9,8 @@
 namespace dgemma::server {
 namespace {
 
+constexpr size_t kLongestToolName = 128;  // OpenAI has 64, Anthropic 128
+
 /// A text part: what the model cannot see must not be skipped in silence.
 void read_part(Fields part) {
   const Json* type = part.find("type");
@@ -79,9 +81,8 @@ void read_messages(Fields& fields, const Limits& limits, Json& chat) {
   chat["messages"] = *messages;
 }
 
-/// Names of the functions that may be called.
-std::vector<std::string> read_tools(Fields& fields, Json& chat) {
-  std::vector<std::string> names;
+ToolNames read_tools(Fields& fields, Json& chat) {
+  ToolNames names;
   const Json* tools = fields.array("tools");
   if (tools == nullptr) return names;
   for (size_t i = 0; i < tools->size(); ++i) {
@@ -93,12 +94,10 @@ std::vector<std::string> read_tools(Fields& fields, Json& chat) {
       return names;
     }
     Fields inner(*function, tool.path("function"), fields.fault());
-    const auto name = inner.text("name");
-    if (!name || name->empty()) inner.fault().expected(inner.path("name"), "a name", inner.find("name"));
-    names.push_back(name.value_or(""));
+    read_tool_name(inner, names);
     inner.text("description");
     inner.object("parameters");
-    inner.only("strict", {false}, "not supported: arguments are not constrained to the schema");
+    inner.only("strict", {false}, kNoStrict);
     inner.finish();
     tool.finish();
   }
@@ -107,7 +106,7 @@ std::vector<std::string> read_tools(Fields& fields, Json& chat) {
 }
 
 /// tool_choice: none, auto, required, or one function by name.
-void read_tool_choice(Fields& fields, const std::vector<std::string>& names, ChatRequest& request, Json& chat) {
+void read_tool_choice(Fields& fields, const ToolNames& names, ChatRequest& request, Json& chat) {
   const Json* choice = fields.find("tool_choice");
   if (choice == nullptr) return;
   if (choice->is_string()) {
@@ -154,15 +153,29 @@ bool takes_tool_result(const Json* before) {
   return before->value("role", Json()) == "tool" || !before->value("tool_calls", Json()).empty();
 }
 
-void force_any_call(const std::vector<std::string>& tools, const std::string& choice, Fault& fault,
-                    ChatRequest& request) {
+std::string read_tool_name(Fields& function, ToolNames& names) {
+  const std::string name = function.text("name").value_or("");
+  const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+           c == '.';
+  });
+  if (name.empty() || name.size() > kLongestToolName || !plain)
+    function.fault().expected(function.path("name"),
+                              base::concat("1 to ", kLongestToolName, " letters, digits, '_', '-' and '.'"),
+                              function.find("name"));
+  if (!names.insert(name).second)
+    function.fault().expected(function.path("name"), "another name than the tools before", function.find("name"));
+  return name;
+}
+
+void force_any_call(const ToolNames& tools, const std::string& choice, Fault& fault, ChatRequest& request) {
   if (tools.empty()) fault.expected("tools", "at least one for tool_choice " + choice, nullptr);
   request.forced_call = "call:";
 }
 
-void force_call(const std::vector<std::string>& tools, Fields& choice, ChatRequest& request) {
+void force_call(const ToolNames& tools, Fields& choice, ChatRequest& request) {
   const std::string name = choice.text("name").value_or("");
-  if (std::find(tools.begin(), tools.end(), name) == tools.end())
+  if (!tools.contains(name))
     choice.fault().expected(choice.path("name"), "the name of one of tools", choice.find("name"));
   request.forced_call = "call:" + name + "{";
 }

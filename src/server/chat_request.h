@@ -5,8 +5,8 @@
 // Test: tests/server/request_test.cc; fuzz/server_fuzz.cc.
 #pragma once
 
+#include <set>
 #include <string>
-#include <vector>
 
 #include "server/request_options.h"
 
@@ -22,11 +22,18 @@ struct ChatRequest {
 /// Whether a tool's result may follow this message (null: none): it calls tools, or is a result itself.
 bool takes_tool_result(const Json* before);
 
+/// What is said to a tool that is "strict".
+constexpr const char* kNoStrict = "not supported: arguments are not constrained to the schema";
+/// Names of the functions that may be called.
+using ToolNames = std::set<std::string>;
+/// The name of a function that is offered, among the names so far. A fault where it could not be told apart from its
+/// call (text/tool_call.cc) or from another function.
+std::string read_tool_name(Fields& function, ToolNames& names);
+
 /// tool_choice: the answer begins with a call of any of the tools; a fault where there are none. `choice` is the word.
-void force_any_call(const std::vector<std::string>& tools, const std::string& choice, Fault& fault,
-                    ChatRequest& request);
+void force_any_call(const ToolNames& tools, const std::string& choice, Fault& fault, ChatRequest& request);
 /// The same for the one that `choice` has the name of; a fault where it is none of the tools.
-void force_call(const std::vector<std::string>& tools, Fields& choice, ChatRequest& request);
+void force_call(const ToolNames& tools, Fields& choice, ChatRequest& request);
 
 /// Errors: kInvalidRequest, kUnsupported, kNotFound (model); the message begins with the field.
 Result<ChatRequest> parse_chat_request(const Json& body, const ServedModel& model);

@@ -103,25 +103,23 @@ void read_messages(Fields& fields, const Limits& limits, Json& chat) {
   chat["messages"] = std::move(messages);
 }
 
-std::vector<std::string> read_tools(Fields& fields, Json& chat) {
-  std::vector<std::string> names;
+ToolNames read_tools(Fields& fields, Json& chat) {
+  ToolNames names;
   const Json* tools = fields.array("tools");
   for (size_t i = 0; tools != nullptr && i < tools->size(); ++i) {
     Fields tool((*tools)[i], base::concat("tools[", i, "]"), fields.fault());
     tool.word("type", {"custom"});
-    const auto name = tool.text("name");
-    if (!name || name->empty()) tool.fault().expected(tool.path("name"), "a name", tool.find("name"));
-    names.push_back(name.value_or(""));
-    Json function = {{"name", names.back()}, {"description", tool.text("description").value_or("")}};
+    Json function = {{"name", read_tool_name(tool, names)}, {"description", tool.text("description").value_or("")}};
     if (const Json* schema = tool.object("input_schema")) function["parameters"] = *schema;
     chat["tools"].push_back({{"type", "function"}, {"function", std::move(function)}});
+    tool.only("strict", {false}, kNoStrict);
     tool.ignore("cache_control");
     tool.finish();
   }
   return names;
 }
 
-void read_tool_choice(Fields& fields, const std::vector<std::string>& names, ChatRequest& request, Json& chat) {
+void read_tool_choice(Fields& fields, const ToolNames& names, ChatRequest& request, Json& chat) {
   const Json* choice = fields.object("tool_choice");
   if (choice == nullptr) return;
   Fields inner(*choice, "tool_choice", fields.fault());
@@ -166,7 +164,7 @@ Result<ChatRequest> parse_messages_request(const Json& body, const ServedModel& 
   fields.only("top_p", {1}, "not supported by text diffusion: leave it out or give 1");
   fields.only("top_k", {}, "not supported by text diffusion: leave it out");
   fields.only("service_tier", {"auto", "standard_only"}, "expected auto: there is one tier here");
-  fields.ignore("metadata");
+  for (const char* name : {"metadata", "cache_control"}) fields.ignore(name);
   fields.finish();
   DG_TRY(fault.result());
   request.chat = json_text(chat);

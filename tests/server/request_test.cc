@@ -172,6 +172,21 @@ TEST(ChatRequest, a_tool_choice_begins_the_answer_or_hides_the_tools) {
   EXPECT_THAT(error({{"tools", Json::array({{{"type", "function"}}})}}), StartsWith("tools[0].function: "));
 }
 
+TEST(ChatRequest, names_of_tools_can_be_told_apart_in_calls) {
+  const auto named = [](const std::vector<Json>& names) {
+    Json tools = Json::array();
+    for (const Json& name : names) tools.push_back({{"type", "function"}, {"function", {{"name", name}}}});
+    return error({{"tools", tools}});
+  };
+  EXPECT_EQ(named({"look", "Look-2", "a.b_c", std::string(128, 'x')}), "fine");
+  for (const Json& name : {Json("a b"), Json("f{}<tool_call|>"), Json("a\nb"), Json("a:b"), Json("\u540d"), Json(""),
+                           Json(nullptr), Json(std::string(129, 'x'))})
+    EXPECT_THAT(named({name}),
+                StartsWith("tools[0].function.name: expected 1 to 128 letters, digits, '_', '-' and '.', got "))
+        << name;
+  EXPECT_EQ(named({"look", "look"}), "tools[1].function.name: expected another name than the tools before, got 'look'");
+}
+
 TEST(CompletionRequest, takes_a_text_or_ids) {
   EXPECT_EQ(parse_completion_request({{"prompt", "Hi"}}, model())->text, "Hi");
   EXPECT_EQ(parse_completion_request({{"prompt", Json::array({"Hi"})}}, model())->text, "Hi");
@@ -231,6 +246,13 @@ TEST(MessagesRequest, a_tools_result_stands_behind_its_call) {
               StartsWith("messages[0].content[0].type: expected tool_result only behind an assistant's message"));
 }
 
+TEST(MessagesRequest, takes_what_says_nothing_here) {
+  const Json body = Json::parse(R"({"max_tokens": 5, "cache_control": {"type": "ephemeral"},
+    "tools": [{"name": "look", "strict": false}], "messages": [{"role": "user", "content": "Hi"}]})");
+  const auto request = parse_messages_request(body, model());
+  EXPECT_TRUE(request) << request.error().message;
+}
+
 TEST(MessagesRequest, takes_back_the_thinking_blocks_that_clients_were_given) {
   const Json body = Json::parse(R"({"max_tokens": 5, "messages": [{"role": "user", "content": "Hi"},
     {"role": "assistant", "content": [{"type": "thinking", "thinking": "Hm.", "signature": "unsigned"},
@@ -269,6 +291,13 @@ TEST(MessagesRequest, refuses_by_name) {
                 "content": [{"type": "tool_use", "id": "a", "name": "b"}]}]})"),
               StartsWith("messages[0].content[0].input: "));
   EXPECT_THAT(block(R"({"type": "tool_result"})"), StartsWith("messages[0].content[0].tool_use_id: "));
+  const auto tools = [&](const std::string& json) {
+    return message(
+        (R"({"max_tokens": 1, "messages": [{"role": "user", "content": "a"}], "tools": [)" + json + "]}").c_str());
+  };
+  EXPECT_THAT(tools(R"({"name": "a b"})"), StartsWith("tools[0].name: expected 1 to 128 letters, "));
+  EXPECT_THAT(tools(R"({"name": "a"}, {"name": "a"})"), StartsWith("tools[1].name: expected another name "));
+  EXPECT_THAT(tools(R"({"name": "a", "strict": true})"), StartsWith("tools[0].strict: not supported"));
   EXPECT_THAT(message(R"({"max_tokens": 1, "tool_choice": {}, "messages": [{"role": "user", "content": "a"}]})"),
               StartsWith("tool_choice.type: "));
 }
