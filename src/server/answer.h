@@ -3,8 +3,8 @@
 // chat_request.cc and others make an AnswerRequest of a body; AnswerAssembler makes pieces of a session's events; an
 // AnswerSink writes them as chunks or as one object. All of a sink's calls come on one thread, in this order:
 //
-//     for each choice: started (canvas draft* committed piece)* ... ended    then once: done.  Or failed, at any time,
-//     last.
+//     for each choice, prompt by prompt: started (canvas draft* committed piece)* ... ended    then once: done.  Or
+//     failed, at any time, last.
 #pragma once
 
 #include <cstdint>
@@ -20,12 +20,12 @@
 namespace dgemma::server {
 
 struct AnswerRequest {
-  std::vector<int32_t> prompt;  ///< ids, with `forced` at the end
-  std::vector<int32_t> forced;  ///< first ids of the answer, given by the request (tool_choice)
+  std::vector<std::vector<int32_t>> prompts;  ///< ids of each, with `forced` at the end; more than one in completions
+  std::vector<int32_t> forced;                ///< first ids of the answer, given by the request (tool_choice)
   AnswerReader::Form form = AnswerReader::Form::kChat;
   GenerateOptions generate;
   std::vector<std::string> stop;
-  int choices = 1;
+  int choices = 1;  ///< of each prompt
   bool logprobs = false;
   bool drafts = false;
   bool several_tool_calls = true;
@@ -55,7 +55,7 @@ struct AnswerPiece {
 
 enum class EndReason { kStop, kStopString, kLength, kToolCalls, kCancelled };
 
-/// Counts of one choice, or of all.
+/// Counts of one choice, of a prompt's, or of all.
 struct AnswerUsage {
   int prompt_tokens = 0;
   int cached_tokens = 0;
@@ -66,8 +66,10 @@ struct AnswerUsage {
   Timing timing;
   double queue_s = 0;
 
-  /// The usage of a further choice; the prompt counts once.
-  void add(const AnswerUsage& other);
+  /// The usage of a further choice of the same prompt, which counts once.
+  void add_choice(const AnswerUsage& other);
+  /// The usage of a further prompt.
+  void add_prompt(const AnswerUsage& other);
   double tokens_per_forward() const { return denoising_steps == 0 ? 0 : 1.0 * completion_tokens / denoising_steps; }
 };
 

@@ -64,25 +64,32 @@ void AnswerJob::run() {
 
 Result<void> AnswerJob::run_choices() {
   if (stop_.stop_requested()) return Unexpected(kStopped);
-  for (int choice = 0; choice < request_.choices; ++choice) {
-    DG_TRY_ASSIGN(Session session, pool_.take(request_.prompt));
-    const auto made = run_choice(choice, session);
-    pool_.give_back(std::move(session));
-    DG_TRY(made);
+  for (size_t prompt = 0; prompt < request_.prompts.size(); ++prompt) {
+    AnswerUsage usage;
+    for (int choice = 0; choice < request_.choices; ++choice) {
+      DG_TRY_ASSIGN(Session session, pool_.take(request_.prompts[prompt]));
+      const auto made = run_choice(static_cast<int>(prompt) * request_.choices + choice, choice, session);
+      pool_.give_back(std::move(session));
+      if (!made) return Unexpected(made.error());
+      usage.add_choice(*made);
+    }
+    total_.add_prompt(usage);
   }
   observer_->on_done();
   sink_->done(total_);
   return {};
 }
 
-Result<void> AnswerJob::run_choice(int choice, Session& session) {
+/// `index`: among all choices. The seed depends on which choice of its prompt it is alone, so that a prompt among
+/// others gets the text that it gets by itself.
+Result<AnswerUsage> AnswerJob::run_choice(int index, int choice, Session& session) {
   std::stop_source enough;  // of this choice; a stop of the job is one too
   const std::stop_callback on_stop(stop_.get_token(), [&enough] { enough.request_stop(); });
   GenerateOptions options = request_.generate;
   options.stop = enough.get_token();
   if (options.seed) *options.seed += static_cast<uint64_t>(choice);
   EndKeeper keeper(*sink_);
-  AnswerAssembler assembler(request_, *engine_.tokenizer(), choice, keeper, [&enough] { enough.request_stop(); });
+  AnswerAssembler assembler(request_, *engine_.tokenizer(), index, keeper, [&enough] { enough.request_stop(); });
   const auto answer = session.generate(options, [&](const Event& event) {
     observer_->on_event(event);
     assembler.on_event(event);
@@ -90,10 +97,9 @@ Result<void> AnswerJob::run_choice(int choice, Session& session) {
   if (!answer) return Unexpected(answer.error());
   if (keeper.end.reason == EndReason::kCancelled) return Unexpected(kStopped);
   keeper.end.usage.queue_s = total_.queue_s;
-  total_.add(keeper.end.usage);
   observer_->on_end(keeper.end);
-  sink_->ended(choice, keeper.end);
-  return {};
+  sink_->ended(index, keeper.end);
+  return keeper.end.usage;
 }
 
 }  // namespace dgemma::server

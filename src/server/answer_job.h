@@ -1,4 +1,5 @@
-// AnswerJob: one request's answers, made in one place of the scheduler: each choice is one Session::generate.
+// AnswerJob: one request's answers, made in one place of the scheduler, prompt by prompt: each choice is one
+// Session::generate.
 //
 // Joins the request, a session of the pool, the assembler and the sink. Whatever goes wrong reaches the sink: a job
 // never ends without done() or failed(). Test: tests/server/service_test.cc.
@@ -39,7 +40,7 @@ class AnswerJob : public Job {
 
  private:
   Result<void> run_choices();
-  Result<void> run_choice(int choice, Session& session);
+  Result<AnswerUsage> run_choice(int index, int choice, Session& session);
   void fail(const ApiError& error);
 
   const Engine& engine_;

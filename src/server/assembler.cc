@@ -7,9 +7,15 @@
 
 namespace dgemma::server {
 
-void AnswerUsage::add(const AnswerUsage& other) {
-  prompt_tokens = other.prompt_tokens;
-  cached_tokens = std::max(cached_tokens, other.cached_tokens);
+void AnswerUsage::add_choice(const AnswerUsage& other) {
+  const int cached = std::max(cached_tokens, other.cached_tokens);
+  add_prompt(other);
+  prompt_tokens = other.prompt_tokens, cached_tokens = cached;
+}
+
+void AnswerUsage::add_prompt(const AnswerUsage& other) {
+  prompt_tokens += other.prompt_tokens;
+  cached_tokens += other.cached_tokens;
   completion_tokens += other.completion_tokens;
   reasoning_tokens += other.reasoning_tokens;
   denoising_steps += other.denoising_steps;

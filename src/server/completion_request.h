@@ -9,11 +9,16 @@
 
 namespace dgemma::server {
 
-struct CompletionRequest {
-  AnswerRequest answer;  ///< its prompt is made of `text` later, where there are no ids
-  ResponseOptions response;
-  std::string text;  ///< the prompt, or
+struct CompletionPrompt {
+  std::string field;  ///< "prompt", or "prompt[1]" in an array of them
+  std::string text;   ///< where there are no ids
   std::vector<int32_t> ids;
+};
+
+struct CompletionRequest {
+  AnswerRequest answer;  ///< its prompts are made of `prompts` later
+  ResponseOptions response;
+  std::vector<CompletionPrompt> prompts;
 };
 
 /// Errors: kInvalidRequest, kUnsupported, kNotFound (model); the message begins with the field.

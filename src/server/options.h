@@ -19,6 +19,7 @@ struct Limits {
   size_t header_bytes = size_t{64} << 10;  ///< request line and headers
   int messages = 4096;                     ///< in one request
   int choices = 8;                         ///< n
+  int completions = 64;                    ///< prompts of one completion, times n
   int output_tokens = 0;                   ///< most that a request may ask for; 0: what the context has room for
   int connections = 256;                   ///< at the same time; further ones get 503 at once
   int request_s = 30;                      ///< seconds to send a whole request

@@ -64,32 +64,37 @@ bool ServedEngine::has_name(const std::string& name) const {
 
 Result<void> ServedEngine::make_prompt(ChatRequest& request) const {
   AnswerRequest& answer = request.answer;
-  DG_TRY_ASSIGN(answer.prompt, engine.encode_chat(request.chat));
+  DG_TRY_ASSIGN(std::vector<int32_t> ids, engine.encode_chat(request.chat));
   if (!request.forced_call.empty()) {
     answer.forced = tokenizer().encode("<|tool_call>");
     for (const int32_t id : tokenizer().encode_plain(request.forced_call)) answer.forced.push_back(id);
-    answer.prompt.insert(answer.prompt.end(), answer.forced.begin(), answer.forced.end());
+    ids.insert(ids.end(), answer.forced.begin(), answer.forced.end());
   }
-  return check_length(answer.prompt, "messages");
+  DG_TRY(check_length(ids, "messages"));
+  answer.prompts = {std::move(ids)};
+  return {};
 }
 
 Result<void> ServedEngine::make_prompt(CompletionRequest& request) const {
-  std::vector<int32_t>& ids = request.answer.prompt;
-  ids = std::move(request.ids);
   const int32_t bos = tokenizer().bos_id();
-  if (ids.empty()) {
-    ids = tokenizer().encode(request.text);
-    if (bos >= 0 && (ids.empty() || ids.front() != bos)) ids.insert(ids.begin(), bos);
+  for (CompletionPrompt& prompt : request.prompts) {
+    std::vector<int32_t> ids = std::move(prompt.ids);
+    if (ids.empty()) {
+      ids = tokenizer().encode(prompt.text);
+      if (bos >= 0 && (ids.empty() || ids.front() != bos)) ids.insert(ids.begin(), bos);
+    }
+    for (size_t i = 0; i < ids.size(); ++i)
+      if (ids[i] >= model.info.vocab_size)
+        return Unexpected(ErrorCode::kInvalidRequest, base::concat(prompt.field, "[", i, "]: expected an id from 0 to ",
+                                                                   model.info.vocab_size - 1, ", got ", ids[i]));
+    DG_TRY(check_length(ids, prompt.field));
+    request.answer.prompts.push_back(std::move(ids));
   }
-  for (size_t i = 0; i < ids.size(); ++i)
-    if (ids[i] >= model.info.vocab_size)
-      return Unexpected(ErrorCode::kInvalidRequest, base::concat("prompt[", i, "]: expected an id from 0 to ",
-                                                                 model.info.vocab_size - 1, ", got ", ids[i]));
-  return check_length(ids, "prompt");
+  return {};
 }
 
 /// What would fail once the answer has a place is said before it waits for one.
-Result<void> ServedEngine::check_length(std::span<const int32_t> prompt, const char* field) const {
+Result<void> ServedEngine::check_length(std::span<const int32_t> prompt, const std::string& field) const {
   const int canvas = model.info.canvas_length, most = std::max(0, context() - canvas);
   if (prompt.size() <= static_cast<size_t>(most)) return {};
   return Unexpected(ErrorCode::kContextFull,

@@ -23,7 +23,8 @@ struct ServedEngine {
   /// Fills in the prompt of a chat, with the beginning of the answer where tool_choice forces one.
   /// Errors: kInvalidRequest (the field is named), kContextFull.
   Result<void> make_prompt(ChatRequest& request) const;
-  /// Text gets a bos token in front, as `dgemma generate --raw` gives it; ids are taken as they are.
+  /// The same for all prompts. Text gets a bos token in front, as `dgemma generate --raw` gives it; ids are taken as
+  /// they are.
   Result<void> make_prompt(CompletionRequest& request) const;
   const Tokenizer& tokenizer() const { return *engine.tokenizer(); }
   int context() const { return context_tokens == 0 ? model.info.context_length : context_tokens; }
@@ -37,7 +38,7 @@ struct ServedEngine {
   Scheduler scheduler;
 
  private:
-  Result<void> check_length(std::span<const int32_t> prompt, const char* field) const;
+  Result<void> check_length(std::span<const int32_t> prompt, const std::string& field) const;
 };
 
 }  // namespace dgemma::server

@@ -187,15 +187,38 @@ TEST(ChatRequest, names_of_tools_can_be_told_apart_in_calls) {
   EXPECT_EQ(named({"look", "look"}), "tools[1].function.name: expected another name than the tools before, got 'look'");
 }
 
-TEST(CompletionRequest, takes_a_text_or_ids) {
-  EXPECT_EQ(parse_completion_request({{"prompt", "Hi"}}, model())->text, "Hi");
-  EXPECT_EQ(parse_completion_request({{"prompt", Json::array({"Hi"})}}, model())->text, "Hi");
-  EXPECT_THAT(parse_completion_request({{"prompt", {2, 5}}}, model())->ids, ElementsAre(2, 5));
+/// The texts and ids of a completion's prompts, "|" behind each; or the error.
+std::string prompts_of(const Json& prompt, const Json& fields = Json::object()) {
+  Json body = {{"prompt", prompt}};
+  body.update(fields);
+  const auto request = parse_completion_request(body, model());
+  if (!request) return request.error().message;
+  std::string all;
+  for (const CompletionPrompt& one : request->prompts) {
+    all += one.text;
+    for (const int32_t id : one.ids) all += std::to_string(id) + ",";
+    all += "|";
+  }
+  return all;
+}
+
+TEST(CompletionRequest, takes_a_text_or_ids_or_several_of_them) {
+  EXPECT_EQ(prompts_of("Hi"), "Hi|");
+  EXPECT_EQ(prompts_of({2, 5}), "2,5,|");
+  EXPECT_EQ(prompts_of(Json::array({"Hi"})), "Hi|");
+  EXPECT_EQ(prompts_of({"a", "", "c"}), "a||c|");
+  EXPECT_EQ(prompts_of(Json::array({{2, 5}, {7}})), "2,5,|7,|");
+  EXPECT_EQ(prompts_of({"a", 5}), "prompt[1]: expected a text, or an array of token ids, got 5");
+  EXPECT_EQ(prompts_of(Json::array({"a", Json::array()})),
+            "prompt[1]: expected a text, or an array of token ids, got an array");
+  const Json many = std::vector<std::string>(33, "a");
+  EXPECT_THAT(prompts_of(many), StartsWith("a|a|"));
+  EXPECT_EQ(prompts_of(many, {{"n", 2}}), "prompt: expected at most 32 prompts with n 2, got 33");
+  EXPECT_EQ(prompts_of({"a", "b"}, {{"diffusion", {{"drafts", true}}}}),
+            "prompt: expected one with diffusion.drafts, got an array");
   for (const Json& prompt :
-       {Json::array({"a", "b"}), Json::array(), Json::array({-1}), Json::array({1.5}), Json(nullptr)})
-    EXPECT_THAT(parse_completion_request({{"prompt", prompt}}, model()).error().message,
-                StartsWith("prompt: expected one"))
-        << prompt;
+       {Json::array(), Json::array({-1}), Json::array({1.5}), Json::array({1, "a"}), Json(nullptr)})
+    EXPECT_THAT(prompts_of(prompt), StartsWith("prompt: expected a text, or an array of token ids, got ")) << prompt;
   EXPECT_THAT(parse_completion_request({{"prompt", "a"}, {"echo", true}}, model()).error().message,
               StartsWith("echo: "));
 }

@@ -225,6 +225,47 @@ TEST(Service, several_choices_have_the_texts_of_their_seeds) {
   EXPECT_EQ(both["usage"]["completion_tokens"], 48);
 }
 
+TEST(Service, several_prompts_have_the_texts_that_they_get_alone) {
+  const TinyService service;
+  Json request = {{"prompt", {"One", "Another one"}},
+                  {"n", 2},
+                  {"max_tokens", 20},
+                  {"seed", 3},
+                  {"diffusion", {{"max_denoising_steps", 3}}}};
+  const Json document = service.get("/openapi.json").json;
+  const Schema schema(document);
+  EXPECT_EQ(schema.check("CompletionRequest", request), "");
+  const auto post = [&] { return service.post("/v1/completions", request); };
+  const Json all = post().json;
+  ASSERT_EQ(all["choices"].size(), 4u) << all;
+  EXPECT_EQ(schema.check("CompletionResponse", all), "");
+  request["stream"] = true, request["stream_options"] = {{"include_usage", true}};
+  std::vector<std::string> streamed(4);
+  const auto chunks = sse_objects(post().body);
+  for (const Json& chunk : chunks)
+    for (const Json& choice : chunk["choices"]) streamed.at(choice["index"]) += choice["text"].get<std::string>();
+  request.erase("stream"), request.erase("stream_options");
+  int prompt_tokens = 0, tokens = 0;
+  for (size_t prompt = 0; prompt < 2; ++prompt) {
+    request["prompt"] = prompt == 0 ? "One" : "Another one";
+    const Json alone = post().json;
+    prompt_tokens += alone["usage"]["prompt_tokens"].get<int>();
+    tokens += alone["usage"]["completion_tokens"].get<int>();
+    for (size_t i = 0; i < 2; ++i) {
+      const Json& choice = all["choices"][2 * prompt + i];
+      EXPECT_EQ(choice["index"], 2 * prompt + i);
+      EXPECT_EQ(choice["text"], alone["choices"][i]["text"]);
+      EXPECT_EQ(streamed[2 * prompt + i], alone["choices"][i]["text"]);
+    }
+  }
+  for (const Json& usage : {all["usage"], chunks.back()["usage"]}) {
+    EXPECT_EQ(usage["prompt_tokens"], prompt_tokens);
+    EXPECT_EQ(usage["completion_tokens"], tokens);
+  }
+  request["prompt"] = Json::array({{300}, {300, 512}});
+  EXPECT_EQ(post().json["error"]["param"], "prompt[1][1]");
+}
+
 TEST(Service, temperature_zero_gives_the_same_text_every_time) {
   const TinyService service;
   Json request = quick_chat();
