@@ -46,6 +46,11 @@ class Session {
   Result<void> sync_chat(const ChatRequest& request);
   /// The same for a chat request in OpenAI form as JSON text (docs/MODEL.md, "Chat").
   Result<void> sync_chat(std::string_view request_json);
+  /// A further session of the same engine and context whose cache is a copy of this one's for the first `tokens` of the
+  /// timeline: for another conversation with the same beginning. What is not in the cache, or no longer whole (sliding
+  /// layers drop old positions), is not copied; then it has less, or nothing. Text is the same with or without.
+  /// Errors: kOutOfMemory.
+  Result<Session> fork(size_t tokens) const;
   /// The timeline as token ids.
   std::span<const int32_t> tokens() const;
   /// What the cache takes now, in bytes.

@@ -232,6 +232,18 @@ Result<void> Session::sync_chat(std::string_view request_json) {
   return sync_tokens(ids);
 }
 
+Result<Session> Session::fork(size_t tokens) const {
+  const auto shared = static_cast<int64_t>(std::min(tokens, state_->encoded.size()));
+  auto fork = std::make_unique<SessionState>(state_->engine, state_->context);
+  fork->planned_context = state_->planned_context;
+  DG_TRY(fork->plan_memory(shared));
+  const int64_t copied = fork->cache.copy_beginning(state_->cache, shared);
+  fork->keep_promise(fork->planned_context);
+  fork->encoded.assign(state_->encoded.begin(), state_->encoded.begin() + copied);
+  fork->timeline = fork->encoded;
+  return Session(std::move(fork));
+}
+
 std::span<const int32_t> Session::tokens() const { return state_->timeline; }
 
 uint64_t Session::memory_bytes() const { return state_->cache.bytes(); }

@@ -91,15 +91,36 @@ ops::KeyRun KvCache::run(size_t layer) const {
   return run;
 }
 
+/// Whether the sliding layers still have the rows that the tokens before `length` need.
+bool KvCache::can_go_back_to(int64_t length) const {
+  const int64_t needed_from = std::max<int64_t>(0, length - (window_ - 1));
+  return std::all_of(layers_.begin(), layers_.end(),
+                     [&](const Layer& layer) { return layer.keep == 0 || layer.first <= needed_from; });
+}
+
 int64_t KvCache::truncate(int64_t length) {
   DG_CHECK(length >= 0 && length <= length_, length, " of ", length_);
-  for (const Layer& layer : layers_) {
-    const int64_t needed_from = std::max<int64_t>(0, length - (window_ - 1));
-    if (layer.keep > 0 && layer.first > needed_from) length = 0;
-  }
+  if (!can_go_back_to(length)) length = 0;
   length_ = length;
   if (length == 0)
     for (Layer& layer : layers_) layer.first = 0;
+  return length;
+}
+
+int64_t KvCache::copy_beginning(const KvCache& from, int64_t length) {
+  DG_CHECK(length_ == 0 && type_ == from.type_ && layers_.size() == from.layers_.size(), "of another model");
+  DG_CHECK(length >= 0 && length <= from.length_, length, " of ", from.length_);
+  if (!from.can_go_back_to(length)) return 0;
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    const Layer& source = from.layers_[i];
+    const int64_t rows = length - source.first;
+    make_room(layers_[i], rows);
+    const size_t bytes = static_cast<size_t>(rows) * source.row_bytes;
+    std::copy_n(source.keys.data(), bytes, layers_[i].keys.data());
+    std::copy_n(source.values.data(), bytes, layers_[i].values.data());
+    layers_[i].first = source.first;
+  }
+  length_ = length;
   return length;
 }
 

@@ -43,12 +43,17 @@ class KvCache {
   /// Forgets everything from `length` on. Returns the length that is left: `length`, or 0 where a sliding layer has
   /// dropped rows that the tokens before `length` would need.
   int64_t truncate(int64_t length);
+  /// Makes an empty cache of the same model a copy of another's first `length` positions. Returns the length that it
+  /// has: `length`, or 0 where truncate() of the other would leave nothing.
+  int64_t copy_beginning(const KvCache& from, int64_t length);
 
   /// Bytes in use for `positions` positions at most, for planning.
   static uint64_t planned_bytes(const Config& config, tensor::DType type, int64_t positions);
   uint64_t bytes() const;
 
  private:
+  bool can_go_back_to(int64_t length) const;
+
   struct Layer {
     size_t row_bytes = 0;  // of K * Dh values
     int64_t keep = 0;      // rows to keep at least; 0: all

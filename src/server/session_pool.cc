@@ -7,7 +7,8 @@
 namespace dgemma::server {
 namespace {
 
-constexpr size_t kMostIdle = 256;  // a bound on their number for models whose caches are tiny
+constexpr size_t kMostIdle = 256;     // a bound on their number for models whose caches are tiny
+constexpr size_t kWorthCopying = 32;  // tokens; fewer are encoded in the time of a step
 
 size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
   return static_cast<size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
@@ -15,21 +16,31 @@ size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
 
 }  // namespace
 
-Result<Session> SessionPool::take_or_make(std::span<const int32_t> prompt) {
-  {
-    const std::lock_guard lock(mutex_);
-    auto best = idle_.end();
-    size_t longest = 0;
-    for (auto it = idle_.begin(); it != idle_.end(); ++it) {
-      const size_t shared = common_prefix(it->tokens(), prompt);
-      if (shared > longest && shared * 2 >= it->tokens().size()) best = it, longest = shared;
-    }
-    if (best != idle_.end()) {
-      Session session = std::move(*best);
-      idle_.erase(best);
-      return session;
+std::optional<Session> SessionPool::take_or_copy(std::span<const int32_t> prompt) {
+  const std::lock_guard lock(mutex_);
+  auto best = idle_.end(), beginning = idle_.end();
+  size_t longest = 0, longest_beginning = 0;
+  for (auto it = idle_.begin(); it != idle_.end(); ++it) {
+    const size_t shared = common_prefix(it->tokens(), prompt);
+    if (shared > longest && shared * 2 >= it->tokens().size()) best = it, longest = shared;
+    if (shared > longest_beginning) beginning = it, longest_beginning = shared;
+  }
+  if (longest_beginning >= longest + kWorthCopying) {
+    // Under the lock: a copy takes milliseconds, and its owner may come back for the original at any time.
+    auto copy = beginning->fork(longest_beginning);
+    if (copy && copy->tokens().size() > longest) {
+      idle_.splice(idle_.begin(), idle_, beginning);  // it was of use
+      return std::move(*copy);
     }
   }
+  if (best == idle_.end()) return std::nullopt;
+  Session session = std::move(*best);
+  idle_.erase(best);
+  return session;
+}
+
+Result<Session> SessionPool::take_or_make(std::span<const int32_t> prompt) {
+  if (auto session = take_or_copy(prompt)) return std::move(*session);
   auto session = engine_.new_session(options_);
   if (!session && session.error().code == ErrorCode::kOutOfMemory && clear()) return engine_.new_session(options_);
   return session;

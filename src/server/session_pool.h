@@ -2,12 +2,13 @@
 //
 // A request takes the idle session whose timeline shares the longest beginning with its prompt, and gives it back
 // afterwards; the least recently used go first. A session is taken over only by a request that keeps at least half of
-// it, so that one user's new conversation does not wipe out another's cache. Sessions can only be cut, not copied. Any
-// threads. Test: tests/server/session_pool_test.cc.
+// it, so that one user's new conversation does not wipe out another's cache. Of others a long beginning, such as a
+// system prompt, is copied. Any threads. Test: tests/server/session_pool_test.cc.
 #pragma once
 
 #include <list>
 #include <mutex>
+#include <optional>
 #include <span>
 
 #include "dgemma/engine.h"
@@ -34,6 +35,8 @@ class SessionPool {
 
  private:
   Result<Session> take_or_make(std::span<const int32_t> prompt);
+  /// An idle session, or a copy of the beginning of one; nothing where neither is worth it.
+  std::optional<Session> take_or_copy(std::span<const int32_t> prompt);
 
   const Engine& engine_;
   SessionOptions options_;

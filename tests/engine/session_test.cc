@@ -8,11 +8,13 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <stop_token>
 #include <thread>
 
 #include "dgemma/engine.h"
 #include "engine/prompt.h"
+#include "engine/record.h"
 #include "golden.h"
 
 namespace dgemma {
@@ -50,6 +52,31 @@ TEST(Session, a_second_turn_reuses_the_cache_and_answers_as_a_fresh_session_does
   const Answer expected = fresh.generate(quick()).value();
   EXPECT_EQ(expected.summary.cached_tokens, 0);
   EXPECT_EQ(second.tokens, expected.tokens);
+}
+
+TEST(Session, a_fork_answers_as_a_fresh_session_does_and_changes_nothing_in_the_first) {
+  const Engine engine = open_tiny();
+  Session session = engine.new_session({.context = 300}).value();
+  ASSERT_TRUE(session.sync_tokens(ids(60, 1)));
+  ASSERT_TRUE(session.generate(quick()));
+  std::vector<int32_t> mine(session.tokens().begin(), session.tokens().end()), other = ids(40, 1);
+  for (const int32_t id : ids(30, 77)) other.push_back(id);
+
+  Session fork = session.fork(40).value();
+  EXPECT_EQ(fork.tokens().size(), 40u);
+  EXPECT_GT(fork.memory_bytes(), 0u);
+  const auto expect_as_fresh = [&](Session& s, const std::vector<int32_t>& prompt, int cached) {
+    Record got, expected;
+    ASSERT_TRUE(s.sync_tokens(prompt));
+    EXPECT_GE(s.generate(quick(), std::ref(got)).value().summary.cached_tokens, cached);
+    Session fresh = engine.new_session({.context = 300}).value();
+    ASSERT_TRUE(fresh.sync_tokens(prompt));
+    EXPECT_EQ(fresh.generate(quick(), std::ref(expected)).value().summary.cached_tokens, 0);
+    EXPECT_EQ(got, expected);
+  };
+  expect_as_fresh(fork, other, 40);
+  expect_as_fresh(session, mine, 60);
+  EXPECT_FALSE(fork.sync_tokens(ids(290, 1))) << "the context is the same";
 }
 
 TEST(Session, goes_on_after_an_answer_without_a_new_sync) {
@@ -114,11 +141,26 @@ TEST(Session, a_stop_from_another_thread_ends_the_answer_and_keeps_what_was_comm
   ASSERT_TRUE(session.generate(quick(16))) << "a stopped session can go on";
 }
 
-/// What a stopped session answers to `prompt` next is what a new one does.
+/// What a session answers to `prompt` next is what a new one does.
 void expect_usable(const Engine& engine, Session& session, const std::vector<int32_t>& prompt) {
   Session fresh = engine.new_session({}).value();
   for (Session* s : {&session, &fresh}) ASSERT_TRUE(s->sync_tokens(prompt));
   EXPECT_EQ(session.generate(quick()).value().tokens, fresh.generate(quick()).value().tokens);
+}
+
+TEST(Session, a_fork_has_no_more_than_the_cache) {
+  const Engine engine = open_tiny();
+  Session session = engine.new_session({}).value();
+  EXPECT_EQ(session.fork(5).value().tokens().size(), 0u);
+  ASSERT_TRUE(session.sync_tokens(ids(60, 1)));
+  EXPECT_EQ(session.fork(40).value().tokens().size(), 0u) << "nothing is encoded yet";
+  ASSERT_TRUE(session.generate(quick(800)));
+  EXPECT_EQ(session.fork(20).value().tokens().size(), 0u) << "sliding layers have dropped it";
+  Session fork = session.fork(840).value();
+  ASSERT_EQ(fork.tokens().size(), 840u);
+  std::vector<int32_t> other(fork.tokens().begin(), fork.tokens().end());
+  for (const int32_t id : ids(30, 77)) other.push_back(id);
+  expect_usable(engine, fork, other);
 }
 
 TEST(Session, a_stop_before_generate_computes_nothing) {

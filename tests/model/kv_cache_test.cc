@@ -75,6 +75,26 @@ TEST_P(Cache, goes_back_within_the_margin_and_starts_anew_beyond_it) {
   EXPECT_EQ(get(cache.key_row(0, 1), 0), 1.0f);
 }
 
+TEST_P(Cache, a_copy_has_the_beginning_and_goes_on_by_itself) {
+  KvCache cache = make();
+  for (int i = 0; i < 200; ++i) append(cache, 1);
+  KvCache copy = make(), none = make();
+  EXPECT_EQ(copy.copy_beginning(cache, 190), 190);
+  append(copy, 50);
+  append(cache, 1);
+  EXPECT_EQ(cache.length(), 201);
+  ASSERT_EQ(copy.length(), 240);
+  for (size_t layer = 0; layer < 2; ++layer)
+    for (int64_t p = copy.first_kept(layer); p < 240; ++p) {
+      ASSERT_EQ(get(copy.key_row(layer, p), 0), static_cast<float>(p % 128)) << layer << ' ' << p;
+      ASSERT_EQ(get(copy.value_row(layer, p), 1), static_cast<float>(-p % 128)) << layer << ' ' << p;
+    }
+  EXPECT_LE(copy.first_kept(0), 190 - 4);
+  EXPECT_EQ(copy.first_kept(1), 0);
+  EXPECT_EQ(none.copy_beginning(cache, 20), 0) << "the sliding layer no longer has rows 16..19";
+  EXPECT_EQ(none.bytes(), 0u);
+}
+
 TEST_P(Cache, goes_back_anywhere_while_nothing_was_dropped) {
   KvCache cache = make();
   append(cache, 10);

@@ -57,6 +57,21 @@ TEST(SessionPool, a_new_conversation_does_not_wipe_out_one_that_shares_only_its_
   EXPECT_EQ(answer(pool, second), 60);
 }
 
+TEST(SessionPool, a_long_beginning_of_another_conversation_is_copied) {
+  SessionPool pool(engine(), {}, kPlenty);
+  const std::vector<int32_t> system = prompt(1, 40);
+  std::vector<int32_t> first = system, second = system, third = system;
+  for (const int32_t id : prompt(200, 60)) first.push_back(id);
+  for (const int32_t id : prompt(300, 20)) second.push_back(id);
+  third.push_back(450);
+  EXPECT_EQ(answer(pool, first), 0);
+  EXPECT_EQ(answer(pool, second), 40);
+  EXPECT_EQ(answer(pool, first), 100) << "it was copied, not taken";
+  EXPECT_EQ(answer(pool, second), 60);
+  EXPECT_EQ(pool.stats().idle, 2u);
+  EXPECT_EQ(answer(pool, third), 40);
+}
+
 TEST(SessionPool, the_least_recently_used_go_first_when_memory_is_short) {
   uint64_t one = 0;
   {
