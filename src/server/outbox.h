@@ -2,7 +2,7 @@
 //
 // The worker never waits for a slow client: text that is final is always taken, and what may be left out (drafts) asks
 // first whether there is room. The connection waits here for the status and for bytes. Any threads.
-// Test: tests/server/service_test.cc.
+// Test: tests/server/service_test.cc, service_clients_test.cc.
 #pragma once
 
 #include <chrono>

@@ -2,7 +2,7 @@
 //
 // It holds the served engine, or why there is none yet. service.cc has its life, what is refused before a body is read,
 // and the endpoints that tell about the service; service_answers.cc has those that the model answers. Any number of
-// connection threads. Test: tests/server/service_test.cc.
+// connection threads. Test: tests/server/service_test.cc, service_clients_test.cc.
 #pragma once
 
 #include <atomic>

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <ctime>
-#include <future>
 
 #include "base/format.h"
 #include "leaving_client.h"
@@ -16,12 +15,6 @@ namespace dgemma::server::testing_service {
 namespace {
 
 using testing::HasSubstr;
-
-double metric(const TinyService& service, const std::string& name) {
-  const std::string text = service.get("/metrics").body;
-  const size_t at = text.find("\n" + name + " ");
-  return at == std::string::npos ? -1 : std::stod(text.substr(at + name.size() + 2));
-}
 
 TEST(Service, says_that_it_is_ready_and_which_model_it_has) {
   const TinyService service;
@@ -104,15 +97,6 @@ TEST(Service, an_error_has_openai_form_and_names_the_field) {
   EXPECT_EQ(error["param"], "n");
   EXPECT_EQ(error["type"], "invalid_request_error");
   EXPECT_THAT(error["message"].get<std::string>(), HasSubstr("n: expected a whole number from 1 to 8, got 0"));
-}
-
-/// A request that goes on until somebody stops it.
-Json endless_chat() {
-  Json request = quick_chat();
-  request.erase("max_tokens");
-  request["stream"] = true;
-  request["diffusion"] = {{"max_denoising_steps", 10000}, {"entropy_bound", 0}, {"stability_threshold", 10000}};
-  return request;
 }
 
 /// Two printable ASCII characters of a text, not at its beginning, and not there before.
@@ -277,108 +261,6 @@ TEST(Service, temperature_zero_gives_the_same_text_every_time) {
   EXPECT_EQ(service.post("/v1/chat/completions", request).json["choices"], first);
 }
 
-TEST(Service, the_text_is_the_same_whoever_else_is_served) {
-  ServerOptions options;
-  options.parallel = 3;
-  const TinyService service(options);
-  const auto ask = [&](int user) {
-    return service.post("/v1/chat/completions", quick_chat("user " + std::to_string(user))).json["choices"];
-  };
-  const std::vector<Json> alone = {ask(0), ask(1), ask(2)};
-  std::vector<std::future<Json>> together;
-  for (int round = 0; round < 3; ++round)
-    for (int user = 0; user < 3; ++user) together.push_back(std::async(std::launch::async, ask, user));
-  for (size_t i = 0; i < together.size(); ++i) EXPECT_EQ(together[i].get(), alone[i % 3]);
-}
-
-TEST(Service, a_client_that_leaves_frees_its_place) {
-  ServerOptions options;
-  options.parallel = 1, options.max_queue = 0;
-  const TinyService service(options);
-  for (int i = 0; i < 3; ++i) {
-    LeavingClient endless(service.port(), endless_chat());
-    endless.wait_for_bytes();
-    EXPECT_EQ(metric(service, "dgemma_sessions_active"), 1);
-    endless.leave();
-    while (metric(service, "dgemma_sessions_active") > 0) std::this_thread::yield();
-  }
-  EXPECT_EQ(service.post("/v1/chat/completions", quick_chat()).status, 200);
-}
-
-TEST(Service, a_client_that_only_stops_sending_gets_its_answer) {
-  ServerOptions options;
-  options.parallel = 1;
-  const TinyService service(options);
-  for (const bool stream : {false, true}) {
-    LeavingClient endless(service.port(), endless_chat());  // so that the other one has to wait
-    endless.wait_for_bytes();
-    Json request = quick_chat();
-    request["stream"] = stream;
-    LeavingClient other(service.port(), request);
-    other.half_close();
-    while (metric(service, "dgemma_queue_waiting") < 1) std::this_thread::yield();
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // looks at whether it is there
-    endless.leave();
-    const std::string answer = other.rest();
-    EXPECT_THAT(answer, testing::StartsWith("HTTP/1.1 200 OK\r\n"));
-    EXPECT_THAT(answer, HasSubstr("\"finish_reason\":\"length\""));
-  }
-}
-
-TEST(Service, a_client_that_stops_sending_and_leaves_frees_its_place) {
-  ServerOptions options;
-  options.parallel = 1, options.max_queue = 0;
-  const TinyService service(options);
-  for (const bool stream : {false, true}) {
-    Json request = endless_chat();
-    request["stream"] = stream;
-    LeavingClient endless(service.port(), request);
-    endless.half_close();
-    while (metric(service, "dgemma_sessions_active") < 1) std::this_thread::yield();
-    endless.leave();
-    while (metric(service, "dgemma_sessions_active") > 0) std::this_thread::yield();
-  }
-  const std::string left = "dgemma_requests_total{endpoint=\"/v1/chat/completions\",status=\"499\"}";
-  while (metric(service, left) < 1) std::this_thread::yield();
-}
-
-TEST(Service, a_stream_that_waits_long_for_a_place_begins_with_comments) {
-  ServerOptions options;
-  options.parallel = 1, options.limits.silence_s = 0;
-  TinyService service(options);
-  for (const bool fails : {false, true}) {
-    LeavingClient endless(service.port(), endless_chat());
-    endless.wait_for_text("data: ", 1);
-    Json request = fails ? endless_chat() : quick_chat();
-    request["stream"] = true;
-    LeavingClient waits(service.port(), request);
-    waits.wait_for_text("HTTP/1.1 200 OK\r\n", 1);
-    waits.wait_for_text(": waiting\n\n", 2);
-    EXPECT_EQ(metric(service, "dgemma_queue_waiting"), 1);
-    if (fails) {
-      service.server().stop();
-      service.server().stop();
-      EXPECT_THAT(waits.rest(),
-                  HasSubstr("data: {\"error\":{\"message\":\"the answer was stopped: the service ends\""));
-    } else {
-      endless.leave();
-      waits.wait_for_text("data: [DONE]\n\n", 1);
-    }
-  }
-}
-
-TEST(Service, a_full_queue_says_when_to_come_back) {
-  ServerOptions options;
-  options.parallel = 1, options.max_queue = 0;
-  const TinyService service(options);
-  LeavingClient endless(service.port(), endless_chat());
-  endless.wait_for_bytes();
-  const auto reply = service.post("/v1/chat/completions", quick_chat());
-  EXPECT_EQ(reply.status, 429);
-  EXPECT_EQ(reply.json["error"]["type"], "rate_limit_error");
-  EXPECT_TRUE(reply.headers.contains("Retry-After"));
-}
-
 TEST(Service, a_key_is_asked_for_except_for_health_and_the_page) {
   ServerOptions options;
   options.api_key = "secret";
@@ -536,22 +418,6 @@ TEST(Metrics, seconds_are_told_in_full) {
     end.usage.timing.denoise_s = 0.0078125;
   }
   EXPECT_THAT(metrics.text({}), HasSubstr("dgemma_phase_seconds_total{phase=\"denoise\"} 123456.515625\n"));
-}
-
-TEST(Service, stopping_finishes_what_runs_and_a_second_stop_ends_it) {
-  TinyService service;
-  LeavingClient endless(service.port(), endless_chat());
-  endless.wait_for_bytes();
-  service.server().stop();
-  EXPECT_EQ(service.post("/v1/chat/completions", quick_chat()).status, 503);
-  const auto health = service.get("/health");
-  EXPECT_EQ(health.status, 503) << "whoever spreads requests sends no more here";
-  EXPECT_EQ(health.json, Json({{"status", "stopping"}}));
-  EXPECT_EQ(health.headers.count("Retry-After"), 1u);
-  EXPECT_EQ(Schema(service.get("/openapi.json").json).check("Health", health.json), "");
-  EXPECT_EQ(metric(service, "dgemma_ready"), 0);
-  service.server().stop();
-  EXPECT_THAT(endless.rest(), HasSubstr("the service ends"));
 }
 
 TEST(Service, does_not_listen_beyond_this_machine_without_a_key) {

@@ -142,6 +142,22 @@ inline Json quick_chat(const std::string& text = "Hi") {
           {"diffusion", {{"max_denoising_steps", 3}}}};
 }
 
+/// A request that goes on until somebody stops it.
+inline Json endless_chat() {
+  Json request = quick_chat();
+  request.erase("max_tokens");
+  request["stream"] = true;
+  request["diffusion"] = {{"max_denoising_steps", 10000}, {"entropy_bound", 0}, {"stability_threshold", 10000}};
+  return request;
+}
+
+/// A value of GET /metrics, -1 where there is none.
+inline double metric(const TinyService& service, const std::string& name) {
+  const std::string text = service.get("/metrics").body;
+  const size_t at = text.find("\n" + name + " ");
+  return at == std::string::npos ? -1 : std::stod(text.substr(at + name.size() + 2));
+}
+
 /// The objects of a stream's events, without "[DONE]".
 inline std::vector<Json> sse_objects(const std::string& body) {
   std::vector<Json> objects;
