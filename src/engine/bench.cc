@@ -168,7 +168,10 @@ struct Round {
 class RoundRun {
  public:
   RoundRun(ModelRun& run, const Plan& plan, const std::function<void(std::string_view)>& progress)
-      : run_(run), plan_(plan), progress_(progress), cache_(run.new_cache()) {}
+      : run_(run),
+        plan_(plan),
+        progress_(progress),
+        cache_(run.new_cache(plan.contexts.back() + run.config().canvas_length)) {}
 
   Result<Round> measure() {
     double encoded_s = 0;
@@ -254,8 +257,8 @@ Result<void> expect_same(const Round& first, const Round& other) {
 
 /// Hidden states of a short canvas's second step behind a short prompt.
 Result<tensor::BlockMatrix> reference_rows(ModelRun& run, const Plan& plan, int rows) {
-  model::KvCache cache = run.new_cache();
   const int prompt = std::min(kReferenceRows, plan.contexts.front());
+  model::KvCache cache = run.new_cache(prompt);
   DG_TRY(run.encode(cache, std::span(plan.tokens).first(static_cast<size_t>(prompt))));
   Canvas canvas(run.config(), plan.sampler, rows);
   DG_TRY(run.denoise(canvas.group(cache, 0), nullptr, nullptr));
@@ -366,9 +369,8 @@ class ReportBuilder {
     p.tokens = plan_.contexts[index];
     p.seconds = median_of([index](const Round& r) { return r.prefill_s[index]; });
     p.tokens_per_s = p.tokens / p.seconds;
-    for (int first = 0; first < p.tokens; first += ModelRun::kPromptChunk)
-      p.limit_s +=
-          work({std::min(ModelRun::kPromptChunk, p.tokens - first), first, false, false, true}).limit_s.total();
+    for (int first = 0; first < p.tokens; first += model::kPromptChunk)
+      p.limit_s += work({std::min(model::kPromptChunk, p.tokens - first), first, false, false, true}).limit_s.total();
     return p;
   }
 

@@ -193,7 +193,7 @@ class Comparison {
   }
 
   Result<std::vector<RecordedStep>> record(const std::vector<int32_t>& prompt, size_t index) {
-    model::KvCache cache = run_a_.new_cache();
+    model::KvCache cache = run_a_.new_cache(static_cast<int64_t>(prompt.size()));
     DG_TRY(run_a_.encode(cache, prompt));
     diffusion::LoopOptions loop;
     loop.sampler = sampler_, loop.seed = options_.seed + index;
@@ -205,7 +205,7 @@ class Comparison {
   }
 
   Result<void> replay(const std::vector<int32_t>& prompt, size_t index, const std::vector<RecordedStep>& steps) {
-    model::KvCache cache = run_b_.new_cache();
+    model::KvCache cache = run_b_.new_cache(static_cast<int64_t>(prompt.size()));
     DG_TRY(run_b_.encode(cache, prompt));
     model::SelfConditioning conditioning;
     std::vector<ops::RowPrediction> predictions(static_cast<size_t>(b_.config().canvas_length));

@@ -7,11 +7,8 @@
 namespace dgemma::engine {
 namespace {
 
-// Rows of one prompt chunk: wide enough for products to run at full speed, small enough that its activations stay a
-// small part of memory and a cancel waits for one layer of so many rows. In company half of it, since others' canvases
-// wait for the sweep's end. A chunk's size changes no result.
-constexpr size_t kPromptChunk = 512;
-constexpr size_t kPromptChunkInCompany = 256;
+// Rows of one prompt chunk where others' canvases wait for the sweep's end.
+constexpr size_t kPromptChunkInCompany = model::kPromptChunk / 2;
 
 /// Seconds since it was made.
 class Stopwatch {
@@ -27,7 +24,7 @@ class Stopwatch {
 /// Encodes the prompt in chunks. The last one may be left for the first step's sweep.
 Result<void> ModelDenoiser::encode_prompt() {
   while (!prompt_.empty()) {
-    const size_t most = rider_.has_company() ? kPromptChunkInCompany : kPromptChunk;
+    const size_t most = rider_.has_company() ? kPromptChunkInCompany : model::kPromptChunk;
     if (prompt_.size() <= most && options_.join_prompt) return {};
     const std::span<const int32_t> chunk = prompt_.first(std::min(most, prompt_.size()));
     DG_TRY(encode(chunk, timing_.prompt_s));

@@ -20,8 +20,15 @@ ModelRun::ModelRun(const LoadedModel& loaded)
       workspace_(model::make_workspace()),
       decoded_(1, static_cast<size_t>(loaded.model.config().width)) {}
 
+model::KvCache ModelRun::new_cache(int64_t positions) const {
+  model::KvCache cache = model_.new_cache();
+  cache.plan(positions);
+  return cache;
+}
+
 Result<void> ModelRun::plan_memory(int64_t positions) const {
-  const int rows = std::max(static_cast<int>(std::min<int64_t>(positions, kPromptChunk)), config().canvas_length);
+  const int rows =
+      std::max(static_cast<int>(std::min<int64_t>(positions, model::kPromptChunk)), config().canvas_length);
   const uint64_t cache = model_.cache_bytes(positions), work = model_.workspace_bytes(rows, exec_.threads());
   const uint64_t available = base::available_memory_bytes();
   if (cache + work <= available) return {};
@@ -52,7 +59,7 @@ Result<void> ModelRun::sweep_to(const model::RowGroup& group, SweepParts* times,
 }
 
 Result<void> ModelRun::encode(model::KvCache& cache, std::span<const int32_t> tokens) {
-  constexpr size_t kChunk = kPromptChunk;
+  constexpr size_t kChunk = model::kPromptChunk;
   for (size_t first = 0; first < tokens.size(); first += kChunk) {
     model::RowGroup group;
     group.cache = &cache, group.tokens = tokens.subspan(first, std::min(kChunk, tokens.size() - first));

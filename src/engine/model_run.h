@@ -13,16 +13,14 @@ namespace dgemma::engine {
 
 class ModelRun {
  public:
-  /// Rows of one prompt chunk, as in model_denoiser.cc.
-  static constexpr int kPromptChunk = 512;
-
   /// `loaded` must outlive it.
   explicit ModelRun(const LoadedModel& loaded);
 
   const model::Config& config() const { return model_.config(); }
   const ops::VocabularyWeights& vocabulary() const { return model_.weights().vocabulary; }
   ops::Exec& exec() { return exec_; }
-  model::KvCache new_cache() const { return model_.new_cache(); }
+  /// An empty cache for at most so many positions.
+  model::KvCache new_cache(int64_t positions) const;
   /// Errors: kOutOfMemory where a cache of so many positions and what sweeps work in do not fit.
   Result<void> plan_memory(int64_t positions) const;
 

@@ -182,6 +182,7 @@ Result<void> SessionState::plan_memory(int64_t positions) {
   const uint64_t available = promise.ask(rest, rest <= kLittle ? kPlenty : base::available_memory_bytes());
   if (rest <= available) {
     planned = needed;
+    cache.plan(std::max<int64_t>(positions, planned_context > 0 ? context : 0));
     return {};
   }
   return Unexpected(ErrorCode::kOutOfMemory,

@@ -25,7 +25,7 @@ struct SweepLimits {
   // a sweep's arithmetic grows with them and its reading does not.
   size_t most_rows = 1024;
   // Of these, rows of sessions that only encode: what a prompt may add to the time of other people's steps.
-  size_t most_prompt_rows = 512;
+  size_t most_prompt_rows = model::kPromptChunk;
   // The leader waits for sessions on their way back for this part of the last sweep's time, but never longer than
   // most_wait. One that is late is not waited for again until it came back, so a slow reader costs this once.
   double wait_share = 0.25;

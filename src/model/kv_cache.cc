@@ -2,6 +2,7 @@
 #include "model/kv_cache.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/check.h"
 
@@ -23,6 +24,20 @@ uint64_t row_bytes(const LayerConfig& layer, DType type) {
 
 // Rows that a layer takes at first and by which it grows at least.
 constexpr int64_t kGrain = 64;
+
+/// Rows of a sliding layer that leave room behind the kept ones for `behind` more, in whole tiles.
+int64_t sliding_rows(int64_t keep, int64_t behind) { return keep + behind + ops::kKeyTile; }
+
+/// Brings `bytes` bytes from `skip` on to the start of a buffer, of a new one where `size` is another.
+void move_rows(tensor::AlignedBuffer<std::byte>& rows, size_t size, size_t skip, size_t bytes) {
+  if (size == rows.size()) {
+    if (skip > 0) std::memmove(rows.data(), rows.data() + skip, bytes);
+    return;
+  }
+  tensor::AlignedBuffer<std::byte> larger(size);
+  if (bytes > 0) std::memcpy(larger.data(), rows.data() + skip, bytes);
+  rows = std::move(larger);
+}
 
 }  // namespace
 
@@ -48,25 +63,19 @@ void KvCache::make_room(Layer& layer, int64_t count) {
   const int64_t spare = layer.keep > 0 ? std::max<int64_t>(0, used - layer.keep) : 0;
   const int64_t kept = used - spare / ops::kKeyTile * ops::kKeyTile;
   const int64_t needed = kept + count;
+  if (needed > layer.capacity) layer.capacity = grown(layer, needed);
+  const size_t size = static_cast<size_t>(layer.capacity) * layer.row_bytes;
   const size_t skip = static_cast<size_t>(used - kept) * layer.row_bytes;
-  const size_t bytes = static_cast<size_t>(kept) * layer.row_bytes;
-  if (needed > layer.capacity) {
-    const int64_t grown = layer.capacity + layer.capacity / 2 + kGrain;
-    const int64_t limit = layer.keep > 0 ? layer.keep + layer.keep / 2 + ops::kKeyTile + count : grown;
-    layer.capacity = std::max(needed, std::min(grown, limit));
-    tensor::AlignedBuffer<std::byte> keys(static_cast<size_t>(layer.capacity) * layer.row_bytes);
-    tensor::AlignedBuffer<std::byte> values(static_cast<size_t>(layer.capacity) * layer.row_bytes);
-    if (bytes > 0) {
-      std::copy_n(layer.keys.data() + skip, bytes, keys.data());
-      std::copy_n(layer.values.data() + skip, bytes, values.data());
-    }
-    layer.keys = std::move(keys);
-    layer.values = std::move(values);
-  } else if (skip > 0) {
-    std::copy_n(layer.keys.data() + skip, bytes, layer.keys.data());
-    std::copy_n(layer.values.data() + skip, bytes, layer.values.data());
-  }
+  for (tensor::AlignedBuffer<std::byte>* rows : {&layer.keys, &layer.values})
+    move_rows(*rows, size, skip, static_cast<size_t>(kept) * layer.row_bytes);
   layer.first = length_ - kept;
+}
+
+/// The next capacity of a layer that needs so many rows: half as much again, no more than it will ever use.
+int64_t KvCache::grown(const Layer& layer, int64_t needed) const {
+  int64_t most = planned_;
+  if (layer.keep > 0) most = std::min(most, sliding_rows(layer.keep, layer.keep / 2));
+  return std::max(needed, std::min(most, layer.capacity + layer.capacity / 2 + kGrain));
 }
 
 size_t KvCache::row_offset(size_t layer, int64_t position) const {
@@ -127,8 +136,12 @@ int64_t KvCache::copy_beginning(const KvCache& from, int64_t length) {
 uint64_t KvCache::planned_bytes(const Config& config, DType type, int64_t positions) {
   uint64_t total = 0;
   for (const LayerConfig& layer : config.layer) {
-    const int64_t most = layer.sliding ? kept_rows(config) + kept_rows(config) / 2 + ops::kKeyTile : positions;
-    total += 2 * row_bytes(layer, type) * static_cast<uint64_t>(std::min(positions, most));
+    int64_t rows = positions;
+    if (layer.sliding) {
+      const int64_t keep = kept_rows(config);
+      rows = std::min(rows, sliding_rows(keep, std::max<int64_t>(keep / 2, kPromptChunk)));
+    }
+    total += 2 * row_bytes(layer, type) * static_cast<uint64_t>(rows);
   }
   return total;
 }

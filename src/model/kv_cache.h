@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "model/config.h"
@@ -19,6 +20,10 @@
 #include "tensor/blocks.h"
 
 namespace dgemma::model {
+
+/// Rows of one prompt chunk: wide enough for products to run at full speed, small enough that its activations stay a
+/// small part of memory and a cancel waits for one layer of so many rows. A chunk's size changes no result.
+inline constexpr int kPromptChunk = 512;
 
 class KvCache {
  public:
@@ -28,6 +33,9 @@ class KvCache {
   int64_t length() const { return length_; }
   tensor::DType type() const { return type_; }
 
+  /// Says how many positions will be held at most, so that growing takes no more memory than planned_bytes tells. More
+  /// positions still fit.
+  void plan(int64_t positions) { planned_ = positions; }
   /// Makes room for `count` more positions in every layer. Called before a pass appends; may move rows.
   void reserve(int64_t count);
   /// Where layer n's row for `position` is, K * Dh values of type() each. Valid until the next reserve or truncate.
@@ -47,7 +55,8 @@ class KvCache {
   /// has: `length`, or 0 where truncate() of the other would leave nothing.
   int64_t copy_beginning(const KvCache& from, int64_t length);
 
-  /// Bytes in use for `positions` positions at most, for planning.
+  /// What bytes() becomes at most with `positions` positions that were planned and appended in chunks of at most
+  /// kPromptChunk. While one buffer of a layer grows, its old one is there too.
   static uint64_t planned_bytes(const Config& config, tensor::DType type, int64_t positions);
   uint64_t bytes() const;
 
@@ -63,10 +72,12 @@ class KvCache {
   };
   size_t row_offset(size_t layer, int64_t position) const;
   void make_room(Layer& layer, int64_t count);
+  int64_t grown(const Layer& layer, int64_t needed) const;
 
   tensor::DType type_;
   std::vector<Layer> layers_;
   int64_t length_ = 0;
+  int64_t planned_ = std::numeric_limits<int64_t>::max();
   int64_t window_ = 0;
 };
 

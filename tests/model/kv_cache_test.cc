@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace dgemma::model {
 namespace {
 
@@ -52,15 +54,34 @@ TEST_P(Cache, keeps_every_row_of_full_layers_and_the_last_ones_of_sliding_layers
   EXPECT_EQ(cache.run(1).keys, cache.key_row(1, 0));
 }
 
-TEST_P(Cache, memory_of_sliding_layers_stops_growing) {
+TEST_P(Cache, takes_no_more_than_was_planned) {
+  const Config config = two_layers();
+  for (const int positions : {1, 63, 64, 65, 400, 1000, 5000})
+    for (const int chunk : {1, 7, 256, kPromptChunk}) {
+      KvCache cache = make();
+      cache.plan(positions);
+      while (cache.length() < positions) {
+        append(cache, static_cast<int>(std::min<int64_t>(chunk, positions - cache.length())));
+        ASSERT_LE(cache.bytes(), KvCache::planned_bytes(config, GetParam(), positions)) << positions << " by " << chunk;
+      }
+    }
+}
+
+TEST_P(Cache, grows_past_the_plan_where_it_must) {
   KvCache cache = make();
-  append(cache, 400);
-  const uint64_t full_row = 2 * 2 * tensor::info(GetParam()).block_bytes;
-  EXPECT_LT(cache.bytes(), KvCache::planned_bytes(two_layers(), GetParam(), 400) * 2);
-  append(cache, 1);
-  const int64_t before = static_cast<int64_t>(cache.bytes());
-  for (int i = 0; i < 300; ++i) append(cache, 1);
-  EXPECT_LT(static_cast<int64_t>(cache.bytes()) - before, static_cast<int64_t>(700 * full_row));
+  cache.plan(100);
+  for (int i = 0; i < 30; ++i) append(cache, 10);
+  for (int64_t p = 0; p < 300; ++p) ASSERT_EQ(get(cache.key_row(1, p), 0), static_cast<float>(p % 128));
+}
+
+TEST_P(Cache, memory_of_sliding_layers_stops_growing) {
+  const auto sliding_alone = [](int positions) {
+    Config config = two_layers();
+    config.layer.pop_back();
+    return KvCache::planned_bytes(config, GetParam(), positions);
+  };
+  EXPECT_LT(sliding_alone(500), sliding_alone(5000));
+  EXPECT_EQ(sliding_alone(5000), sliding_alone(500000));
 }
 
 TEST_P(Cache, goes_back_within_the_margin_and_starts_anew_beyond_it) {
