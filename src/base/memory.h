@@ -2,8 +2,17 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace dgemma::base {
+
+/// What a control group (cgroup v2) lets its processes take, bytes. UINT64_MAX where nothing limits them.
+struct GroupMemory {
+  uint64_t limit;      // the least of the group's own and of all above it
+  uint64_t available;  // still to be taken; pages of files count as free, since the kernel gives them up first
+};
+/// Of the group `path` ("/a/b", as in /proc/self/cgroup) of the hierarchy mounted at `root`.
+GroupMemory control_group_memory(const std::string& root, const std::string& path);
 
 /// Physical memory of the machine, or the control group's limit where that is lower.
 uint64_t total_memory_bytes();
