@@ -1,8 +1,8 @@
 # dg_room(NAME SOURCES ... DEPS ...): one folder of src/ = one static library = one namespace.
 # Compile options for all targets stand here too.
 add_library(dg_options INTERFACE)
-target_compile_options(dg_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
-                                            -Wno-pedantic -ffp-contract=off -fno-math-errno
+target_compile_options(dg_options INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
+                                            -ffp-contract=off -fno-math-errno
                                             # GCC 12 sees overlaps in std::string that are not there (PR 105329)
                                             $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
 if(DGEMMA_WERROR)

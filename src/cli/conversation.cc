@@ -36,7 +36,7 @@ Unexpected wrong(const std::string& where, const std::string& expected) {
   return {ErrorCode::kInvalidRequest, base::concat(where, ": expected ", expected, ", got something else")};
 }
 
-/// The text of a field; `fallback` where the field is missing or null.
+/// The text of a field; null where it is missing or is not text.
 const std::string* text_field(const Json& object, const char* name) {
   const auto field = object.find(name);
   return field == object.end() ? nullptr : field->get_ptr<const std::string*>();

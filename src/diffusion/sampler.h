@@ -47,8 +47,8 @@ class StoppingRule {
       : stability_threshold_(static_cast<size_t>(stability_threshold)), confidence_threshold_(confidence_threshold) {}
   /// Tells whether to stop after this step, and remembers it. best: [L].
   bool update(std::span<const int32_t> best, double mean_entropy);
-  /// Whether the next step is rather the last one than not, judged by the steps so far: a guess that decides about
-  /// work, never about a result.
+  /// Whether the next step is probably the canvas's last, judged by the steps so far. A guess: it decides what work is
+  /// put off, never a result.
   bool is_near() const;
 
  private:

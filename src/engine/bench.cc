@@ -48,8 +48,8 @@ double median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
-/// Steps per canvas that tokens per second are told for: few, more, and the cap that the sampler has.
-std::vector<int> told_steps(int cap) {
+/// Steps per canvas for which tokens per second are reported: few, more, and the sampler's most.
+std::vector<int> reported_steps(int cap) {
   std::vector<int> steps;
   for (const int count : {8, 16})
     if (count < cap) steps.push_back(count);
@@ -335,7 +335,7 @@ class ReportBuilder {
     const double canvas = model_.config().canvas_length;
     report_.break_even_steps = (canvas / report_.decode.tokens_per_s - report_.commit_s) / step_s;
     report_.steps_per_canvas = plan_.sampler.max_denoising_steps;
-    for (const int count : told_steps(report_.steps_per_canvas))
+    for (const int count : reported_steps(report_.steps_per_canvas))
       report_.diffusion.push_back({count, canvas / (count * step_s + report_.commit_s)});
     report_.tokens_per_s = report_.diffusion.back().tokens_per_s;
     report_.rounds = static_cast<int>(rounds_.size());

@@ -1,7 +1,7 @@
 // Checkpoint: the tensors of a model on disk, whatever it is made of: the one way in for the model room.
 //
-//     a folder   model.safetensors, else model.safetensors.index.json and its shards, else its only .safetensors or
-//     .gguf a file     .safetensors or GGUF, told apart by the first bytes
+//     a folder   model.safetensors, else model.safetensors.index.json and its shards, else its only .safetensors or .gguf
+//     a file     .safetensors or GGUF, told apart by the first bytes
 //
 // Files are mapped, tensors are views. Knows nothing of names or configs. Source of the index: transformers'
 // save_pretrained. Test: tests/formats/checkpoint_test.cc.

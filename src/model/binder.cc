@@ -25,7 +25,7 @@ using tensor::Weight;
 /// True where the tensor is used in the mapped file: matrices, unless a kernel would read them through a misaligned
 /// pointer. Block formats are read by bytes.
 bool stays_mapped(const TensorName& name, const TensorEntry& entry) {
-  if (!name.matrix || entry.dtype == DType::kF64) return false;
+  if (name.use != Use::kMatrix || entry.dtype == DType::kF64) return false;
   const bool direct = entry.dtype == DType::kF32 || entry.dtype == DType::kBF16;
   return !direct || entry.aligned(tensor::info(entry.dtype).block_bytes);
 }
@@ -56,7 +56,7 @@ void require_experts(const Matches& m, const Config& config, bool gguf, std::vec
 }
 
 /// Does a packed file have this tensor in another form?
-bool is_packed_away(const TensorName& name) { return name.matrix && name.role != Role::kRouter; }
+bool is_packed_away(const TensorName& name) { return name.use == Use::kMatrix && name.role != Role::kRouter; }
 
 /// True where both tensors, of one shape, have the same values, whatever their types. NaN equals NaN of the same type.
 bool same_values(const TensorEntry& a, const TensorEntry& b) {
@@ -82,7 +82,7 @@ void match_copy(Matches& m, const formats::Checkpoint& file, const TensorName& n
     m.role_of[copy.name] = "tied copy";
   } else if (copy.name == kHeadName) {
     m.role_of[copy.name] = "model";
-    m.found.push_back({{Role::kHead, -1, {kHeadName}, name.shape, false, true}, &copy});
+    m.found.push_back({{Role::kHead, -1, {kHeadName}, name.shape, Use::kMatrix, false}, &copy});
   } else {
     m.problems.push_back(file.where(copy) + ": expected the same values as " + entry.name + ", which it is tied to");
   }
@@ -153,7 +153,7 @@ class Binder {
     const TensorName& name = match.name;
     weights_.parameters += values_of(name.shape);
     weights_.resident_bytes += match.entry->data.size() + expanded_bytes(match);
-    if (name.matrix)
+    if (name.use == Use::kMatrix)
       bind_matrix(match);
     else
       bind_vector(match);
@@ -161,7 +161,7 @@ class Binder {
 
   /// Gives a matrix its type and sizes, and its place in the file where it is used there. Expands nothing.
   void outline(const Match& match) {
-    if (match.name.matrix) place_matrix(match, matrix_of(match));
+    if (match.name.use == Use::kMatrix) place_matrix(match, matrix_of(match));
   }
 
   /// What is derived once every tensor is bound.
@@ -172,7 +172,7 @@ class Binder {
   }
 
   /// Gives the matrices of a packed file, which are bound later, their sizes.
-  void outline() {
+  void outline_packed() {
     for (const TensorName& name : gguf_names(config_)) {
       if (!is_packed_away(name) || name.role == Role::kExpertGateUp) continue;
       const uint64_t values = values_of(name.shape);
@@ -348,7 +348,7 @@ BindingReport examine_weights(const formats::Checkpoint& file, const Config& con
   if (packed && *packed) {
     Weights outline;
     Binder binder(config, outline);
-    binder.outline();
+    binder.outline_packed();
     const auto use = [&](const std::string& name) { m.role_of[name] = "model"; };
     if (const auto bound = bind_packed(file, outline, use); !bound) m.problems.push_back(bound.error().message);
     report.parameters = outline.parameters;
@@ -396,7 +396,7 @@ Result<Weights> bind_weights(const formats::Checkpoint& file, const Config& conf
     if (progress) progress(done);
   }
   if (packed) {
-    binder.outline();
+    binder.outline_packed();
     DG_TRY(bind_packed(file, weights, {}));
   }
   DG_TRY(check_divisors(weights.rope_divisors, file));

@@ -21,7 +21,7 @@ namespace dgemma::model {
 /// Rotary embedding of one layer kind: pairs (i, i + head_dim / 2) turn by position * inverse_frequency[i].
 struct RopeConfig {
   double theta = 0;
-  /// Only the first `turning` of the head_dim / 2 pairs turn ("proportional"); the others keep still.
+  /// Only the first partial_rotary_factor of the head_dim / 2 pairs turn ("proportional"); the others keep still.
   double partial_rotary_factor = 1;
   double factor = 1;  ///< divides the inverse frequencies ("linear", and "proportional" with a factor)
 };
@@ -50,7 +50,6 @@ struct Config {
   RopeConfig sliding_rope, full_rope;
   std::vector<LayerConfig> layer;  ///< [layers]
   int32_t bos_id = 2;
-  int32_t pad_id = 0;
   std::vector<int32_t> eos_ids;  ///< of the checkpoint, generation_config.json first
   SamplerOptions sampler;        ///< of the checkpoint; empty fields: the published defaults
   std::string ignored;           ///< what generation_config.json sets in vain: "PATH: 'top_k', 'top_p'"; "" for nothing

@@ -187,7 +187,6 @@ Result<Config> config_from_gguf(const formats::GgufFile& file) {
   DG_TRY(read_sampler(diffusion, c.sampler));
   constexpr int kMostId = std::numeric_limits<int32_t>::max();
   DG_TRY_ASSIGN(c.bos_id, keys.absolute_integer("tokenizer.ggml.bos_token_id", 2, 0, kMostId));
-  DG_TRY_ASSIGN(c.pad_id, keys.absolute_integer("tokenizer.ggml.padding_token_id", 0, 0, kMostId));
   DG_TRY_ASSIGN(c.eos_ids, read_end_tokens(keys));
   DG_TRY(check_sampler(c.sampler, file.path()));
   DG_TRY(check_config(c, file.path()));

@@ -269,7 +269,6 @@ Result<Config> config_from_json(std::string_view config, const std::string& conf
   }
   DG_TRY(read_heads(text, config_path, c));
   DG_TRY_ASSIGN(c.bos_id, text.integer("bos_token_id", 2, 0, std::numeric_limits<int32_t>::max()));
-  DG_TRY_ASSIGN(c.pad_id, text.integer("pad_token_id", 0, 0, std::numeric_limits<int32_t>::max()));
   DG_TRY_ASSIGN(c.eos_ids, text.ids("eos_token_id"));
   DG_TRY(read_generation(generation, generation_path, c));
   DG_TRY(check_sampler(c.sampler, generation_path));

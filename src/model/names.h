@@ -52,20 +52,23 @@ enum class Role {
   kEncoderScalar,
 };
 
+/// What a tensor is for: a matrix is used in products and may stay mapped, a vector is expanded to f32.
+enum class Use { kVector, kMatrix };
+
 struct TensorName {
   Role role;
   int layer = -1;                  ///< -1: none
   std::vector<std::string> names;  ///< canonical first; all that exist must be equal (but kHeadName: binder.cc)
   std::vector<uint64_t> shape;     ///< slowest dimension first
+  Use use = Use::kVector;
   bool required = true;
-  bool matrix = false;  ///< used in products: may stay mapped; otherwise expanded to f32
 };
 
 /// The last name of the embedding in safetensors: a copy that some tools store, or, with other values, a head of its
 /// own.
 inline constexpr const char* kHeadName = "lm_head.weight";
 
-/// All tensors of a model in one naming scheme, in file order of importance.
+/// All tensors of a model in one naming scheme, what all layers share first.
 std::vector<TensorName> safetensors_names(const Config& config);
 std::vector<TensorName> gguf_names(const Config& config);
 

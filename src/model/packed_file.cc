@@ -24,7 +24,7 @@ struct Copied {
   const TensorEntry* entry;
 };
 
-bool stays_as_it_is(const TensorName& name) { return !name.matrix || name.role == Role::kRouter; }
+bool stays_as_it_is(const TensorName& name) { return name.use != Use::kMatrix || name.role == Role::kRouter; }
 
 /// Vectors and the router of the source, under their GGUF names.
 std::vector<Copied> copied_tensors(const formats::Checkpoint& source, const Config& config) {

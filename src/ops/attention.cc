@@ -133,7 +133,7 @@ void attend(Exec& exec, int worker, size_t heads, size_t kv_offset, ConstBlocks 
   if (pairs) {
     DG_CHECK(head_dim % 2 == 0, "bf16 heads of ", head_dim);
     const size_t p_floats = heads * kKeyTile / 2 * kLanes;
-    q_pairs = exec.panel(worker, q.blocks * q_floats + p_floats + kKeyTile / 2 * head_dim);
+    q_pairs = exec.weight_scratch(worker, q.blocks * q_floats + p_floats + kKeyTile / 2 * head_dim);
     tile.p_pairs = q_pairs + q.blocks * q_floats;
     tile.values = reinterpret_cast<uint32_t*>(tile.p_pairs + p_floats);
   }

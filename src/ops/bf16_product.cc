@@ -64,7 +64,7 @@ void bf16_product_on_this_thread(Exec& exec, int worker, const Weight& w, ConstB
   for (size_t first = 0; first < w.rows; first += step) {
     const size_t count = std::min(step, w.rows - first);
     const Weight part = w.row_range(first, count);
-    const Bf16Rows rows = rounded_rows(exec.kernels(), part, exec.panel(worker, rounding_floats(part)));
+    const Bf16Rows rows = rounded_rows(exec.kernels(), part, exec.weight_scratch(worker, rounding_floats(part)));
     const Blocks to = out.feature_range(first, count);
     exec.kernels().product_pairs(rows.data, rows.cols, x.data, x.block_stride, to.data, to.block_stride, x.blocks,
                                  count, rows.cols);
@@ -76,7 +76,7 @@ void bf16_weighted_sum(Exec& exec, int worker, const Weight& w, ConstBlocks p, c
            "] p [", p.blocks, ",", p.features, "] out [", out.blocks, ",", out.features, "]");
   const kernels::KernelTable& table = exec.kernels();
   const size_t pairs = tensor::paired_features(w.rows), rounding = rounding_floats(w);
-  float* memory = exec.panel(worker, rounding + p.blocks * pairs * kLanes + pairs * even(w.cols));
+  float* memory = exec.weight_scratch(worker, rounding + p.blocks * pairs * kLanes + pairs * even(w.cols));
   const Bf16Rows rows = rounded_rows(table, w, memory);
   float* paired = memory + rounding;  // [B, pairs, 16]
   for (size_t b = 0; b < p.blocks; ++b) table.round_pairs(p.block(b), w.rows, paired + b * pairs * kLanes);

@@ -205,8 +205,8 @@ void gather_slots(Exec& exec, const ExpertSlots& slots, ConstBlocks x, Blocks ou
 
 void experts(Exec& exec, const ExpertWeights& weights, ConstBlocks x, std::span<const uint32_t> rows,
              const Assignment& assignment, ExpertWorkspace& space) {
-  DG_CHECK(assignment.entries.size() == rows.size() * weights.used, assignment.entries.size(), " entries, ",
-           rows.size(), " rows");
+  DG_CHECK(!rows.empty() && assignment.entries.size() == rows.size() * weights.used, assignment.entries.size(),
+           " entries, ", rows.size(), " rows");
   DG_CHECK(x.features == prepared_features(weights.arithmetic(), weights.gate.cols), x.features, " features");
   reserve(space, rows.size(), weights);
   space.summed = x.blocks == 1 && rows.back() < kFewRows;

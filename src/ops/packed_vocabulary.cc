@@ -28,8 +28,8 @@ void packed_weighted_sum(Exec& exec, int worker, const Weight& w, Blocks p, cons
 
   const size_t quantised = tensor::quantised_features(w.rows),
                turned_stride = tensor::panel_bytes(DType::kPacked8, w.rows);
-  float* memory = exec.panel(worker, kMostSummedRows + p.blocks * quantised * kLanes +
-                                         kSuperblock / kPanelRows * turned_stride / sizeof(float));
+  float* memory = exec.weight_scratch(worker, kMostSummedRows + p.blocks * quantised * kLanes +
+                                                  kSuperblock / kPanelRows * turned_stride / sizeof(float));
   float* row_scale = memory;  // [tokens]
   const Blocks values{row_scale + kMostSummedRows, p.blocks, quantised, quantised * kLanes};
   auto* turned = reinterpret_cast<uint8_t*>(values.data + p.blocks * quantised * kLanes);  // [64, tokens]

@@ -29,13 +29,13 @@ TaskRows task_rows(const Weight& w, size_t rows) {
 
 // Rows decoded at a time: a multiple of the kernels' register blocks (6, 8, 12), and for 2,816 columns a quarter of a
 // 1 MiB second-level cache.
-constexpr size_t kPanelRows = 24;
+constexpr size_t kDecodedRows = 24;
 
 }  // namespace
 
 Weight direct_rows(Exec& exec, int worker, const Weight& w) {
   if (w.is_direct()) return w;
-  float* panel = exec.panel(worker, w.rows * w.cols);
+  float* panel = exec.weight_scratch(worker, w.rows * w.cols);
   const auto index = kernels::decode_index(w.dtype);
   DG_CHECK(index, "no decoder for ", tensor::info(w.dtype).name);
   exec.kernels().decode[*index](reinterpret_cast<const uint8_t*>(w.row(0)), w.rows * w.cols, panel);
@@ -46,7 +46,7 @@ void product_on_this_thread(Exec& exec, int worker, const Weight& w, ConstBlocks
   DG_CHECK(w.cols == x.features && w.rows == out.features && x.blocks == out.blocks, "w [", w.rows, ",", w.cols,
            "] x [", x.blocks, ",", x.features, "] out [", out.blocks, ",", out.features, "]");
   const kernels::KernelTable& table = exec.kernels();
-  const size_t panel = w.is_direct() ? w.rows : kPanelRows;
+  const size_t panel = w.is_direct() ? w.rows : kDecodedRows;
   for (size_t first = 0; first < w.rows; first += panel) {
     const size_t count = std::min(panel, w.rows - first);
     const Weight rows = direct_rows(exec, worker, w.row_range(first, count));

@@ -3,8 +3,10 @@
 // chat_request.cc and others make an AnswerRequest of a body; AnswerAssembler makes pieces of a session's events; an
 // AnswerSink writes them as chunks or as one object. All of a sink's calls come on one thread, in this order:
 //
-//     for each choice, prompt by prompt: started (canvas draft* committed piece)* ... ended    then once: done.  Or
-//     failed, at any time, last.
+//     for each choice, prompt by prompt: started (canvas draft* committed piece)* ... ended
+//     then once: done
+//
+// or failed, at any time, as the last one.
 #pragma once
 
 #include <cstdint>

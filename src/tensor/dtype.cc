@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "tensor/packed_layout.h"
 
 namespace dgemma::tensor {
 namespace {
@@ -36,8 +37,8 @@ constexpr std::array<DTypeInfo, 27> kTypes = {{
     {DType::kQ6_K, "Q6_K", 256, 210},
     {DType::kIQ4_NL, "IQ4_NL", 32, 18},
     {DType::kIQ4_XS, "IQ4_XS", 256, 136},
-    {DType::kPacked4, "PACKED4", 1024, 576},
-    {DType::kPacked8, "PACKED8", 1024, 1088},
+    {DType::kPacked4, "PACKED4", kPanelRows* kSuperblock, kSuperblockBytes4},
+    {DType::kPacked8, "PACKED8", kPanelRows* kSuperblock, kSuperblockBytes8},
 }};
 
 constexpr bool in_enum_order() {

@@ -59,9 +59,6 @@ std::optional<uint64_t> storage_bytes(DType type, uint64_t values);
 /// True for the layout of tensor/packed.h, whose blocks are not runs of one row.
 constexpr bool is_packed(DType type) { return type == DType::kPacked4 || type == DType::kPacked8; }
 
-/// True for the formats with blocks of more than one value.
-inline bool is_quantised(DType type) { return info(type).block_values > 1; }
-
 inline float bf16_to_float(uint16_t bits) {
   const uint32_t wide = uint32_t{bits} << 16;
   float value;

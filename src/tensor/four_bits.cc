@@ -17,7 +17,6 @@ typedef int32_t I __attribute__((vector_size(16)));
 constexpr size_t kVectors = kScaleGroup / 4;
 constexpr float kLeast = 0x1p-64f;     // below, a reciprocal times a number could overflow
 constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer, which is then in the low bits
-constexpr uint16_t kHalfExponent = 0x7C00;
 // Where the largest number goes: the codes' end at -8 and a step around it.
 constexpr float kEnds[] = {-8.0f, -7.75f, -8.25f, -7.5f, -8.5f, -7.25f, -8.75f, -7.0f, -9.0f};
 

@@ -13,8 +13,7 @@
 namespace dgemma::tensor {
 namespace {
 
-constexpr size_t kLargestBlock = 256;       // values of the largest block format
-constexpr uint16_t kHalfExponent = 0x7C00;  // all ones: infinity or NaN
+constexpr size_t kLargestBlock = 256;  // values of the largest block format
 constexpr uint16_t kLargestHalf = 0x7BFF;
 
 /// The place of one row's data in a superblock.

@@ -35,7 +35,8 @@ inline constexpr size_t kLineBytes = 64;          // 16 rows of four codes
 inline constexpr size_t kScaleBytes = 64;         // 2 x 16 f16
 inline constexpr size_t kSuperblockBytes4 = 576;  // 4.5 bits a weight
 inline constexpr size_t kSuperblockBytes8 = 1088;
-inline constexpr size_t kQuantisedRows = 20;  // rows of 16 lanes for 64 quantised features
+inline constexpr size_t kQuantisedRows = 20;       // rows of 16 lanes for 64 quantised features
+inline constexpr uint16_t kHalfExponent = 0x7C00;  // of an f16, all ones: infinity or NaN
 inline constexpr uint32_t kSumOrigin = 0x4b400000;
 inline constexpr uint32_t kQuantisedScaleMask = ~3u;  // for the bits of an activation's scale
 
