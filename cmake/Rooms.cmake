@@ -20,11 +20,11 @@ if(DGEMMA_FUZZ) # the rooms report their coverage; only the fuzzers get libFuzze
   target_compile_options(dg_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
-# dg_unity(TARGET ROOM): with DGEMMA_UNITY, the rooms full of templates that every file would instantiate anew (JSON,
-# matchers) compile in batches. File-local names must then differ within a room and within its tests. The kernels' files
-# have flags of their own, and the other rooms gain little.
-function(dg_unity target room)
-  if(DGEMMA_UNITY AND NOT room MATCHES "^(base|tensor|kernels|ops)$")
+# dg_unity(TARGET KIND): DGEMMA_UNITY lets eight files compile as one, so that the templates that every file would
+# instantiate anew (JSON, matchers) are instantiated once. File-local names must then differ within a room and within its
+# tests.
+function(dg_unity target kind)
+  if(DGEMMA_UNITY STREQUAL "ALL" OR DGEMMA_UNITY STREQUAL kind)
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON)
   endif()
 endfunction()
@@ -34,12 +34,11 @@ function(dg_room name)
   add_library(dg_${name} STATIC ${arg_SOURCES})
   target_include_directories(dg_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
   target_link_libraries(dg_${name} PUBLIC ${arg_DEPS} PRIVATE dg_options)
-  dg_unity(dg_${name} ${name})
+  if(NOT name MATCHES "^(base|tensor|kernels|ops)$") # the kernels' files have flags of their own, the others gain little
+    dg_unity(dg_${name} ROOMS)
+  endif()
   if(DGEMMA_SANITIZE AND name MATCHES "^(tensor|kernels|ops|model|diffusion)$")
     target_compile_options(dg_${name} PRIVATE -O1) # the presets optimise nothing else, for the build's sake
-  endif()
-  if(DGEMMA_FUZZ AND name STREQUAL kernels) # parses nothing, and takes clang ten minutes with its sanitizers
-    target_compile_options(dg_${name} PRIVATE -fno-sanitize=all -O0) # no fuzzer runs them: half of the build at -O1
   endif()
 endfunction()
 
@@ -50,7 +49,10 @@ function(dg_test name)
   target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_compile_definitions(${name}_test PRIVATE DGEMMA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   target_link_libraries(${name}_test PRIVATE ${arg_DEPS} dg_options GTest::gmock)
-  dg_unity(${name}_test ${name})
+  if(NOT DGEMMA_SANITIZE)
+    target_compile_options(${name}_test PRIVATE -O1) # -O3 takes twice as long to compile, and no test waits for its own code
+  endif()
+  dg_unity(${name}_test TESTS)
   gtest_discover_tests(${name}_test TEST_PREFIX "${name}." WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
                        DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
 endfunction()

@@ -81,7 +81,7 @@ class BlockReader {
   std::string reasoning_;
 };
 
-void read_messages(Fields& fields, const Limits& limits, Json& chat) {
+void read_anthropic_messages(Fields& fields, const Limits& limits, Json& chat) {
   Json messages = Json::array();
   const std::string system = read_text(fields.find("system"), "system", fields.fault());
   if (!system.empty()) messages.push_back({{"role", "system"}, {"content", system}});
@@ -103,7 +103,7 @@ void read_messages(Fields& fields, const Limits& limits, Json& chat) {
   chat["messages"] = std::move(messages);
 }
 
-ToolNames read_tools(Fields& fields, Json& chat) {
+ToolNames read_anthropic_tools(Fields& fields, Json& chat) {
   ToolNames names;
   const Json* tools = fields.array("tools");
   for (size_t i = 0; tools != nullptr && i < tools->size(); ++i) {
@@ -119,7 +119,7 @@ ToolNames read_tools(Fields& fields, Json& chat) {
   return names;
 }
 
-void read_tool_choice(Fields& fields, const ToolNames& names, ChatRequest& request, Json& chat) {
+void read_anthropic_tool_choice(Fields& fields, const ToolNames& names, ChatRequest& request, Json& chat) {
   const Json* choice = fields.object("tool_choice");
   if (choice == nullptr) return;
   Fields inner(*choice, "tool_choice", fields.fault());
@@ -132,7 +132,7 @@ void read_tool_choice(Fields& fields, const ToolNames& names, ChatRequest& reque
   inner.finish();
 }
 
-bool read_thinking(Fields& fields) {
+bool read_anthropic_thinking(Fields& fields) {
   const Json* thinking = fields.object("thinking");
   if (thinking == nullptr) return false;
   Fields inner(*thinking, "thinking", fields.fault());
@@ -151,9 +151,9 @@ Result<ChatRequest> parse_messages_request(const Json& body, const ServedModel& 
   ChatRequest request;
   Json chat = Json::object();
   read_model(fields, model);
-  read_messages(fields, model.limits, chat);
-  read_tool_choice(fields, read_tools(fields, chat), request, chat);
-  chat["chat_template_kwargs"] = {{"enable_thinking", read_thinking(fields)}};
+  read_anthropic_messages(fields, model.limits, chat);
+  read_anthropic_tool_choice(fields, read_anthropic_tools(fields, chat), request, chat);
+  chat["chat_template_kwargs"] = {{"enable_thinking", read_anthropic_thinking(fields)}};
   if (!counting && fields.find("max_tokens") == nullptr)
     fault.expected("max_tokens", "the most tokens that the answer may have", nullptr);
   read_length(fields, "max_tokens", model, request.answer);

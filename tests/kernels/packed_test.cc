@@ -10,8 +10,8 @@
 namespace dgemma::kernels::testing {
 namespace {
 
-struct Case : PackedCase {
-  Case(DType t, Shape shape) : PackedCase(t, shape, choose("scalar").value()->quantise) {}
+struct ProductOfPacked : PackedCase {
+  ProductOfPacked(DType t, Shape shape) : PackedCase(t, shape, choose("scalar").value()->quantise) {}
 
   int code(const uint8_t* superblock, size_t row, size_t column) const {
     const bool four = type == DType::kPacked4;
@@ -80,7 +80,7 @@ TEST_P(Packed, products_are_exact_sums_of_32_in_one_chain_on_odd_sizes_at_page_e
   for (const size_t tokens : {1, 2, 3, 4}) shapes.push_back({tokens, 17, 4096 / tokens * 16 / 5 + 70});  // in two parts
   for (const DType type : {DType::kPacked4, DType::kPacked8})
     for (const Shape& shape : shapes)
-      for (const bool scaled : {false, true}) Case(type, shape).check(table(), scaled);
+      for (const bool scaled : {false, true}) ProductOfPacked(type, shape).check(table(), scaled);
 }
 
 TEST_P(Packed, largest_codes_and_activations_do_not_overflow) {
@@ -88,7 +88,7 @@ TEST_P(Packed, largest_codes_and_activations_do_not_overflow) {
     for (const int code : {0, 255})
       for (const float value : {-1.0f, 1.0f})
         for (const size_t tokens : {1, 2, 3, 16}) {
-          Case extreme(type, {tokens, 16, 64});
+          ProductOfPacked extreme(type, {tokens, 16, 64});
           for (size_t i = tensor::kScaleBytes; i < extreme.w.size(); ++i) extreme.w[i] = static_cast<uint8_t>(code);
           PageEnd<float> x(64 * kLanes);
           std::fill(x.begin(), x.end(), value);
@@ -119,7 +119,7 @@ TEST_P(Packed, quantised_activations_have_the_same_bits_everywhere_and_are_withi
 
 TEST_P(Packed, a_group_with_a_number_that_is_not_finite_makes_its_sums_not_finite) {
   for (const float bad : {kInf, -kInf, std::numeric_limits<float>::quiet_NaN()}) {
-    const Case plain(DType::kPacked8, {16, 16, 128});
+    const ProductOfPacked plain(DType::kPacked8, {16, 16, 128});
     PageEnd<float> x(128 * kLanes), quantised_x = plain.x, c = plain.c;
     Values(4).fill(x);
     x[100 * kLanes + 5] = bad;

@@ -14,7 +14,7 @@ namespace {
 using tensor::float_to_bf16;
 using tensor::paired_features;
 
-struct Shape {
+struct PairShape {
   size_t blocks, n, k;      // k: even
   size_t ld_extra = 0;      // values (even) between one row of w and the next
   size_t stride_extra = 0;  // rows of 16 between blocks
@@ -32,14 +32,14 @@ Halves halves_at(const float* word) {
 
 float add_pair(Halves w, Halves x, float sum) { return w.low * x.low + (w.high * x.high + sum); }
 
-struct Case {
-  Shape s;
+struct PairCase {
+  PairShape s;
   size_t ldw, x_stride, c_stride;
   PageEnd<uint16_t> w;      // [n, k]
   PageEnd<uint32_t> words;  // [k / 2, n]: the same weights for the weighted sum
   PageEnd<float> x, c, scale;
 
-  explicit Case(Shape shape)
+  explicit PairCase(PairShape shape)
       : s(shape),
         ldw(s.k + s.ld_extra),
         x_stride((s.k / 2 + s.stride_extra) * kLanes),
@@ -108,17 +108,18 @@ INSTANTIATE_TEST_SUITE_P(Tables, Pairs, ::testing::ValuesIn(one_chain_table_name
 
 // Every count of rows and blocks around the micro-kernels' shapes, and depths around the chunks'.
 TEST_P(Pairs, products_are_one_ascending_chain_on_odd_sizes_at_page_ends) {
-  for (size_t blocks = 1; blocks <= 9; ++blocks) Case({blocks, 13, 6}).check(table());
-  for (size_t n = 1; n <= 26; ++n) Case({1 + n % 5, n, 4}).check(table());
-  for (size_t k = 2; k <= 40; k += 2) Case({1 + k % 8 / 2, 7, k}).check(table());
-  for (const size_t k : {126, 128, 130, 254, 256, 258, 510, 512, 514, 600}) Case({1 + k % 8 / 2, 9, k}).check(table());
-  for (const size_t n : {47, 48, 49, 95, 96, 97, 145}) Case({1 + n % 4, n, 130}).check(table());
-  for (const size_t blocks : {1, 3, 5}) Case({blocks, 11, 10, 4, 2}).check(table());
-  Case({3, 5, 0}).check(table());
+  for (size_t blocks = 1; blocks <= 9; ++blocks) PairCase({blocks, 13, 6}).check(table());
+  for (size_t n = 1; n <= 26; ++n) PairCase({1 + n % 5, n, 4}).check(table());
+  for (size_t k = 2; k <= 40; k += 2) PairCase({1 + k % 8 / 2, 7, k}).check(table());
+  for (const size_t k : {126, 128, 130, 254, 256, 258, 510, 512, 514, 600})
+    PairCase({1 + k % 8 / 2, 9, k}).check(table());
+  for (const size_t n : {47, 48, 49, 95, 96, 97, 145}) PairCase({1 + n % 4, n, 130}).check(table());
+  for (const size_t blocks : {1, 3, 5}) PairCase({blocks, 11, 10, 4, 2}).check(table());
+  PairCase({3, 5, 0}).check(table());
 }
 
 TEST_P(Pairs, a_block_and_a_lane_do_not_depend_on_the_others) {
-  const Case whole({7, 29, 302});
+  const PairCase whole({7, 29, 302});
   PageEnd<float> want = whole.c;
   whole.product(table(), want);
   for (size_t first = 0; first < 7; ++first)
@@ -129,7 +130,7 @@ TEST_P(Pairs, a_block_and_a_lane_do_not_depend_on_the_others) {
       ASSERT_EQ(std::memcmp(got.data(), want.data() + first * whole.c_stride, got.size() * sizeof(float)), 0)
           << "blocks " << first << " to " << first + count;
     }
-  Case poisoned({7, 29, 302});
+  PairCase poisoned({7, 29, 302});
   for (size_t i = 0; i < poisoned.x.size(); ++i)
     if (i % kLanes != 3) poisoned.x[i] = std::numeric_limits<float>::quiet_NaN();
   PageEnd<float> got = whole.c;
@@ -138,7 +139,7 @@ TEST_P(Pairs, a_block_and_a_lane_do_not_depend_on_the_others) {
 }
 
 TEST_P(Pairs, weights_may_start_at_any_even_address) {
-  const Case a({3, 17, 66});
+  const PairCase a({3, 17, 66});
   PageEnd<float> want = a.c;
   a.product(table(), want);
   for (size_t shift = 1; shift <= 17; shift += 4) {  // values behind the last weight: not at the page end here
@@ -152,7 +153,7 @@ TEST_P(Pairs, weights_may_start_at_any_even_address) {
 
 // What a table may take for zero: weights and activations below 2^-126, and sums there.
 TEST_P(Pairs, tiny_numbers_are_at_most_lost) {
-  Case a({1, 5, 64});
+  PairCase a({1, 5, 64});
   for (size_t i = 0; i < a.w.size(); i += 3) a.w[i] = static_cast<uint16_t>(i % 128);  // subnormal
   for (size_t i = 0; i < a.x.size(); i += 2) {
     const uint16_t pair[2] = {static_cast<uint16_t>(0x8000 + i % 100), 0x0080};

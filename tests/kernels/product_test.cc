@@ -11,21 +11,21 @@
 namespace dgemma::kernels::testing {
 namespace {
 
-struct Shape {
+struct ProductShape {
   size_t blocks, n, k;
   size_t ld_extra = 0;      // values between one row of w and the next
   size_t stride_extra = 0;  // features between one block and the next
 };
 
 template <class W>
-struct Case {
-  Shape s;
+struct ProductCase {
+  ProductShape s;
   size_t ldw, x_stride, c_stride;
   PageEnd<W> w;
   PageEnd<float> x, c, scale;
 
   // Rows and depth of w: [n, k] for the product, [k, n] for the weighted sum.
-  Case(Shape shape, bool transposed)
+  ProductCase(ProductShape shape, bool transposed)
       : s(shape),
         ldw((transposed ? s.n : s.k) + s.ld_extra),
         x_stride((s.k + s.stride_extra) * kLanes),
@@ -79,29 +79,29 @@ struct Case {
   }
 };
 
-void run_product(const KernelTable& t, const Case<float>& a, PageEnd<float>& c) {
+void run_product(const KernelTable& t, const ProductCase<float>& a, PageEnd<float>& c) {
   t.product_f32(a.w.data(), a.ldw, a.x.data(), a.x_stride, c.data(), a.c_stride, a.s.blocks, a.s.n, a.s.k);
 }
-void run_product(const KernelTable& t, const Case<uint16_t>& a, PageEnd<float>& c) {
+void run_product(const KernelTable& t, const ProductCase<uint16_t>& a, PageEnd<float>& c) {
   t.product_bf16(a.w.data(), a.ldw, a.x.data(), a.x_stride, c.data(), a.c_stride, a.s.blocks, a.s.n, a.s.k);
 }
-void run_weighted_sum(const KernelTable& t, const Case<float>& a, const float* scale, PageEnd<float>& c) {
+void run_weighted_sum(const KernelTable& t, const ProductCase<float>& a, const float* scale, PageEnd<float>& c) {
   t.weighted_sum_f32(a.w.data(), a.ldw, a.x.data(), a.x_stride, c.data(), a.c_stride, scale, a.s.blocks, a.s.n, a.s.k);
 }
-void run_weighted_sum(const KernelTable& t, const Case<uint16_t>& a, const float* scale, PageEnd<float>& c) {
+void run_weighted_sum(const KernelTable& t, const ProductCase<uint16_t>& a, const float* scale, PageEnd<float>& c) {
   t.weighted_sum_bf16(a.w.data(), a.ldw, a.x.data(), a.x_stride, c.data(), a.c_stride, scale, a.s.blocks, a.s.n, a.s.k);
 }
 
 template <class W>
-void check(const KernelTable& t, const Shape& shape) {
+void check(const KernelTable& t, const ProductShape& shape) {
   SCOPED_TRACE(::testing::Message() << "blocks " << shape.blocks << " n " << shape.n << " k " << shape.k);
   {
-    const Case<W> a(shape, false);
+    const ProductCase<W> a(shape, false);
     PageEnd<float> c = a.c;
     run_product(t, a, c);
     a.expect_product(c);
   }
-  const Case<W> a(shape, true);
+  const ProductCase<W> a(shape, true);
   for (const bool scaled : {false, true}) {
     PageEnd<float> c = a.c;
     run_weighted_sum(t, a, scaled ? a.scale.data() : nullptr, c);
@@ -110,8 +110,8 @@ void check(const KernelTable& t, const Shape& shape) {
 }
 
 // Every count of rows and blocks around the micro-kernels' shapes, and depths around those that are widened together.
-std::vector<Shape> odd_shapes() {
-  std::vector<Shape> shapes;
+std::vector<ProductShape> odd_shapes() {
+  std::vector<ProductShape> shapes;
   for (size_t blocks = 1; blocks <= 18; ++blocks) shapes.push_back({blocks, 13, 7});
   for (size_t n = 1; n <= 26; ++n) shapes.push_back({1 + n % 5, n, 5});
   for (size_t k = 1; k <= 20; ++k) shapes.push_back({1 + k % 4, 7, k});
@@ -125,11 +125,11 @@ using Product = EachTable;
 DG_FOR_EACH_TABLE(Product);
 
 TEST_P(Product, f32_is_summed_in_double_on_odd_sizes_at_page_ends) {
-  for (const Shape& s : odd_shapes()) check<float>(table(), s);
+  for (const ProductShape& s : odd_shapes()) check<float>(table(), s);
 }
 
 TEST_P(Product, bf16_is_summed_in_double_on_odd_sizes_at_page_ends) {
-  for (const Shape& s : odd_shapes()) check<uint16_t>(table(), s);
+  for (const ProductShape& s : odd_shapes()) check<uint16_t>(table(), s);
 }
 
 TEST_P(Product, no_features_give_zeros_and_only_scale_the_sum) {
@@ -149,12 +149,12 @@ template <class W>
 void check_blocks_do_not_matter(const KernelTable& t) {
   constexpr size_t kBlocks = 10, kN = 29, kK = 301;
   for (const bool transposed : {false, true}) {
-    const Case<W> whole({kBlocks, kN, kK}, transposed);
+    const ProductCase<W> whole({kBlocks, kN, kK}, transposed);
     PageEnd<float> want = whole.c;
     transposed ? run_weighted_sum(t, whole, whole.scale.data(), want) : run_product(t, whole, want);
     for (size_t first = 0; first < kBlocks; ++first)
       for (size_t count = 1; first + count <= kBlocks; ++count) {
-        Case<W> part({count, kN, kK}, transposed);
+        ProductCase<W> part({count, kN, kK}, transposed);
         std::memcpy(part.w.data(), whole.w.data(), part.w.size() * sizeof(W));
         std::memcpy(part.x.data(), whole.x.data() + first * part.x_stride, part.x.size() * sizeof(float));
         std::memcpy(part.c.data(), whole.c.data() + first * part.c_stride, part.c.size() * sizeof(float));
@@ -173,7 +173,7 @@ TEST_P(Product, a_block_does_not_depend_on_the_other_blocks) {
 }
 
 TEST_P(Product, a_lane_does_not_depend_on_the_other_lanes) {
-  Case<float> a({2, 7, 33}, false);
+  ProductCase<float> a({2, 7, 33}, false);
   PageEnd<float> before = a.c, after = a.c;
   run_product(table(), a, before);
   for (size_t i = 0; i < a.x.size(); ++i)
@@ -184,8 +184,8 @@ TEST_P(Product, a_lane_does_not_depend_on_the_other_lanes) {
 
 // Tensors lie at any address that suits their type: bf16 at odd multiples of 2, f32 at odd multiples of 4.
 TEST_P(Product, weights_may_start_anywhere) {
-  const Case<float> f({3, 17, 67}, false);
-  const Case<uint16_t> h({3, 17, 67}, false);
+  const ProductCase<float> f({3, 17, 67}, false);
+  const ProductCase<uint16_t> h({3, 17, 67}, false);
   PageEnd<float> want_f = f.c, want_h = h.c;
   run_product(table(), f, want_f);
   run_product(table(), h, want_h);
@@ -204,7 +204,7 @@ TEST_P(Product, weights_may_start_anywhere) {
 
 // Products in chunks of n, as threads and tiles cut them, give the bits of the whole.
 TEST_P(Product, a_weight_row_does_not_depend_on_the_other_rows) {
-  const Case<uint16_t> a({2, 40, 150}, false);
+  const ProductCase<uint16_t> a({2, 40, 150}, false);
   PageEnd<float> want = a.c, got = a.c;
   run_product(table(), a, want);
   for (size_t n = 0; n < 40; n += 7) {

@@ -12,7 +12,7 @@
 namespace dgemma::kernels::testing {
 namespace {
 
-struct Shape {
+struct TileShape {
   size_t blocks, n, k;      // k: even
   size_t ld_extra = 0;      // values (even) between one row of w and the next
   size_t stride_extra = 0;  // rows of 16 between blocks
@@ -20,13 +20,13 @@ struct Shape {
 
 float flushed(float v) { return std::fabs(v) < 0x1p-126f ? std::copysign(0.0f, v) : v; }
 
-struct Case {
-  Shape s;
+struct TileCase {
+  TileShape s;
   size_t ldw, x_stride, c_stride;
   PageEnd<uint16_t> w;
   PageEnd<float> x, c;
 
-  explicit Case(Shape shape)
+  explicit TileCase(TileShape shape)
       : s(shape),
         ldw(s.k + s.ld_extra),
         x_stride((s.k / 2 + s.stride_extra) * kLanes),
@@ -101,23 +101,23 @@ INSTANTIATE_TEST_SUITE_P(Tables, TilesBf16, ::testing::ValuesIn(tiles_tables(amx
                          tiles_name);
 
 TEST_P(TilesBf16, products_are_the_instructions_sums_on_odd_sizes_at_page_ends) {
-  for (const size_t n : {1, 15, 16, 17, 31, 32, 33, 47, 48, 49, 95, 97}) Case({1 + n % 3, n, 70}).check(table());
+  for (const size_t n : {1, 15, 16, 17, 31, 32, 33, 47, 48, 49, 95, 97}) TileCase({1 + n % 3, n, 70}).check(table());
   for (const size_t k : {0, 2, 30, 32, 34, 62, 64, 66, 254, 256, 258, 288, 512, 514, 600})
-    Case({1 + k / 2 % 2, 19, k}).check(table());
-  for (const size_t blocks : {1, 2, 3, 5}) Case({blocks, 37, 130, 6, 2}).check(table());
+    TileCase({1 + k / 2 % 2, 19, k}).check(table());
+  for (const size_t blocks : {1, 2, 3, 5}) TileCase({blocks, 37, 130, 6, 2}).check(table());
 }
 
 TEST_P(TilesBf16, numbers_below_the_normal_ones_count_as_zero) {
-  Case a({1, 17, 64});
+  TileCase a({1, 17, 64});
   for (size_t i = 0; i < a.w.size(); i += 3) a.w[i] = static_cast<uint16_t>(i % 128);
   for (size_t i = 1; i < a.w.size(); i += 3) a.w[i] = 0x0080;  // 2^-126, whose products are lost
   a.check(table());
 }
 
 TEST_P(TilesBf16, a_lane_and_a_block_do_not_depend_on_the_others) {
-  const Case whole({3, 29, 302});
+  const TileCase whole({3, 29, 302});
   const PageEnd<float> want = whole.product(table());
-  Case poisoned({3, 29, 302});
+  TileCase poisoned({3, 29, 302});
   for (size_t i = 0; i < poisoned.x.size(); ++i)
     if (i % kLanes != 3) poisoned.x[i] = std::numeric_limits<float>::quiet_NaN();
   const PageEnd<float> got = poisoned.product(table());
@@ -129,7 +129,7 @@ TEST_P(TilesBf16, a_lane_and_a_block_do_not_depend_on_the_others) {
 }
 
 TEST_P(TilesBf16, sums_are_the_exact_ones_within_their_roundings) {
-  const Case a({2, 33, 600});
+  const TileCase a({2, 33, 600});
   const PageEnd<float> got = a.product(table());
   for (size_t block = 0; block < 2; ++block)
     for (size_t row = 0; row < 33; ++row)

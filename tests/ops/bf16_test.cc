@@ -79,7 +79,7 @@ TEST(Bf16Product, threads_and_neighbours_do_not_change_a_row) {
   expect_products_to_stand_alone(in_bf16(weight(w, n, d)));
 }
 
-struct ExpertCase {
+struct RoundedExpertCase {
   static constexpr size_t kRows = 90, kD = 72, kWidth = 70, kCount = 6, kUsed = 2;
   std::vector<float> gate = random_values(kCount * kWidth * kD, 2, 0.3f), up = random_values(gate.size(), 3, 0.3f);
   std::vector<float> down = random_values(gate.size(), 4, 0.3f);
@@ -100,14 +100,14 @@ struct ExpertCase {
 };
 
 TEST(Bf16Experts, are_the_f32_experts_but_for_the_rounding) {
-  const ExpertCase c;
-  const BlockMatrix half = c.run(true, ExpertCase::kRows, 2), plain = c.run(false, ExpertCase::kRows, 2);
-  EXPECT_LT(relative_error(half.view(), plain.view(), ExpertCase::kRows), 5 * kRoundingError);
+  const RoundedExpertCase c;
+  const BlockMatrix half = c.run(true, RoundedExpertCase::kRows, 2), plain = c.run(false, RoundedExpertCase::kRows, 2);
+  EXPECT_LT(relative_error(half.view(), plain.view(), RoundedExpertCase::kRows), 5 * kRoundingError);
 }
 
 TEST(Bf16Experts, threads_and_neighbours_do_not_change_a_row) {
-  const ExpertCase c;
-  expect_same_rows(c.run(true, ExpertCase::kRows, 3).view(), c.run(true, 3, 1).view(), 3);
+  const RoundedExpertCase c;
+  expect_same_rows(c.run(true, RoundedExpertCase::kRows, 3).view(), c.run(true, 3, 1).view(), 3);
 }
 
 TEST(Bf16Vocabulary, the_share_of_a_tile_is_the_f32_share_but_for_the_rounding) {

@@ -63,7 +63,7 @@ TEST(PackedProduct, threads_and_neighbours_do_not_change_a_row) {
   expect_products_to_stand_alone(PackedMatrix(random_values(n * d, 1, 0.1f), n, d).packed);
 }
 
-struct ExpertCase {
+struct PackedExpertCase {
   static constexpr size_t kRows = 90, kD = 72, kWidth = 40, kCount = 6, kUsed = 2;
   PackedMatrix gate{random_values(kCount * kWidth * kD, 2, 0.3f), kCount* kWidth, kD, kCount};
   PackedMatrix up{random_values(kCount * kWidth * kD, 3, 0.3f), kCount* kWidth, kD, kCount};
@@ -78,14 +78,14 @@ struct ExpertCase {
 };
 
 TEST(PackedExperts, are_the_plain_experts_but_for_eight_bits) {
-  const ExpertCase c;
-  const BlockMatrix packed = c.run(true, ExpertCase::kRows, 2), plain = c.run(false, ExpertCase::kRows, 2);
-  EXPECT_LT(relative_error(packed.view(), plain.view(), ExpertCase::kRows), 3 * kActivationError);
+  const PackedExpertCase c;
+  const BlockMatrix packed = c.run(true, PackedExpertCase::kRows, 2), plain = c.run(false, PackedExpertCase::kRows, 2);
+  EXPECT_LT(relative_error(packed.view(), plain.view(), PackedExpertCase::kRows), 3 * kActivationError);
 }
 
 TEST(PackedExperts, threads_and_neighbours_do_not_change_a_row) {
-  const ExpertCase c;
-  expect_same_rows(c.run(true, ExpertCase::kRows, 3).view(), c.run(true, 3, 1).view(), 3);
+  const PackedExpertCase c;
+  expect_same_rows(c.run(true, PackedExpertCase::kRows, 3).view(), c.run(true, 3, 1).view(), 3);
 }
 
 TEST(PackedVocabulary, the_share_of_a_tile_is_within_two_percent) {

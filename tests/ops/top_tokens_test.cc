@@ -23,20 +23,20 @@ std::vector<float> table_of(size_t vocab) {
   return table;
 }
 
-struct PassRun {
+struct TopTokensRun {
   std::vector<RowPrediction> predictions;
   std::vector<TopToken> top;  // [B * 16, kMostTopTokens]
   const TopToken* row(size_t r) const { return top.data() + r * kMostTopTokens; }
 };
 /// `top`: by block.
-PassRun run_pass(const tensor::Weight& table, const std::vector<float>& h, size_t rows, const std::vector<uint8_t>& top,
-                 int threads) {
+TopTokensRun run_pass(const tensor::Weight& table, const std::vector<float>& h, size_t rows,
+                      const std::vector<uint8_t>& top, int threads) {
   const size_t blocks = tensor::blocks_for(rows);
   const auto hidden = to_blocks(h, rows, kFeatures);
   const std::vector<float> inverse(blocks, 1.5f);
   const std::vector<uint8_t> no_soft(blocks, 0);
   const std::vector<double> uniform(blocks * 16, 0.5);
-  PassRun run{std::vector<RowPrediction>(blocks * 16), std::vector<TopToken>(blocks * 16 * kMostTopTokens)};
+  TopTokensRun run{std::vector<RowPrediction>(blocks * 16), std::vector<TopToken>(blocks * 16 * kMostTopTokens)};
   VocabularyWorkspace space;
   Exec exec(best_table(), threads);
   EXPECT_TRUE(vocabulary_pass(exec, {table, table, 30.0f, 1.0f},
@@ -61,7 +61,7 @@ TEST(TopTokens, are_those_of_all_logits_sorted) {
   for (const size_t vocab : {size_t{21}, size_t{777}, size_t{2050}}) {
     const size_t rows = 37;
     const auto table = table_of(vocab), h = random_values(rows * kFeatures, 2);
-    const PassRun run = run_pass(weight(table, vocab, kFeatures), h, rows, {20, 20, 20}, 2);
+    const TopTokensRun run = run_pass(weight(table, vocab, kFeatures), h, rows, {20, 20, 20}, 2);
     for (size_t r = 0; r < rows; ++r) {
       const auto all = logprobs(table, h.data() + r * kFeatures);
       std::vector<double> sorted = all;
@@ -83,7 +83,7 @@ TEST(TopTokens, are_those_of_all_logits_sorted) {
 
 TEST(TopTokens, are_the_lowest_ids_where_all_are_equal) {
   const std::vector<float> table(900 * kFeatures, 0.0f);
-  const PassRun run = run_pass(weight(table, 900, kFeatures), random_values(kFeatures, 3), 1, {7}, 2);
+  const TopTokensRun run = run_pass(weight(table, 900, kFeatures), random_values(kFeatures, 3), 1, {7}, 2);
   for (int i = 0; i < 7; ++i) EXPECT_EQ(run.row(0)[i].id, i);
   EXPECT_EQ(run.row(0)[7].id, -1) << "no more than were asked for";
 }
@@ -91,9 +91,9 @@ TEST(TopTokens, are_the_lowest_ids_where_all_are_equal) {
 TEST(TopTokens, do_not_depend_on_threads_neighbours_or_how_many_are_asked_for) {
   const size_t vocab = 1500;
   const auto table = table_of(vocab), h = random_values(80 * kFeatures, 2);
-  const PassRun all = run_pass(weight(table, vocab, kFeatures), h, 80, {20, 0, 3, 20, 1}, 3);
-  const PassRun few = run_pass(weight(table, vocab, kFeatures), h, 5, {5}, 1);
-  const PassRun none = run_pass(weight(table, vocab, kFeatures), h, 80, {}, 2);
+  const TopTokensRun all = run_pass(weight(table, vocab, kFeatures), h, 80, {20, 0, 3, 20, 1}, 3);
+  const TopTokensRun few = run_pass(weight(table, vocab, kFeatures), h, 5, {5}, 1);
+  const TopTokensRun none = run_pass(weight(table, vocab, kFeatures), h, 80, {}, 2);
   for (size_t r = 0; r < 5; ++r)
     for (size_t i = 0; i < 5; ++i) {
       EXPECT_EQ(all.row(r)[i].id, few.row(r)[i].id);

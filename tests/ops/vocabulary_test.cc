@@ -74,17 +74,17 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Vocabulary,
                                          Sizes{7, 3, 4, 1.0f, 0.6f}));
 
 /// One block of rows through a table, everything the same for all rows.
-struct PassRun {
+struct VocabularyRun {
   std::vector<RowPrediction> predictions;
   tensor::BlockMatrix soft;
   bool finite = false;
 };
-PassRun run_pass(const std::vector<float>& table, size_t vocab, const std::vector<float>& h, size_t rows,
-                 size_t features, double u, int threads) {
+VocabularyRun run_pass(const std::vector<float>& table, size_t vocab, const std::vector<float>& h, size_t rows,
+                       size_t features, double u, int threads) {
   const auto hidden = to_blocks(h, rows, features);
   const size_t blocks = tensor::blocks_for(rows);
   const VocabularyWeights w{weight(table, vocab, features), weight(table, vocab, features), 30.0f, 1.0f};
-  PassRun run{std::vector<RowPrediction>(blocks * 16), tensor::BlockMatrix(rows, features)};
+  VocabularyRun run{std::vector<RowPrediction>(blocks * 16), tensor::BlockMatrix(rows, features)};
   const std::vector<float> inverse(blocks, 1.5f);
   const std::vector<uint8_t> want(blocks, 1);
   const std::vector<double> uniform(blocks * 16, u);
@@ -96,7 +96,7 @@ PassRun run_pass(const std::vector<float>& table, size_t vocab, const std::vecto
 }
 
 TEST(VocabularyPass, gives_the_lowest_of_equal_tokens_and_a_uniform_sample) {
-  const PassRun r = run_pass(std::vector<float>(300 * 4, 0.0f), 300, random_values(4, 1), 1, 4, 0.5, 1);
+  const VocabularyRun r = run_pass(std::vector<float>(300 * 4, 0.0f), 300, random_values(4, 1), 1, 4, 0.5, 1);
   EXPECT_EQ(r.predictions[0].best, 0);
   EXPECT_EQ(r.predictions[0].sample, 150);
   EXPECT_NEAR(r.predictions[0].entropy, std::log(300.0), 1e-5);
@@ -104,7 +104,7 @@ TEST(VocabularyPass, gives_the_lowest_of_equal_tokens_and_a_uniform_sample) {
 
 TEST(VocabularyPass, near_certainty_the_entropy_has_the_rounding_of_the_references_normaliser) {
   // Logits 30 and 22 after the softcap, times 1.5: 45, where float32 has steps of 3.8e-6, and 33.
-  const PassRun r = run_pass({1e6f, 30 * std::atanh(22 / 30.0f)}, 2, {1}, 1, 1, 0.5, 1);
+  const VocabularyRun r = run_pass({1e6f, 30 * std::atanh(22 / 30.0f)}, 2, {1}, 1, 1, 0.5, 1);
   const double p = std::exp(-12.0) / (1 + std::exp(-12.0)), log_sum = std::log1p(std::exp(-12.0));
   const double exact = log_sum + 12 * p, rounding = double{45 + static_cast<float>(log_sum)} - 45 - log_sum;
   ASSERT_GT(rounding, 1e-6);
@@ -118,14 +118,14 @@ TEST(VocabularyPass, near_certainty_the_sum_of_the_normaliser_is_a_float32_too) 
   std::vector<float> table(200, -1e6f);
   table[0] = 1e6f;
   table[150] = 30 * std::atanh(static_cast<float>((45 - gap) / 45));  // in another tile
-  const PassRun r = run_pass(table, table.size(), {1}, 1, 1, 0.5, 1);
+  const VocabularyRun r = run_pass(table, table.size(), {1}, 1, 1, 0.5, 1);
   EXPECT_EQ(45 + static_cast<float>(std::log1p(odds)), 45.000004f);
   EXPECT_NEAR(r.predictions[0].entropy, gap * odds, 3e-7);
 }
 
 TEST(VocabularyPass, threads_and_neighbours_do_not_change_a_row) {
   const auto table = random_values(777 * 40, 1, 0.5f), h = random_values(80 * 40, 2);
-  const PassRun a = run_pass(table, 777, h, 80, 40, 0.3, 3), b = run_pass(table, 777, h, 5, 40, 0.3, 1);
+  const VocabularyRun a = run_pass(table, 777, h, 80, 40, 0.3, 3), b = run_pass(table, 777, h, 5, 40, 0.3, 1);
   for (size_t r = 0; r < 5; ++r) {
     EXPECT_EQ(a.predictions[r].sample, b.predictions[r].sample);
     EXPECT_EQ(a.predictions[r].entropy, b.predictions[r].entropy);
