@@ -338,6 +338,10 @@ std::string first_of(const std::vector<std::string>& list) {
   return list.size() == 1 ? list.front() : base::concat(list.front(), " (and ", list.size() - 1, " more)");
 }
 
+std::string missing_text(const formats::Checkpoint& file, const std::vector<std::string>& missing) {
+  return file.path() + ": expected tensor " + first_of(missing) + ", got none";
+}
+
 }  // namespace
 
 BindingReport examine_weights(const formats::Checkpoint& file, const Config& config) {
@@ -362,9 +366,10 @@ BindingReport examine_weights(const formats::Checkpoint& file, const Config& con
     report.tensors.push_back({t.name, std::string(tensor::info(t.dtype).name), t.shape, t.data.size(),
                               role != m.role_of.end() ? role->second : foreign_kind(t.name)});
   }
+  if (!m.missing.empty()) m.problems.push_back(missing_text(file, m.missing));  // last, as binding says it
   report.missing = std::move(m.missing);
   report.problems = std::move(m.problems);
-  if (packed && !*packed && report.missing.empty() && report.problems.empty()) {
+  if (packed && !*packed && report.problems.empty()) {
     Weights outline;
     Binder binder(config, outline);
     for (const Match& match : m.found) binder.outline(match);
@@ -378,8 +383,7 @@ Result<Weights> bind_weights(const formats::Checkpoint& file, const Config& conf
   DG_TRY_ASSIGN(const bool packed, is_packed_file(file));
   const Matches m = match_names(file, config, packed);
   if (!m.problems.empty()) return Unexpected(ErrorCode::kModelFile, first_of(m.problems));
-  if (!m.missing.empty())
-    return Unexpected(ErrorCode::kModelFile, file.path() + ": expected tensor " + first_of(m.missing) + ", got none");
+  if (!m.missing.empty()) return Unexpected(ErrorCode::kModelFile, missing_text(file, m.missing));
   LoadProgress done;
   uint64_t expanded = 0;
   for (const Match& match : m.found) done.total_bytes += match.entry->data.size(), expanded += expanded_bytes(match);

@@ -65,7 +65,7 @@ struct Weights {
 struct BindingReport {
   std::vector<TensorReport> tensors;
   std::vector<std::string> missing;
-  std::vector<std::string> problems;
+  std::vector<std::string> problems;  ///< why binding fails, missing tensors among it
   uint64_t parameters = 0;
   uint64_t expanded_bytes = 0;  ///< memory of our own that binding takes
   uint64_t packed_bytes = 0;    ///< and packing; 0 for a packed file, and where something is missing or wrong

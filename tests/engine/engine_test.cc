@@ -174,6 +174,18 @@ TEST(InspectModel, says_what_is_missing_without_failing) {
   EXPECT_FALSE(report->problems.empty());
 }
 
+TEST(InspectModel, a_missing_tensor_is_a_problem_in_the_words_of_loading) {
+  golden::Tensors tensors = golden::tensors_of("tiny-c");
+  tensors.erase("model.decoder.norm.weight");
+  const std::string folder = golden::write_folder("without_a_norm", "tiny-c", tensors);
+  const auto report = inspect_model(folder);
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_THAT(report->missing, testing::ElementsAre("model.decoder.norm.weight"));
+  EngineOptions o;
+  o.model_path = folder;
+  EXPECT_THAT(report->problems, testing::ElementsAre(open_error(o)));
+}
+
 TEST(SplitAnswer, takes_the_thought_channel_apart_from_the_answer) {
   const AnswerParts closed = split_answer("<|channel>thought\nhm, 2\n<channel|>Two.");
   EXPECT_EQ(closed.content, "Two.");
