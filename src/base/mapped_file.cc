@@ -45,6 +45,9 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
   if (!file.regular) return Unexpected(ErrorCode::kIo, path + ": expected a file, got a pipe or a device");
   if (file.size == 0) return MappedFile(path, nullptr, 0);
   void* data = ::mmap(nullptr, file.size, PROT_READ, MAP_SHARED, file.descriptor.get(), 0);
+  if (data == MAP_FAILED && errno == ENOMEM)
+    return Unexpected(ErrorCode::kOutOfMemory, concat(path, ": expected address space for ", bytes_text(file.size),
+                                                      ", got less. Raise ulimit -v, or use a smaller file"));
   if (data == MAP_FAILED) return system_error(path, "cannot map the file into memory");
   return MappedFile(path, static_cast<const std::byte*>(data), file.size);
 }

@@ -15,7 +15,8 @@ namespace dgemma::base {
 
 class MappedFile {
  public:
-  /// Errors: kNotFound, kIo (permission, a directory, the system's own words). An empty file maps to an empty span.
+  /// Errors: kNotFound, kIo (permission, a directory, the system's own words), kOutOfMemory (address space). An empty
+  /// file maps to an empty span.
   static Result<MappedFile> open(const std::string& path);
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;

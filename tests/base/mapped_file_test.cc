@@ -1,6 +1,7 @@
 #include "base/mapped_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -42,6 +43,15 @@ TEST(MappedFile, refuses_a_pipe_without_waiting_for_its_other_end) {
   ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
   EXPECT_EQ(MappedFile::open(path).error().code, ErrorCode::kIo);
   EXPECT_EQ(MappedFile::open("/dev/null").error().code, ErrorCode::kIo);
+}
+
+TEST(MappedFile, a_file_larger_than_the_address_space_is_a_matter_of_memory) {
+  const int sparse = memfd_create("sparse", MFD_CLOEXEC);
+  ASSERT_EQ(ftruncate(sparse, off_t{1} << 60), 0);
+  const auto file = MappedFile::open("/proc/self/fd/" + std::to_string(sparse));
+  close(sparse);
+  ASSERT_FALSE(file);
+  EXPECT_EQ(file.error().code, ErrorCode::kOutOfMemory) << file.error().message;
 }
 
 TEST(ReadTextFile, reads_all_and_refuses_more_than_the_limit) {
