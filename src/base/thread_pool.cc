@@ -8,6 +8,7 @@
 #include <fstream>
 #include <set>
 #include <string>
+#include <system_error>
 
 #include "base/check.h"
 
@@ -34,7 +35,11 @@ void pause_cpu() {
 }  // namespace
 
 ThreadPool::ThreadPool(int threads) : spread_(threads) {
-  for (int worker = 1; worker < threads; ++worker) workers_.emplace_back([this, worker] { work(worker); });
+  workers_.reserve(static_cast<size_t>(threads));
+  try {
+    for (int worker = 1; worker < threads; ++worker) workers_.emplace_back([this, worker] { work(worker); });
+  } catch (const std::system_error&) {  // a limit on threads or on address space: go on with those that are there
+  }
 }
 
 ThreadPool::~ThreadPool() {

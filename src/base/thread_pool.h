@@ -22,7 +22,8 @@ namespace dgemma::base {
 
 class ThreadPool {
  public:
-  /// `threads` >= 1 counts the caller: ThreadPool(1) starts none and runs everything inline.
+  /// `threads` >= 1 counts the caller: ThreadPool(1) starts none and runs everything inline. Where the system starts no
+  /// more (ulimit -u, -v), the pool goes on with those it got, which changes no result; threads() tells how many.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

@@ -3,6 +3,11 @@
 
 #include <unistd.h>
 
+#include <new>
+#include <system_error>
+
+#include "base/format.h"
+
 namespace dgemma::cli {
 namespace {
 
@@ -24,6 +29,15 @@ struct Run {
   int operator()(const RenderArguments& arguments) const { return run_render(arguments, program); }
 };
 
+int run_command(const std::vector<std::string>& arguments) {
+  const Environment environment = read_environment();
+  auto invocation = parse_arguments(arguments, environment);
+  if (!invocation) return report(invocation.error());
+  Signals signals;
+  Program program{environment, Output(STDOUT_FILENO), signals};
+  return std::visit(Run{program}, *invocation);
+}
+
 }  // namespace
 
 int finish_output(const Output& out) {
@@ -34,12 +48,15 @@ int finish_output(const Output& out) {
 int run_program(const std::vector<std::string>& arguments) {
   occupy_standard_descriptors();
   set_up_locale();
-  const Environment environment = read_environment();
-  auto invocation = parse_arguments(arguments, environment);
-  if (!invocation) return report(invocation.error());
-  Signals signals;
-  Program program{environment, Output(STDOUT_FILENO), signals};
-  return std::visit(Run{program}, *invocation);
+  try {  // what the standard library throws where the system has no more of something; nothing here does
+    return run_command(arguments);
+  } catch (const std::bad_alloc&) {
+    return report({ErrorCode::kOutOfMemory,
+                   "memory: expected what the command needs, got less. Close other programs, or raise ulimit -v"});
+  } catch (const std::system_error& error) {
+    return report({ErrorCode::kBusy, base::concat("system: expected a thread, got: ", error.code().message(),
+                                                  ". Close other programs, or raise ulimit -u and -v")});
+  }
 }
 
 }  // namespace dgemma::cli

@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <system_error>
+
 namespace dgemma::cli {
 namespace {
 
@@ -34,13 +36,18 @@ Signals::Signals() : taken_(only(SIGWINCH)) {
     if (!is_ignored(signal)) sigaddset(&taken_, signal);
   ::signal(SIGPIPE, SIG_IGN);
   ::pthread_sigmask(SIG_BLOCK, &taken_, nullptr);  // for the threads started from here on, too
-  thread_ = std::thread([this] {
-    int signal = 0;
-    while (::sigwait(&taken_, &signal) == 0 && !leaving_) handle(signal);
-  });
+  try {
+    thread_ = std::thread([this] {
+      int signal = 0;
+      while (::sigwait(&taken_, &signal) == 0 && !leaving_) handle(signal);
+    });
+  } catch (const std::system_error&) {
+    ::pthread_sigmask(SIG_UNBLOCK, &taken_, nullptr);
+  }
 }
 
 Signals::~Signals() {
+  if (!thread_.joinable()) return;
   leaving_ = true;
   ::pthread_kill(thread_.native_handle(), SIGWINCH);
   thread_.join();

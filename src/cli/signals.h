@@ -27,7 +27,8 @@ class Drawing {
 
 class Signals {
  public:
-  /// Takes INT, TERM, HUP, TSTP and WINCH, and ignores PIPE. Made before any other thread; one object at a time.
+  /// Takes INT, TERM, HUP, TSTP and WINCH, and ignores PIPE. Made before any other thread; one object at a time. Where
+  /// the system starts no thread to wait for them, they do what they do to any program, and no action is called.
   Signals();
   ~Signals();
   Signals(const Signals&) = delete;

@@ -442,11 +442,11 @@ Result<BenchReport> run_bench(const EngineOptions& options, const BenchOptions& 
   report.model_path = options.model_path;
   report.parameters = loaded.model.weights().parameters;
   report.canvas_length = loaded.model.config().canvas_length;
-  report.threads = loaded.settings.threads;
   report.kernels = loaded.settings.table->name, report.compute = loaded.settings.compute;
   DG_TRY_ASSIGN(const Plan plan, make_plan(bench, loaded.model.config()));
 
   ModelRun run(loaded);
+  report.threads = run.exec().threads();
   DG_TRY(run.plan_memory(plan.contexts.back() + report.canvas_length));
   std::vector<Round> rounds;
   for (int i = 0; i < bench.repeat; ++i) {

@@ -48,7 +48,7 @@ Result<Engine> Engine::open(const EngineOptions& options) {
   info.bos_id = found ? found->tokenizer.bos_id() : sizes.bos_id;
   info.has_tokenizer = found.has_value();
   info.has_chat_template = chat_template && text::is_gemma4_template(chat_template->text);
-  info.threads = settings.threads, info.kernels = settings.table->name, info.compute = settings.compute;
+  info.threads = state->runner.threads(), info.kernels = settings.table->name, info.compute = settings.compute;
   info.load_s = state->loaded.load_s;
   if (!can_chat) state->no_chat = can_chat.error(), info.no_chat = can_chat.error().message;
   if (found) {

@@ -2,6 +2,7 @@
 #include "server/scheduler.h"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include "base/format.h"
@@ -10,7 +11,14 @@ namespace dgemma::server {
 
 Scheduler::Scheduler(int places, int max_queue)
     : max_queue_(static_cast<size_t>(max_queue)), places_(static_cast<size_t>(places)) {
-  for (int i = 0; i < places; ++i) workers_.emplace_back([this] { work(); });
+  workers_.reserve(places_);
+  try {
+    for (int i = 0; i < places; ++i) workers_.emplace_back([this] { work(); });
+  } catch (const std::system_error&) {  // a limit on threads or on address space
+    if (workers_.empty()) throw;
+    const std::lock_guard lock(mutex_);
+    places_ = workers_.size();
+  }
 }
 
 Scheduler::~Scheduler() {

@@ -27,6 +27,7 @@ class Job {
 
 class Scheduler {
  public:
+  /// With fewer places where the system starts no more threads; where it starts none, std::system_error comes out.
   Scheduler(int places, int max_queue);
   /// Cancels what runs and what waits, and joins.
   ~Scheduler();
@@ -52,7 +53,7 @@ class Scheduler {
   void work();
 
   const size_t max_queue_;
-  const size_t places_;
+  size_t places_;
   mutable std::mutex mutex_;
   std::condition_variable work_came_;  // workers wait for it
   std::condition_variable job_left_;   // drain() waits for it

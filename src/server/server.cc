@@ -1,6 +1,8 @@
 // See server.h.
 #include "server/server.h"
 
+#include <new>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -26,6 +28,17 @@ struct Server::Impl {
     DG_TRY(service.ready(std::move(opened)));
     log_ready(log, info, inspect_machine().memory_bytes);
     return {};
+  }
+  /// The same on a thread of its own, where what the standard library throws would end the process.
+  Result<void> try_open(const EngineOptions& engine) {
+    try {
+      return open(engine);
+    } catch (const std::bad_alloc&) {
+      return Unexpected(ErrorCode::kOutOfMemory, "memory: expected what the model needs, got less. Raise ulimit -v");
+    } catch (const std::system_error& error) {
+      return Unexpected(ErrorCode::kBusy, base::concat("system: expected a thread, got: ", error.code().message(),
+                                                       ". Raise ulimit -u and -v"));
+    }
   }
 
   ServerOptions options;
@@ -64,7 +77,7 @@ int Server::port() const { return impl_->http.port(); }
 void Server::load(EngineOptions engine, std::function<void(const Result<void>&)> loaded) {
   impl_->loader = std::thread([this, engine = std::move(engine), loaded = std::move(loaded)]() mutable {
     engine.progress = [this](const LoadProgress& progress) { impl_->service.loading(progress); };
-    const Result<void> outcome = impl_->open(engine);
+    const Result<void> outcome = impl_->try_open(engine);
     if (!outcome) impl_->service.failed(outcome.error());
     loaded(outcome);
   });
@@ -81,10 +94,16 @@ void Server::stop() {
   if (++impl_->stops > 1) return impl_->service.cancel_all();
   impl_->log.event("stopping", Json::object());
   impl_->service.refuse_answers();
-  impl_->drainer = std::thread([impl = impl_.get()] {
+  const auto end = [impl = impl_.get()] {
     impl->service.drain();
     impl->http.stop();
-  });
+  };
+  try {
+    impl_->drainer = std::thread(end);
+  } catch (const std::system_error&) {  // nobody can wait for the answers that run
+    impl_->service.cancel_all();
+    end();
+  }
 }
 
 }  // namespace dgemma::server

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <vector>
 
+#include "no_threads.h"
+
 namespace dgemma::base {
 namespace {
 
@@ -47,6 +49,15 @@ TEST(ThreadPool, wakes_sleeping_workers) {
     });
     ASSERT_EQ(met.load(), 2) << "round " << i;
   }
+}
+
+TEST(ThreadPool, runs_with_the_threads_that_the_system_gives) {
+  const NoThreads none;
+  ThreadPool pool(4);
+  EXPECT_EQ(pool.threads(), 1);
+  std::vector<int> runs(100, 0);
+  pool.run(runs.size(), [&](size_t task, int) { ++runs[task]; });
+  EXPECT_EQ(runs, std::vector<int>(100, 1));
 }
 
 TEST(ThreadPool, several_callers_take_turns) {

@@ -80,6 +80,7 @@ without_tokenizer() {
   DGEMMA_MODEL=$tiny run 0 generate --prompt-ids 2,5,9 -n 1
 
   traces "$tiny" "$tokens"
+  [ -n "${DGEMMA_SANITIZE-}" ] || limits "$tiny" "$tokens"
 
   # A setting that nobody here knows is said.
   local file
@@ -132,6 +133,38 @@ traces() {
   wait $pid 2>"$work/null"
   status 137 $? 'killed generate'
   is "$(cat "$work/kept")" 'old'
+}
+
+# limits MODEL TOKENS: what the system refuses ends with a message or with fewer threads, never with a signal.
+limits() {
+  local tiny=$1 tokens=$2 threads
+  local answer=(generate -m "$tiny" --prompt-ids 2,5,9 --seed 7 -n 20 --compute f32)
+  (ulimit -v 60000; head -c 60000000 /dev/zero | tr '\0' a | "$program" tokenize --tokenizer "$data/text/gemma4_small.json") \
+    >"$work/out" 2>"$work/err"
+  status 4 $? 'tokenize with little memory'
+  has "$err" 'dgemma: not enough memory: '
+  for threads in 1 3 5; do
+    few_threads $threads info
+    has "$out" 'kernels'
+    few_threads $threads "${answer[@]}" -t 16
+    is "$out" "$tokens"$'\n'
+  done
+  # A model that does not fit into the address space.
+  mkdir "$work/large"
+  ln -s "$(realpath "$tiny/config.json")" "$work/large/config.json"
+  truncate -s 1G "$work/large/model.safetensors"
+  (ulimit -v 400000; exec "$program" inspect -m "$work/large") >"$work/out" 2>"$work/err"
+  status 4 $? 'inspect with little address space'
+  has "$err" 'model.safetensors: expected address space for 1.00 GiB'
+}
+# few_threads NUMBER ARGUMENTS...: as run 0, as a user who may have so many processes and threads. Root may have any.
+few_threads() {
+  local number=$1
+  shift
+  local limited=(bash -c 'ulimit -u '"$number"'; exec "$@"' limited "$program" "$@")
+  [ "$(id -u)" = 0 ] && limited=(setpriv --reuid=65533 --clear-groups "${limited[@]}")
+  "${limited[@]}" >"$work/out" 2>"$work/err" </dev/null
+  status 0 $? "$* with $number threads"
 }
 
 bench_and_compare() {

@@ -5,6 +5,9 @@
 
 #include <atomic>
 #include <future>
+#include <system_error>
+
+#include "no_threads.h"
 
 namespace dgemma::server {
 namespace {
@@ -36,6 +39,11 @@ TEST(Scheduler, takes_as_many_as_there_are_places_and_room_in_the_queue) {
   running->release();
   waiting->began.get_future().wait();
   EXPECT_TRUE(running->ended);
+}
+
+TEST(Scheduler, without_any_thread_there_are_no_places) {
+  const NoThreads none;
+  EXPECT_THROW(Scheduler(2, 1), std::system_error);
 }
 
 TEST(Scheduler, a_withdrawn_job_frees_its_place_in_the_queue_and_never_runs) {
