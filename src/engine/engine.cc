@@ -42,7 +42,7 @@ Result<Engine> Engine::open(const EngineOptions& options) {
   info.canvas_length = sizes.canvas_length, info.vocab_size = sizes.vocab;
   info.context_length = sizes.context_length, info.layers = sizes.layers;
   info.parameters = weights.parameters, info.weight_bytes = weights.resident_bytes;
-  info.eos_ids = engine::end_tokens(state->loaded.checkpoint, sizes, found);
+  info.eos_ids = engine::end_tokens(sizes, found);
   if (!sizes.ignored.empty()) info.notes.push_back(sizes.ignored + ": not known here, without effect");
   if (std::string note = engine::rows_note(found, sizes); !note.empty()) info.notes.push_back(std::move(note));
   info.bos_id = found ? found->tokenizer.bos_id() : sizes.bos_id;

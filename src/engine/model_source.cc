@@ -179,16 +179,14 @@ Result<void> check_chat(const std::optional<FoundTokenizer>& tokenizer,
                                  "without a chat format, or as ids"));
 }
 
-std::vector<int32_t> end_tokens(const formats::Checkpoint& checkpoint, const model::Config& config,
-                                const std::optional<FoundTokenizer>& tokenizer) {
+std::vector<int32_t> end_tokens(const model::Config& config, const std::optional<FoundTokenizer>& tokenizer) {
   std::vector<int32_t> ids = config.eos_ids;
-  if (checkpoint.gguf() == nullptr || checkpoint.gguf()->find(kConfigKey) != nullptr) return ids;
+  if (config.eos_listed || !tokenizer) return ids;
   const auto add = [&](int64_t id) {
     const auto end = static_cast<int32_t>(id);
     if (id >= 0 && id < config.vocab && std::find(ids.begin(), ids.end(), end) == ids.end()) ids.push_back(end);
   };
-  if (!tokenizer) return ids;
-  for (const char* name : {"<turn|>", "<|tool_response>"}) add(tokenizer->tokenizer.id_of(name));
+  for (const char* name : {"<eos>", "<turn|>", "<|tool_response>"}) add(tokenizer->tokenizer.id_of(name));
   return ids;
 }
 

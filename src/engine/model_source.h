@@ -54,8 +54,8 @@ Result<std::optional<FoundTemplate>> find_chat_template(const formats::Checkpoin
 Result<void> check_chat(const std::optional<FoundTokenizer>& tokenizer,
                         const std::optional<FoundTemplate>& chat_template);
 
-/// End tokens of the checkpoint; for GGUF with the chat format's own, which its one eos key cannot name.
-std::vector<int32_t> end_tokens(const formats::Checkpoint& checkpoint, const model::Config& config,
-                                const std::optional<FoundTokenizer>& tokenizer);
+/// End tokens of the checkpoint: those of its generation_config.json and no others, or, where that names none,
+/// config.json's or GGUF's with the chat format's own, as far as the tokenizer knows them.
+std::vector<int32_t> end_tokens(const model::Config& config, const std::optional<FoundTokenizer>& tokenizer);
 
 }  // namespace dgemma::engine

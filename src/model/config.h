@@ -51,6 +51,7 @@ struct Config {
   std::vector<LayerConfig> layer;  ///< [layers]
   int32_t bos_id = 2;
   std::vector<int32_t> eos_ids;  ///< of the checkpoint, generation_config.json first
+  bool eos_listed = false;       ///< generation_config.json gave them: they are all there are
   SamplerOptions sampler;        ///< of the checkpoint; empty fields: the published defaults
   std::string ignored;           ///< what generation_config.json sets in vain: "PATH: 'top_k', 'top_p'"; "" for nothing
 };

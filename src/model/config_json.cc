@@ -217,7 +217,7 @@ Result<void> read_generation(std::string_view text, const std::string& path, Con
     DG_TRY_ASSIGN(s.stability_threshold, fields.integer("stability_threshold", std::nullopt, 0, kMostSteps));
   }
   DG_TRY_ASSIGN(std::vector<int32_t> eos, fields.ids("eos_token_id"));
-  if (!eos.empty()) c.eos_ids = std::move(eos);
+  if (!eos.empty()) c.eos_ids = std::move(eos), c.eos_listed = true;
   if (const std::string unknown = unknown_keys(root); !unknown.empty()) c.ignored = base::concat(path, ": ", unknown);
   return {};
 }

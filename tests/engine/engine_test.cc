@@ -147,6 +147,22 @@ TEST(Engine, of_a_tokenizer_with_more_tokens_than_the_embedding_has_rows_its_use
   EXPECT_EQ(note(3, "<|turn>"), "") << "rows without a token are padding";
 }
 
+TEST(Engine, answers_end_at_the_chat_formats_tokens_unless_the_generation_config_lists_others) {
+  const auto end_tokens = [](const char* generation) {
+    const std::string folder = folder_with_tokenizer(300, "<turn|>"), path = folder + "/generation_config.json";
+    if (generation != nullptr) std::ofstream(path) << generation;
+    EngineOptions o;
+    o.model_path = folder;
+    const auto engine = Engine::open(o);
+    std::filesystem::remove(path);
+    return engine ? engine->info().eos_ids : std::vector<int32_t>();
+  };
+  EXPECT_THAT(end_tokens(nullptr), testing::ElementsAre(1, 300));
+  EXPECT_THAT(end_tokens(R"({"t_min": 0.3})"), testing::ElementsAre(1, 300));
+  EXPECT_THAT(end_tokens(R"({"eos_token_id": [1, 7]})"), testing::ElementsAre(1, 7));
+  EXPECT_THAT(end_tokens(R"({"eos_token_id": 7})"), testing::ElementsAre(7));
+}
+
 TEST(InspectModel, lists_config_tensors_and_nothing_missing) {
   for (const char* suffix : {"tiny-a", "tiny-a.gguf"}) {
     const auto report = inspect_model(golden::folder() + suffix);
