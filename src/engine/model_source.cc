@@ -19,16 +19,12 @@ namespace fs = std::filesystem;
 constexpr size_t kMostTokenizerBytes = size_t{256} << 20;
 constexpr size_t kMostTemplateBytes = size_t{4} << 20;
 
-bool exists(const std::string& path) {
-  std::error_code ignored;
-  return fs::is_regular_file(path, ignored);
-}
-
 std::string inside(const std::string& folder, const char* name) { return (fs::path(folder) / name).string(); }
 
 /// The text of a file that may be absent: "" then. One that is there and empty was cut off.
 Result<std::string> read_if_there(const std::string& path, size_t limit) {
-  if (!exists(path)) return std::string();
+  DG_TRY_ASSIGN(const bool there, formats::is_there(path));
+  if (!there) return std::string();
   DG_TRY_ASSIGN(std::string text, base::read_text_file(path, limit));
   if (text.empty()) return formats::bad_file(path, "", "text", "an empty file. Copy it again");
   return text;
@@ -94,7 +90,8 @@ Result<model::Config> read_config(const formats::Checkpoint& checkpoint) {
   if (checkpoint.gguf() != nullptr) return model::config_from_gguf(*checkpoint.gguf());
   const std::string config_path = inside(checkpoint.folder(), "config.json");
   const std::string generation_path = inside(checkpoint.folder(), "generation_config.json");
-  if (!exists(config_path))
+  DG_TRY_ASSIGN(const bool there, formats::is_there(config_path));
+  if (!there)
     return Unexpected(ErrorCode::kModelFile,
                       config_path + ": expected the model's config.json beside its safetensors, got no such file");
   DG_TRY_ASSIGN(const std::string config, base::read_text_file(config_path, formats::kMaxJsonBytes));
@@ -105,7 +102,8 @@ Result<model::Config> read_config(const formats::Checkpoint& checkpoint) {
 Result<std::optional<FoundTokenizer>> find_tokenizer(const formats::Checkpoint& checkpoint) {
   if (checkpoint.gguf() != nullptr) return tokenizer_from_gguf(*checkpoint.gguf());
   const std::string path = inside(checkpoint.folder(), "tokenizer.json");
-  if (!exists(path)) return std::optional<FoundTokenizer>();
+  DG_TRY_ASSIGN(const bool there, formats::is_there(path));
+  if (!there) return std::optional<FoundTokenizer>();
   DG_TRY_ASSIGN(FoundTokenizer found, tokenizer_from_json(path));
   return std::optional(std::move(found));
 }
@@ -144,7 +142,8 @@ Result<std::optional<FoundTemplate>> find_chat_template(const formats::Checkpoin
   DG_TRY_ASSIGN(std::string text, read_if_there(own, kMostTemplateBytes));
   if (!text.empty()) return std::optional(FoundTemplate{std::move(text), own});
   const std::string config_path = inside(checkpoint.folder(), "tokenizer_config.json");
-  if (!exists(config_path)) return std::optional<FoundTemplate>();
+  DG_TRY_ASSIGN(const bool there, formats::is_there(config_path));
+  if (!there) return std::optional<FoundTemplate>();
   DG_TRY_ASSIGN(const nlohmann::json config, formats::read_json_file(config_path));
   if (!config.is_object()) return formats::bad_file(config_path, "", "a JSON object", config.type_name());
   const auto field = config.find("chat_template");

@@ -59,10 +59,10 @@ Result<Found> read_index(const fs::path& folder) {
 /// The only .safetensors or .gguf file of a folder that has none of the usual names.
 Result<Found> find_only_file(const fs::path& folder) {
   std::vector<std::string> names;
-  std::error_code error;
+  std::error_code error, ignored;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     const std::string extension = it->path().extension().string();
-    if ((extension == ".safetensors" || extension == ".gguf") && is_file(it->path()))
+    if ((extension == ".safetensors" || extension == ".gguf") && !fs::is_directory(it->path(), ignored))
       names.push_back(it->path().string());
   }
   if (error)
@@ -79,7 +79,9 @@ Result<Found> find_only_file(const fs::path& folder) {
 /// A file that is named by itself: not a shard that an index beside it names with others.
 Result<Found> check_whole(const fs::path& file) {
   Found found{{file.string()}, {}, {}};
-  if (!is_file(file.parent_path() / kIndexFile)) return found;
+  if (!is_file(file)) return found;  // opening it says why
+  DG_TRY_ASSIGN(const bool indexed, is_there((file.parent_path() / kIndexFile).string()));
+  if (!indexed) return found;
   const Result<Found> index = read_index(file.parent_path());
   if (!index || index->files.size() < 2 || std::ranges::find(index->files, file.string()) == index->files.end())
     return found;
@@ -91,9 +93,10 @@ Result<Found> find_files(const std::string& path) {
   std::error_code error;
   if (!fs::is_directory(path, error)) return check_whole(path);
   const fs::path folder(path);
-  if (is_file(folder / kSingleFile)) return Found{{(folder / kSingleFile).string()}, {}, {}};
-  if (is_file(folder / kIndexFile)) return read_index(folder);
-  return find_only_file(folder);
+  DG_TRY_ASSIGN(const bool single, is_there((folder / kSingleFile).string()));
+  if (single) return Found{{(folder / kSingleFile).string()}, {}, {}};
+  DG_TRY_ASSIGN(const bool indexed, is_there((folder / kIndexFile).string()));
+  return indexed ? read_index(folder) : find_only_file(folder);
 }
 
 /// The index and the shards must name the same tensors.
@@ -114,6 +117,17 @@ Result<void> check_index(const Found& found, const Checkpoint& checkpoint) {
 }
 
 }  // namespace
+
+Result<bool> is_there(const std::string& path) {
+  std::error_code error;
+  const fs::file_type type = fs::status(path, error).type();
+  if (type == fs::file_type::regular) return true;
+  if (type == fs::file_type::none) return bad_file(path, "", "a file", error.message());  // loops of links, permission
+  if (type != fs::file_type::not_found)
+    return bad_file(path, "", "a file", type == fs::file_type::directory ? "a folder" : "a pipe or a device");
+  if (fs::symlink_status(path, error).type() != fs::file_type::symlink) return false;
+  return bad_file(path, "", "a file", "a link that leads nowhere");
+}
 
 Result<Checkpoint> Checkpoint::open(const std::string& path) {
   DG_TRY_ASSIGN(const Found found, find_files(path));

@@ -21,6 +21,10 @@
 
 namespace dgemma::formats {
 
+/// Whether a file of a model is there. What is there in its place and is no file (a folder, a pipe, a link that leads
+/// nowhere) would leave the model without it in silence. Errors: kModelFile.
+Result<bool> is_there(const std::string& path);
+
 enum class Format { kSafetensors, kGguf };
 
 class Checkpoint {

@@ -114,6 +114,27 @@ TEST(Engine, an_empty_file_is_not_taken_for_a_missing_one) {
   }
 }
 
+TEST(Engine, what_is_no_file_is_not_taken_for_a_missing_one) {
+  namespace fs = std::filesystem;
+  for (const char* name : {"generation_config.json", "tokenizer.json", "chat_template.jinja", "tokenizer_config.json",
+                           "model.safetensors.index.json"}) {
+    const std::string folder = golden::write_folder("no_file", "tiny-c", golden::tensors_of("tiny-c"));
+    const std::string path = folder + "/" + name;
+    if (path.ends_with("index.json")) fs::rename(folder + "/model.safetensors", folder + "/other.safetensors");
+    EngineOptions o;
+    o.model_path = folder;
+    fs::create_symlink("nowhere", path);
+    EXPECT_EQ(open_error(o), path + ": expected a file, got a link that leads nowhere");
+    fs::remove(path);
+    fs::create_directory(path);
+    EXPECT_EQ(open_error(o), path + ": expected a file, got a folder");
+    EXPECT_EQ(Engine::open(o).error().code, ErrorCode::kModelFile);
+    fs::remove(path);
+    EXPECT_EQ(open_error(o), "opened") << name;
+    fs::remove_all(folder);
+  }
+}
+
 /// tiny-c, whose embedding has 320 rows, with a tokenizer of `words` words and one control token behind them.
 std::string folder_with_tokenizer(int words, const std::string& control) {
   const std::string folder = golden::write_folder("tokenizer_of_another", "tiny-c", golden::tensors_of("tiny-c"));
