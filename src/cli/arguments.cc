@@ -443,6 +443,8 @@ void declare_quantize(CLI::App& app, QuantizeArguments& arguments) {
 
 Result<Invocation> check_quantize(QuantizeArguments& arguments, const Environment& environment) {
   if (arguments.quantize.output_path.empty()) return conflict("--output", "a file to write", "none. Give -o FILE");
+  if (arguments.quantize.output_path == "-")
+    return conflict("--output", "a file to write, which is mapped where it is used", "-, standard output");
   DG_TRY(need_model(arguments.quantize.model_path, environment));
   return Invocation(std::move(arguments));
 }

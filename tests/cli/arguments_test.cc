@@ -260,6 +260,10 @@ TEST(Arguments, one_model_is_compared_with_itself_and_two_with_each_other) {
   EXPECT_THAT(error_of({"compare", "x", "--seed", "-1"}), HasSubstr("--seed"));
 }
 
+TEST(Arguments, a_packed_file_is_not_written_to_standard_output) {
+  EXPECT_THAT(error_of({"quantize", "-m", "x", "-o", "-"}), HasSubstr("--output: expected a file to write"));
+}
+
 TEST(Arguments, weights_are_packed_to_four_or_eight_bits) {
   EXPECT_THAT(error_of({"quantize", "-m", "x", "-o", "y", "--bits", "5"}),
               HasSubstr("--bits: expected 4 or 8, got '5'"));
