@@ -21,6 +21,8 @@ class TraceWriter {
 
   /// Writes what the event adds to the record. After a failure (a full disk) it writes nothing more; finish() tells.
   void on_event(const Event& event);
+  /// The reader of the pipe has gone: what is written from then on nobody sees, which is no failure.
+  bool reader_gone() const;
   /// Gives the file its name, in place of what had it; nothing may be written afterwards. Errors: kIo, the first
   /// failure of any write (but that the reader of a pipe has gone).
   Result<void> finish();

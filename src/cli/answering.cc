@@ -68,7 +68,8 @@ class Show {
   void on_event(const Event& event) {
     if (plan_.trace != nullptr) plan_.trace->on_event(event);
     std::visit([this](const auto& e) { on(e); }, event);
-    if (program_.out.failed()) stop_.request_stop();  // nobody can see the rest
+    const bool unread = plan_.trace != nullptr && plan_.arguments->trace == "-" && plan_.trace->reader_gone();
+    if (program_.out.failed() || unread) stop_.request_stop();  // nobody can see the rest
   }
   /// An answer that was interrupted leaves the draft of its last canvas on the terminal.
   void finish(bool interrupted) {

@@ -70,7 +70,9 @@ int conclude(const GenerateArguments& arguments, const Outcome& outcome, TraceWr
   if (trace != nullptr) {
     if (const auto written = trace->finish(); !written) status = report(written.error());
   }
-  if (status == 0 && answer.summary.reason == FinishReason::kCancelled && !program.out.reader_gone())
+  const bool unread =
+      program.out.reader_gone() || (trace != nullptr && arguments.answer.trace == "-" && trace->reader_gone());
+  if (status == 0 && answer.summary.reason == FinishReason::kCancelled && !unread)
     status = exit_status(ErrorCode::kCancelled);
   return status;
 }

@@ -74,14 +74,17 @@ class LineFile {
   Result<void> write(std::string_view text) {
     if (whole_) return whole_->write(std::as_bytes(std::span(text)));
     const int error = base::write_all(direct_.get(), text);
+    reader_gone_ |= error == EPIPE;
     if (error == 0 || error == EPIPE) return {};  // a reader that has gone wants no more
     return Unexpected(ErrorCode::kIo, std::strerror(error));
   }
+  bool reader_gone() const { return reader_gone_; }
   Result<void> finish() { return whole_ ? whole_->commit() : Result<void>(); }
 
  private:
   std::optional<base::NewFile> whole_;
   base::FileDescriptor direct_;
+  bool reader_gone_ = false;
 };
 
 }  // namespace
@@ -171,6 +174,8 @@ Result<TraceWriter> TraceWriter::open(const std::string& path) {
 }
 
 void TraceWriter::on_event(const Event& event) { std::visit(*impl_, event); }
+
+bool TraceWriter::reader_gone() const { return impl_->file.reader_gone(); }
 
 Result<void> TraceWriter::finish() {
   if (impl_->failure.empty()) return impl_->file.finish();

@@ -118,6 +118,10 @@ traces() {
   has "$(cat "$work/piped")" '{"type":"start"'
   { "$program" "${answer[@]}" --trace - 2>"$work/err"; echo $? >"$work/rc"; } | true
   status 0 "$(cat "$work/rc")" 'generate --trace - | true'
+  # A reader who goes early ends the answer, which would take very long.
+  { timeout 60 "$program" "${answer[@]:0:5}" --seed 7 -n 1000 --eos-ids none --confidence-threshold 0 --max-denoising-steps 10000 \
+    --trace - 2>"$work/err"; echo $? >"$work/rc"; } | head -n 2 >"$work/null"
+  status 0 "$(cat "$work/rc")" 'generate --trace - | head'
 
   # No room for it: what was there stays, and nothing else is left.
   printf 'old' >"$work/kept"

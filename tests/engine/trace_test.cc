@@ -64,8 +64,10 @@ TEST(TraceWriter, writes_into_a_pipe_until_its_reader_goes) {
   writer->on_event(Finished{});
   char first = 0;
   EXPECT_EQ(::read(reader.get(), &first, 1), 1);
+  EXPECT_FALSE(writer->reader_gone());
   reader = {};
   writer->on_event(Finished{});
+  EXPECT_TRUE(writer->reader_gone());
   EXPECT_TRUE(writer->finish());
   EXPECT_TRUE(fs::is_fifo(path));
 }
