@@ -110,9 +110,11 @@ struct BenchReport {
   std::vector<BenchStep> steps;  ///< the first one is at the default context
   double commit_s = 0;           ///< encoding a finished canvas
   BenchDecode decode;
-  double break_even_steps = 0;  ///< steps of a canvas at which diffusion is as fast as autoregressive decoding
-  int steps_per_canvas = 0;     ///< the most that the sampler takes
-  double tokens_per_s = 0;      ///< with so many
+  /// Steps of a canvas at which diffusion is as fast as autoregressive decoding; 0 or less: it is slower with any
+  /// number.
+  double break_even_steps = 0;
+  int steps_per_canvas = 0;               ///< the most that the sampler takes
+  double tokens_per_s = 0;                ///< with so many
   std::vector<BenchDiffusion> diffusion;  ///< with 8, 16 and the most, fewest first
   uint64_t peak_rss_bytes = 0;            ///< of loading and of all rounds
 

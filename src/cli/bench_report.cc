@@ -95,7 +95,10 @@ std::string comparison_lines(const BenchReport& r) {
          line("autoregressive", base::concat(three_digits(r.decode.tokens_per_s), " tokens/s, limit ",
                                              three_digits(r.decode.limit_tokens_per_s), " (one token reads ",
                                              decimal_text(r.decode.weight_bytes, "B"), ")")) +
-         line("break even", three_digits(r.break_even_steps) + " steps per canvas: with fewer, diffusion is faster");
+         line("break even",
+              r.break_even_steps > 0
+                  ? three_digits(r.break_even_steps) + " steps per canvas: with fewer, diffusion is faster"
+                  : "none: committing a canvas alone takes as long as its tokens one by one");
 }
 
 std::string check_lines(const BenchReport& r) {
@@ -144,7 +147,7 @@ Json bench_json(const BenchReport& r) {
             {"tokens_per_s", r.decode.tokens_per_s},
             {"weight_bytes", r.decode.weight_bytes},
             {"limit_tokens_per_s", r.decode.limit_tokens_per_s}}},
-          {"break_even_steps", r.break_even_steps},
+          {"break_even_steps", r.break_even_steps > 0 ? Json(r.break_even_steps) : Json(nullptr)},
           {"peak_rss_bytes", r.peak_rss_bytes},
           {"checks",
            {{"rounds", r.rounds},

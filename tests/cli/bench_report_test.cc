@@ -66,6 +66,15 @@ TEST(BenchReport, peaks_of_integers_appear_where_there_are_any) {
   EXPECT_THAT(bench_text(r), HasSubstr("450 GFLOP/s f32, 1.60 TOP/s int8"));
 }
 
+TEST(BenchReport, where_diffusion_is_never_faster_there_is_no_break_even) {
+  BenchReport r = some_bench();
+  for (const double steps : {0.0, -3.5}) {
+    r.break_even_steps = steps;
+    EXPECT_TRUE(bench_json(r)["break_even_steps"].is_null());
+    EXPECT_THAT(bench_text(r), HasSubstr("break even      none: "));
+  }
+}
+
 TEST(BenchReport, the_table_has_units_and_never_a_speed_without_steps) {
   const std::string text = bench_text(some_bench());
   for (const char* part :
