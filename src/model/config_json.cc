@@ -165,9 +165,9 @@ Result<void> read_heads(const Fields& text, const std::string& path, Config& c) 
 /// The keys that are neither read nor known to be without effect here. Transformers, as of 5.24, refuses such a file;
 /// a later one may know a key that this program does not, so the model is taken and the user is told.
 std::string unknown_keys(const json& generation) {
-  constexpr std::array<std::string_view, 16> kKnown = {
-      "max_denoising_steps", "t_min", "t_max", "entropy_bound", "stability_threshold", "confidence_threshold",
-      "sampler_config", "eos_token_id",
+  constexpr std::array<std::string_view, 15> kKnown = {
+      "max_denoising_steps", "t_min", "t_max", "stability_threshold", "confidence_threshold", "sampler_config",
+      "eos_token_id",
       // Of how Python's generate() is called and what it keeps; its limits of length are the user's affair here.
       "max_new_tokens", "max_length", "return_dict_in_generate", "cache_implementation", "cache_config",
       "disable_compile", "bos_token_id", "pad_token_id"};
@@ -210,7 +210,6 @@ Result<void> read_generation(std::string_view text, const std::string& path, Con
   };
   DG_TRY(read(fields, "t_min", s.t_min));
   DG_TRY(read(fields, "t_max", s.t_max));
-  DG_TRY(read(fields, "entropy_bound", s.entropy_bound));
   DG_TRY(read(sampler, "entropy_bound", s.entropy_bound));
   DG_TRY(read(fields, "confidence_threshold", s.confidence_threshold));
   if (fields.find("stability_threshold") != nullptr) {

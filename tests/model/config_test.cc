@@ -181,6 +181,9 @@ TEST(ConfigJson, names_what_generation_config_sets_in_vain) {
       "t_max": 0.8, "max_denoising_steps": 4, "stability_threshold": 1, "confidence_threshold": 0.1})"),
             "");
   EXPECT_EQ(ignored(R"({"top_p": 0.9, "do_sample": false})"), "generation_config.json: 'do_sample', 'top_p'");
+  const Config flat = read(tiny(), R"({"entropy_bound": 0.7})").value();
+  EXPECT_EQ(flat.ignored, "generation_config.json: 'entropy_bound'") << "it stands in sampler_config, or nowhere";
+  EXPECT_FALSE(flat.sampler.entropy_bound);
   json many = json::object();
   for (int i = 0; i < 100; ++i) many["key" + std::to_string(i)] = 1;
   EXPECT_THAT(ignored(many.dump()), testing::EndsWith("'key15' and 92 more"));
