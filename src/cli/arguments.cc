@@ -161,6 +161,7 @@ struct CompareExtras {
   EngineOptions machine;
   SettingLists settings;
   std::optional<std::vector<int32_t>> prompt_ids;
+  std::optional<int> random, random_tokens;
 };
 
 struct Parsed {
@@ -359,8 +360,8 @@ void declare_compare(CLI::App& app, Parsed& parsed) {
   table.path("-f,--file", "FILE", "User messages, one a line; - is standard input", arguments.file);
   table.flag("--jsonl", "Each line of FILE is a JSON string, or a chat request", arguments.jsonl);
   table.ids("--prompt-ids", "Token ids such as 2,5,9; nothing is added", extras.prompt_ids);
-  table.whole("--random", "Number of random prompts (4)", 1, kMostPrompts, arguments.compare.random_prompts);
-  table.whole("--random-tokens", "Tokens in each random prompt (64)", 1, kMost, arguments.compare.random_tokens);
+  table.whole("--random", "Number of random prompts (4)", 1, kMostPrompts, extras.random);
+  table.whole("--random-tokens", "Tokens in each random prompt (64)", 1, kMost, extras.random_tokens);
   table.heading("Comparison");
   add_seed(table, "Seed of random prompts, canvases and samples (0)", arguments.compare.seed);
   table.whole("--worst", "Number of rows to list, those that differ most (10)", 0, kMostPrompts,
@@ -384,6 +385,11 @@ Result<Invocation> check_compare(Parsed& parsed, const Environment& environment)
   const int prompts = arguments.prompt.has_value() + arguments.file.has_value() + extras.prompt_ids.has_value();
   if (prompts > 1)
     return conflict("prompt", "one of -p, -f and --prompt-ids", base::concat(prompts, " of them. Leave one"));
+  if (prompts == 1 && (extras.random || extras.random_tokens))
+    return conflict(extras.random ? "--random" : "--random-tokens", "random prompts",
+                    "prompts from -p, -f or --prompt-ids as well. Leave one out");
+  if (extras.random) arguments.compare.random_prompts = *extras.random;
+  if (extras.random_tokens) arguments.compare.random_tokens = *extras.random_tokens;
   if (arguments.jsonl && !arguments.file) return conflict("--jsonl", "-f with it", "none. Name the file of lines");
   for (const std::vector<std::string>* names : {&extras.settings.kernels, &extras.settings.compute})
     if (std::find(names->begin(), names->end(), "all") != names->end())

@@ -35,7 +35,8 @@ struct ChatInput {
 class ChatRequest {
  public:
   /// From JSON text: messages, tools, chat_template_kwargs.enable_thinking, add_generation_prompt (default true); other
-  /// top-level fields are left to the caller. Everything that could go wrong in rendering is found here.
+  /// top-level fields are left to the caller, a key that stands twice in an object is refused. Everything that could go
+  /// wrong in rendering is found here.
   /// Errors: kInvalidRequest, naming the field.
   static Result<ChatRequest> parse(std::string_view json_text);
   /// From what was read already. Errors: as parse.

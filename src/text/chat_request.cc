@@ -64,7 +64,8 @@ Result<void> read_messages(const JsonTree& root, ChatInput& input) {
 }  // namespace
 
 Result<ChatRequest> ChatRequest::parse(std::string_view json_text) {
-  DG_TRY_ASSIGN(const JsonTree root, parse_json(json_text, "chat request", ErrorCode::kInvalidRequest));
+  DG_TRY_ASSIGN(const JsonTree root,
+                parse_json(json_text, "chat request", ErrorCode::kInvalidRequest, RepeatedKeys::kRefused));
   if (!root.is_object()) return fault("chat request", "an object", &root);
   ChatInput input;
   DG_TRY(read_messages(root, input));

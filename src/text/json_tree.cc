@@ -37,6 +37,7 @@ class TreeSax final : public nlohmann::json_sax<nlohmann::json> {
   }
 
   JsonTree take() { return builder_.take(); }
+  const std::optional<std::string>& repeated() const { return builder_.repeated(); }
   bool too_deep() const { return too_deep_; }
   size_t error_at() const { return error_at_; }
 
@@ -56,8 +57,8 @@ class TreeSax final : public nlohmann::json_sax<nlohmann::json> {
   size_t error_at_ = 0;
 };
 
-/// Removes earlier values of repeated keys from an object that was just closed.
-void keep_last_of_repeated(JsonTree& object) {
+/// Removes earlier values of repeated keys from an object that was just closed; `repeated` gets the first such key.
+void keep_last_of_repeated(JsonTree& object, std::optional<std::string>& repeated) {
   auto& members = object.members;
   if (members.size() < 2) return;
   size_t kept = 0;
@@ -76,6 +77,7 @@ void keep_last_of_repeated(JsonTree& object) {
         if (unique[i].first == member.first) at = i;
     }
     if (at < kept) {
+      if (!repeated) repeated = member.first;
       unique[at].second = std::move(member.second);
       continue;
     }
@@ -198,15 +200,19 @@ void JsonTreeBuilder::close() {
   JsonTree node = std::move(open_.back());
   open_.pop_back();
   key_.pop_back();
-  if (node.is_object()) keep_last_of_repeated(node);
+  if (node.is_object()) keep_last_of_repeated(node, repeated_);
   attach(std::move(node));
 }
 
-Result<JsonTree> parse_json(std::string_view text, const std::string& where, ErrorCode code) {
+Result<JsonTree> parse_json(std::string_view text, const std::string& where, ErrorCode code, RepeatedKeys repeated) {
   TreeSax sax;
   if (const size_t zero = text.find('\0'); zero != std::string_view::npos)  // nlohmann would take it for the end
     return Unexpected(code, base::concat(where, ": expected JSON, got a zero byte at byte ", zero));
-  if (nlohmann::json::sax_parse(text.begin(), text.end(), &sax)) return sax.take();
+  if (nlohmann::json::sax_parse(text.begin(), text.end(), &sax)) {
+    if (repeated == RepeatedKeys::kLastCounts || !sax.repeated()) return sax.take();
+    return Unexpected(code, base::concat(where, ": expected each key once in an object, got ",
+                                         base::quoted(*sax.repeated()), " twice"));
+  }
   if (sax.too_deep()) {
     return Unexpected(
         code, base::concat(where, ": expected JSON nested at most ", JsonTree::kMaxDepth, " levels deep, got more"));

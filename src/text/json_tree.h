@@ -6,6 +6,7 @@
 // tokens: tokenizer_json.cc streams those past it. Test: tests/text/json_tree_test.cc.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -51,8 +52,13 @@ struct JsonTree {
   static JsonTree of(Kind kind);
 };
 
-/// Parses one JSON text. `where` names it in messages. Errors: `code`, with the byte where it stops.
-Result<JsonTree> parse_json(std::string_view text, const std::string& where, ErrorCode code);
+/// What becomes of a key that stands twice in one object: the last value counts, or the text is refused.
+enum class RepeatedKeys { kLastCounts, kRefused };
+
+/// Parses one JSON text. `where` names it in messages. Errors: `code`, with the byte where it stops or the repeated
+/// key.
+Result<JsonTree> parse_json(std::string_view text, const std::string& where, ErrorCode code,
+                            RepeatedKeys repeated = RepeatedKeys::kLastCounts);
 
 /// The tree as compact JSON text, numbers as they were written.
 std::string json_text(const JsonTree& value);
@@ -69,11 +75,14 @@ class JsonTreeBuilder {
   void key(std::string name) { key_.back() = std::move(name); }
   int depth() const { return static_cast<int>(open_.size()); }
   JsonTree take() { return std::move(root_); }
+  /// The first key that stood twice in one object.
+  const std::optional<std::string>& repeated() const { return repeated_; }
 
  private:
   void attach(JsonTree node);
   JsonTree root_;
   std::vector<JsonTree> open_;
+  std::optional<std::string> repeated_;
   std::vector<std::string> key_;  // the member that comes next, one for each open node
 };
 

@@ -256,6 +256,11 @@ TEST(Arguments, one_model_is_compared_with_itself_and_two_with_each_other) {
   }
   EXPECT_THAT(error_of({"compare", "-m", "x", "y", "z"}), HasSubstr("expected two models"));
   EXPECT_THAT(error_of({"compare", "x", "-p", "a", "--prompt-ids", "2"}), HasSubstr("got 2 of them"));
+  EXPECT_THAT(error_of({"compare", "x", "--random", "4", "-p", "a"}), HasSubstr("--random: expected random prompts"));
+  EXPECT_THAT(error_of({"compare", "x", "-f", "a", "--random", "1"}), HasSubstr("--random: expected random prompts"));
+  EXPECT_THAT(error_of({"compare", "x", "--prompt-ids", "2", "--random-tokens", "8"}), HasSubstr("--random-tokens: "));
+  EXPECT_EQ(parsed<CompareArguments>({"compare", "x", "--random", "7"}).compare.random_prompts, 7);
+  EXPECT_EQ(parsed<CompareArguments>({"compare", "x", "--random-tokens", "8"}).compare.random_tokens, 8);
   EXPECT_THAT(error_of({"compare", "x", "--jsonl"}), HasSubstr("--jsonl: expected -f with it"));
   EXPECT_THAT(error_of({"compare", "x", "--seed", "-1"}), HasSubstr("--seed"));
 }

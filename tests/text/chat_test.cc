@@ -17,6 +17,16 @@ std::string rendered(std::string_view json) {
   return request ? render_chat(*request) : "error: " + request.error().message;
 }
 
+TEST(ChatRequest, refuses_a_key_that_stands_twice) {
+  const std::string message = R"({"role": "user", "content": "Hi"})";
+  const auto error = [](const std::string& text) { return ChatRequest::parse(text).error().message; };
+  EXPECT_EQ(error("{\"messages\": [], \"messages\": [" + message + "]}"),
+            "chat request: expected each key once in an object, got 'messages' twice");
+  EXPECT_EQ(error(R"({"messages": [{"role": "user", "content": "a", "content": "b"}]})"),
+            "chat request: expected each key once in an object, got 'content' twice");
+  EXPECT_TRUE(ChatRequest::parse("{\"messages\": [" + message + ", " + message + "], \"extra\": 1}"));
+}
+
 TEST(Chat, renders_what_jinja_renders_for_every_recorded_conversation) {
   std::ifstream file(std::string(DGEMMA_SOURCE_DIR) + "/tests/data/text/chat_cases.jsonl");
   size_t cases = 0;
