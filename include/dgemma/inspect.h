@@ -28,6 +28,7 @@ struct FileReport {
   std::vector<std::string> problems;  ///< why the model would not load; empty: it would
   std::string tokenizer;              ///< one line, "" if none
   std::string chat_template;          ///< where it is and whether it is the Gemma 4 one; "" if none
+  std::string template_problem;       ///< why the chat template cannot be read; "" where it can, or where there is none
   bool gemma4_chat = false;           ///< the chat template is the one that render_chat applies
   uint64_t parameters = 0;
   uint64_t file_bytes = 0;

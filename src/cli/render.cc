@@ -15,6 +15,7 @@ Result<void> check_template(const std::string& model) {
   auto file = inspect_model(model);
   if (!file) return Unexpected(as_model_error(file.error()));
   if (file->gemma4_chat) return {};
+  if (!file->template_problem.empty()) return Unexpected(ErrorCode::kModelFile, file->template_problem);
   return Unexpected(ErrorCode::kUnsupported,
                     base::concat(model, ": expected a model with the Gemma 4 chat template, got ",
                                  file->chat_template.empty() ? "none" : file->chat_template,

@@ -26,7 +26,8 @@ void report_template(const formats::Checkpoint& checkpoint, FileReport& report) 
   const auto found = engine::find_chat_template(checkpoint);
   if (!found) {
     report.chat_template = "unusable: " + found.error().message;
-    report.problems.push_back(found.error().message);
+    report.template_problem = found.error().message;
+    report.problems.push_back(report.template_problem);
   }
   if (!found || !*found) return;
   report.gemma4_chat = text::is_gemma4_template((*found)->text);

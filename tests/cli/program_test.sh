@@ -236,6 +236,13 @@ render_alone() {
   printf '{"messages": 3}\n' >>"$work/request.json"
   run 2 render --template gemma4 --jsonl "$work/request.json"; has "$err" 'line 2'; has "$err" 'messages'
   run 1 render --template gemma4 "$work/none.json"
+  printf '{"messages": [], "messages": [{"role": "user", "content": "Hi"}]}' >"$work/twice.json"
+  run 2 render --template gemma4 "$work/twice.json"; has "$err" "expected each key once in an object, got 'messages' twice"
+  local file
+  mkdir "$work/no_template"
+  for file in config.json model.safetensors; do ln -s "$(realpath "$data/golden/tiny-a/$file")" "$work/no_template/$file"; done
+  printf '{' >"$work/no_template/tokenizer_config.json"
+  run 3 render -m "$work/no_template" "$work/request.json"; has "$err" 'no_template/tokenizer_config.json: expected JSON'
   run 2 render -m "$data/golden/tiny-a" "$work/request.json"; has "$err" 'expected a model with the Gemma 4 chat template, got none'
   run 3 render -m "$work/none" "$work/request.json"
 }
