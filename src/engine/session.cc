@@ -37,6 +37,13 @@ Result<void> check_ids(std::span<const int32_t> ids, int vocab, const char* what
   return {};
 }
 
+/// What to do where a prompt does not fit.
+const char* shorten_text(const SessionState& state) {
+  const bool whole = state.context >= state.engine->model.config().context_length;
+  return whole ? ". Shorten the prompt: this is all the context that the model has"
+               : ". Shorten the prompt or give a larger context";
+}
+
 uint64_t random_seed() {
   std::random_device device;
   return uint64_t{device()} << 32 | device();
@@ -106,10 +113,9 @@ Result<void> AnswerRun::prepare(const GenerateOptions& options) {
   loop_.canvas_length = config.canvas_length, loop_.vocab_size = config.vocab;
   loop_.max_canvases = (state_.context - prompt) / config.canvas_length;
   if (loop_.max_canvases < 1)
-    return Unexpected(
-        ErrorCode::kContextFull,
-        base::concat("context: expected room for a prompt of ", prompt, " tokens and a canvas of ",
-                     config.canvas_length, ", got ", state_.context, ". Shorten the prompt or give a larger context"));
+    return Unexpected(ErrorCode::kContextFull,
+                      base::concat("context: expected room for a prompt of ", prompt, " tokens and a canvas of ",
+                                   config.canvas_length, ", got ", state_.context, shorten_text(state_)));
   const int64_t room = int64_t{loop_.max_canvases} * config.canvas_length;
   if (options.max_new_tokens && *options.max_new_tokens < 1)
     return invalid(base::concat("max_new_tokens: expected at least 1, got ", *options.max_new_tokens));
@@ -215,7 +221,7 @@ Result<void> Session::sync_tokens(std::span<const int32_t> ids) {
     return Unexpected(ErrorCode::kContextFull,
                       base::concat("prompt: expected at most ", std::max(0, state_->context - config.canvas_length),
                                    " tokens beside a canvas of ", config.canvas_length, " in a context of ",
-                                   state_->context, ", got ", ids.size(), ". Shorten it or give a larger context"));
+                                   state_->context, ", got ", ids.size(), shorten_text(*state_)));
   const auto same = std::mismatch(ids.begin(), ids.end(), state_->encoded.begin(), state_->encoded.end());
   const int64_t kept = state_->cache.truncate(same.first - ids.begin());
   state_->encoded.resize(static_cast<size_t>(kept));

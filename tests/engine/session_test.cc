@@ -79,6 +79,19 @@ TEST(Session, a_fork_answers_as_a_fresh_session_does_and_changes_nothing_in_the_
   EXPECT_FALSE(fork.sync_tokens(ids(290, 1))) << "the context is the same";
 }
 
+TEST(Session, a_larger_context_is_advice_only_where_the_model_has_one) {
+  const Engine engine = open_tiny();
+  const auto refusal = [&](int context) {
+    Session session = engine.new_session({.context = context}).value();
+    const auto too_long = session.sync_tokens(ids(2000, 1));
+    EXPECT_EQ(too_long.error().code, ErrorCode::kContextFull);
+    return too_long.error().message;
+  };
+  EXPECT_THAT(refusal(100), testing::EndsWith(". Shorten the prompt or give a larger context"));
+  for (const int whole : {0, engine.info().context_length})
+    EXPECT_THAT(refusal(whole), testing::EndsWith(". Shorten the prompt: this is all the context that the model has"));
+}
+
 TEST(Session, goes_on_after_an_answer_without_a_new_sync) {
   const Engine engine = open_tiny();
   Session session = engine.new_session({}).value();
