@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "dgemma/result.h"
@@ -18,10 +19,15 @@ struct TensorReport {
   std::string role;  ///< "model", "tied copy", "vision", "unknown"
 };
 
+/// A value of a model's config; empty: the file does not say, the published default is in force.
+using ConfigValue =
+    std::variant<std::monostate, int64_t, double, std::string, std::vector<int64_t>, std::vector<std::string>>;
+
 struct FileReport {
   std::string path;
-  std::string format;                                         ///< "safetensors" or "gguf"
-  std::vector<std::pair<std::string, std::string>> config;    ///< name, value as text; in the order of docs/MODEL.md
+  std::string format;                                       ///< "safetensors" or "gguf"
+  std::vector<std::pair<std::string, std::string>> config;  ///< name, value as text; in the order of docs/MODEL.md
+  std::vector<std::pair<std::string, ConfigValue>> values;  ///< the same for programs: the JSON's config (docs/CLI.md)
   std::vector<std::pair<std::string, std::string>> metadata;  ///< GGUF keys and values; long ones cut
   std::vector<TensorReport> tensors;
   std::vector<std::string> missing;   ///< tensors that the config asks for

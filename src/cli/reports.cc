@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <map>
+#include <sstream>
 
 #include "base/format.h"
 #include "cli/terminal_text.h"
@@ -77,6 +79,25 @@ Json pairs_json(const Pairs& pairs) {
   return json;
 }
 
+struct ValueJson {
+  Json operator()(std::monostate) const { return nullptr; }
+  template <class T>
+  Json operator()(const T& value) const {
+    return value;
+  }
+};
+
+Json config_json(const FileReport& file) {
+  Json json = Json::object();
+  for (const auto& [name, value] : file.values) json[name] = std::visit(ValueJson{}, value);
+  return json;
+}
+
+std::vector<std::string> words(const std::string& text) {
+  std::istringstream in(text);
+  return {std::istream_iterator<std::string>(in), {}};
+}
+
 std::string parameters_text(uint64_t parameters) {
   const auto value = static_cast<double>(parameters);
   if (value >= 1e9) return number_text(value / 1e9, "%.2f billion");
@@ -130,7 +151,7 @@ Json file_json(const FileReport& file) {
           {"parameters", file.parameters},
           {"file_bytes", file.file_bytes},
           {"load_bytes", file.load_bytes},
-          {"config", pairs_json(file.config)},
+          {"config", config_json(file)},
           {"metadata", pairs_json(file.metadata)},
           {"tokenizer", file.tokenizer},
           {"chat_template", file.chat_template},
@@ -161,7 +182,7 @@ Json machine_json(const MachineReport& machine) {
   return {{"version", machine.version},
           {"cpu", machine.cpu},
           {"threads", machine.threads},
-          {"features", machine.features},
+          {"features", words(machine.features)},
           {"kernels", machine.kernels},
           {"known_kernels", machine.known_kernels},
           {"compute", machine.compute},

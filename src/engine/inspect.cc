@@ -67,7 +67,7 @@ Result<FileReport> inspect_model(const std::string& path) {
     return report;
   }
   model::BindingReport binding = model::examine_weights(checkpoint, *config);
-  report.config = model::describe(*config);
+  report.config = model::describe(*config), report.values = model::config_values(*config);
   report.tensors = std::move(binding.tensors);
   report.missing = std::move(binding.missing);
   report.problems.insert(report.problems.end(), binding.problems.begin(), binding.problems.end());

@@ -98,4 +98,46 @@ std::vector<std::pair<std::string, std::string>> describe(const Config& c) {
   return fields;
 }
 
+std::vector<std::pair<std::string, ConfigValue>> config_values(const Config& c) {
+  const auto whole = [](const auto& value) { return ConfigValue(int64_t{value}); };
+  const auto given = [](const auto& value) { return value ? ConfigValue(*value) : ConfigValue(); };
+  const auto given_whole = [](const auto& value) { return value ? ConfigValue(int64_t{*value}) : ConfigValue(); };
+  std::vector<std::string> kinds;
+  std::vector<int64_t> kv_heads, head_widths;
+  for (const LayerConfig& layer : c.layer) {
+    kinds.emplace_back(layer.sliding ? "sliding" : "full");
+    kv_heads.push_back(layer.kv_heads), head_widths.push_back(layer.head_dim);
+  }
+  const SamplerOptions& s = c.sampler;
+  return {{"layers", whole(c.layers)},
+          {"layer_kinds", std::move(kinds)},
+          {"width", whole(c.width)},
+          {"query_heads", whole(c.heads)},
+          {"kv_heads", std::move(kv_heads)},
+          {"head_widths", std::move(head_widths)},
+          {"dense_width", whole(c.dense_width)},
+          {"experts", whole(c.experts)},
+          {"experts_per_token", whole(c.experts_used)},
+          {"expert_width", whole(c.expert_width)},
+          {"vocabulary", whole(c.vocab)},
+          {"sliding_window", whole(c.window)},
+          {"canvas_length", whole(c.canvas_length)},
+          {"context_length", whole(c.context_length)},
+          {"logit_softcap", c.softcap},
+          {"norm_epsilon", c.norm_eps},
+          {"sliding_rope_theta", c.sliding_rope.theta},
+          {"sliding_rope_factor", c.sliding_rope.factor},
+          {"full_rope_theta", c.full_rope.theta},
+          {"full_rope_factor", c.full_rope.factor},
+          {"full_rope_turning_share", c.full_rope.partial_rotary_factor},
+          {"end_tokens", std::vector<int64_t>(c.eos_ids.begin(), c.eos_ids.end())},
+          {"max_denoising_steps", given_whole(s.max_denoising_steps)},
+          {"t_min", given(s.t_min)},
+          {"t_max", given(s.t_max)},
+          {"entropy_bound", given(s.entropy_bound)},
+          {"stability_threshold", given_whole(s.stability_threshold)},
+          {"confidence_threshold", given(s.confidence_threshold)},
+          {"without_effect", c.ignored}};
+}
+
 }  // namespace dgemma::model

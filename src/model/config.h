@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "dgemma/inspect.h"
 #include "dgemma/options.h"
 #include "dgemma/result.h"
 #include "formats/gguf.h"
@@ -64,5 +65,7 @@ Result<Config> config_from_gguf(const formats::GgufFile& file);
 
 /// Name and value of every field as text, in the order of docs/MODEL.md; for `dgemma inspect`.
 std::vector<std::pair<std::string, std::string>> describe(const Config& config);
+/// The same as values: a list by layer where layers may differ, sampler values only where the checkpoint has them.
+std::vector<std::pair<std::string, ConfigValue>> config_values(const Config& config);
 
 }  // namespace dgemma::model

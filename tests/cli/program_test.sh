@@ -63,8 +63,9 @@ without_tokenizer() {
   run 2 generate -m "$tiny" --prompt-ids 2,5 -c 1; is "$out" ''
   run 1 generate -m "$tiny" -f "$work/none.txt"; has "$err" 'none.txt'
   run 1 generate -m "$tiny" --prompt-ids 2,5 --trace "$work/no/trace.jsonl"; has "$err" 'trace.jsonl'
-  run 0 info --json; has "$out" '"kernels":["scalar"'
+  run 0 info --json; has "$out" '"kernels":["scalar"'; has "$out" '"features":["'
   run 0 inspect -m "$tiny" --json; has "$out" '"problems":[]'
+  has "$out" '"config":{"layers":3,"layer_kinds":["sliding","sliding","full"],'; has "$out" '"kv_heads":[2,2,1]'; has "$out" '"t_min":null'
   run 3 inspect -m "$work/none"
 
   run 0 generate -m "$tiny" --prompt-ids 2,5,9 --seed 7 -n 20 --compute f32 --json --trace "$work/trace.jsonl"

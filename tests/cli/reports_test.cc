@@ -89,6 +89,22 @@ TEST(Reports, a_file_says_what_is_missing) {
   EXPECT_EQ(json["missing"][0], "b.weight");
 }
 
+TEST(Reports, programs_get_a_config_of_numbers_and_lists) {
+  FileReport file;
+  file.config = {{"layers", "6"}};
+  file.values = {{"layers", int64_t{6}},
+                 {"softcap", 30.0},
+                 {"kinds", std::vector<std::string>{"sliding", "full"}},
+                 {"kv_heads", std::vector<int64_t>{2, 1}},
+                 {"t_min", {}}};
+  EXPECT_EQ(file_json(file)["config"].dump(),
+            R"({"layers":6,"softcap":30.0,"kinds":["sliding","full"],"kv_heads":[2,1],"t_min":null})");
+  EXPECT_THAT(file_text(file), HasSubstr("  layers  6\n"));
+  MachineReport machine;
+  machine.features = "avx2 fma";
+  EXPECT_EQ(machine_json(machine)["features"].dump(), R"(["avx2","fma"])");
+}
+
 TEST(Reports, times_have_units) {
   EXPECT_EQ(seconds_text(0.00025), "250 us");
   EXPECT_EQ(seconds_text(0.0042), "4.2 ms");

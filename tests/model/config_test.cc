@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/mapped_file.h"
@@ -189,6 +190,21 @@ TEST(ConfigJson, names_what_generation_config_sets_in_vain) {
   EXPECT_THAT(ignored(many.dump()), testing::EndsWith("'key15' and 92 more"));
   const Config config = read(tiny(), R"({"top_p": 0.9})").value();
   EXPECT_EQ(describe(config).back().second, "generation_config.json: 'top_p'");
+}
+
+TEST(ConfigJson, gives_its_values_to_programs) {
+  const Config config = read(tiny(), R"({"t_min": 0.3, "eos_token_id": [1, 106]})").value();
+  std::map<std::string, ConfigValue> values;
+  for (const auto& [name, value] : config_values(config)) values[name] = value;
+  EXPECT_EQ(values.size(), config_values(config).size()) << "each name once";
+  EXPECT_EQ(values["layers"], ConfigValue(int64_t{3}));
+  EXPECT_EQ(values["layer_kinds"], ConfigValue(std::vector<std::string>{"sliding", "sliding", "full"}));
+  EXPECT_EQ(values["kv_heads"], ConfigValue(std::vector<int64_t>{2, 2, 1}));
+  EXPECT_EQ(values["head_widths"], ConfigValue(std::vector<int64_t>{16, 16, 32}));
+  EXPECT_EQ(values["end_tokens"], ConfigValue(std::vector<int64_t>{1, 106}));
+  EXPECT_EQ(values["full_rope_turning_share"], ConfigValue(0.25));
+  EXPECT_EQ(values["t_min"], ConfigValue(0.3));
+  EXPECT_EQ(values["t_max"], ConfigValue());
 }
 
 TEST(ConfigJson, refuses_samplers_that_are_not_the_entropy_bounded_one) {
