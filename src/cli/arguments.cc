@@ -3,10 +3,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <utility>
 
+#include "base/check.h"
 #include "base/format.h"
 #include "cli/help_page.h"
 #include "cli/numbers.h"
@@ -423,6 +425,11 @@ void declare_inspect(CLI::App& app, InspectArguments& arguments) {
       "\nReads the headers only. Exit status 3 where the model could not be loaded; the report says why.");
 }
 
+Result<Invocation> check_inspect(InspectArguments& arguments, const Environment& environment) {
+  DG_TRY(need_model(arguments.model, environment));
+  return Invocation(std::move(arguments));
+}
+
 void declare_quantize(CLI::App& app, QuantizeArguments& arguments) {
   OptionTable table(&app);
   add_model(table, arguments.quantize.model_path);
@@ -518,21 +525,46 @@ Result<Invocation> check_render(Parsed& parsed, const Environment& environment) 
 
 // The program ------------------------------------------------------------------------------------------------------
 
+struct Command {
+  const char *name, *summary;
+  void (*declare)(CLI::App& app, Parsed& parsed);
+  Result<Invocation> (*check)(Parsed& parsed, const Environment& environment);
+};
+
+constexpr Command kCommands[] = {
+    {"generate", "Answer one prompt", [](CLI::App& app, Parsed& p) { declare_generate(app, p.generate); },
+     [](Parsed& p, const Environment& e) { return check_generate(p.generate, e); }},
+    {"chat", "Talk; the canvas comes into focus", [](CLI::App& app, Parsed& p) { declare_chat(app, p.chat); },
+     [](Parsed& p, const Environment& e) { return check_chat(p.chat, e); }},
+    {"serve", "Answer over HTTP: the OpenAI API, and a page", [](CLI::App& app, Parsed& p) { declare_serve(app, p); },
+     [](Parsed& p, const Environment& e) { return check_serve(p, e); }},
+    {"bench", "Measure speed, memory and use of the machine",
+     [](CLI::App& app, Parsed& p) { declare_bench(app, p.bench); },
+     [](Parsed& p, const Environment& e) { return check_bench(p.bench, e); }},
+    {"compare", "Tell how far two models or precisions differ",
+     [](CLI::App& app, Parsed& p) { declare_compare(app, p); },
+     [](Parsed& p, const Environment& e) { return check_compare(p, e); }},
+    {"inspect", "Show what is in a model file", [](CLI::App& app, Parsed& p) { declare_inspect(app, p.inspect); },
+     [](Parsed& p, const Environment& e) { return check_inspect(p.inspect, e); }},
+    {"quantize", "Pack a model into a file that loads at once",
+     [](CLI::App& app, Parsed& p) { declare_quantize(app, p.quantize); },
+     [](Parsed& p, const Environment& e) { return check_quantize(p.quantize, e); }},
+    {"info", "Show this machine: cores, instruction sets, memory",
+     [](CLI::App& app, Parsed& p) { declare_info(app, p.info); },
+     [](Parsed& p, const Environment&) { return Result<Invocation>(p.info); }},
+    {"tokenize", "Turn text into token ids, and ids into text",
+     [](CLI::App& app, Parsed& p) { declare_tokenize(app, p); },
+     [](Parsed& p, const Environment& e) { return check_tokenize(p, e); }},
+    {"render", "Turn messages into the prompt text", [](CLI::App& app, Parsed& p) { declare_render(app, p); },
+     [](Parsed& p, const Environment& e) { return check_render(p, e); }},
+};
+
 void declare_program(CLI::App& app, Parsed& parsed) {
   app.formatter(std::make_shared<HelpPage>());  // the commands' too
   app.set_version_flag("--version", "dgemma " DGEMMA_VERSION, "Print the version and exit");
   app.set_help_flag("-h,--help", "Print this page, or a command's, and exit");
   app.require_subcommand(1);
-  declare_generate(*app.add_subcommand("generate", "Answer one prompt"), parsed.generate);
-  declare_chat(*app.add_subcommand("chat", "Talk; the canvas comes into focus"), parsed.chat);
-  declare_serve(*app.add_subcommand("serve", "Answer over HTTP: the OpenAI API, and a page"), parsed);
-  declare_bench(*app.add_subcommand("bench", "Measure speed, memory and use of the machine"), parsed.bench);
-  declare_compare(*app.add_subcommand("compare", "Tell how far two models or precisions differ"), parsed);
-  declare_inspect(*app.add_subcommand("inspect", "Show what is in a model file"), parsed.inspect);
-  declare_quantize(*app.add_subcommand("quantize", "Pack a model into a file that loads at once"), parsed.quantize);
-  declare_info(*app.add_subcommand("info", "Show this machine: cores, instruction sets, memory"), parsed.info);
-  declare_tokenize(*app.add_subcommand("tokenize", "Turn text into token ids, and ids into text"), parsed);
-  declare_render(*app.add_subcommand("render", "Turn messages into the prompt text"), parsed);
+  for (const Command& command : kCommands) command.declare(*app.add_subcommand(command.name, command.summary), parsed);
   app.footer(
       "Every command has its own page: dgemma generate --help\n"
       "\nExit status: 0 done; 1 failed; 2 wrong usage; 3 a model file that cannot be used; 4 not enough "
@@ -541,17 +573,9 @@ void declare_program(CLI::App& app, Parsed& parsed) {
 }
 
 Result<Invocation> check_command(const std::string& name, Parsed& parsed, const Environment& environment) {
-  if (name == "generate") return check_generate(parsed.generate, environment);
-  if (name == "chat") return check_chat(parsed.chat, environment);
-  if (name == "serve") return check_serve(parsed, environment);
-  if (name == "bench") return check_bench(parsed.bench, environment);
-  if (name == "compare") return check_compare(parsed, environment);
-  if (name == "quantize") return check_quantize(parsed.quantize, environment);
-  if (name == "info") return Invocation(parsed.info);
-  if (name == "tokenize") return check_tokenize(parsed, environment);
-  if (name == "render") return check_render(parsed, environment);
-  DG_TRY(need_model(parsed.inspect.model, environment));
-  return Invocation(std::move(parsed.inspect));
+  const Command* command = std::ranges::find(kCommands, name, &Command::name);
+  DG_CHECK(command != std::end(kCommands), "no command ", name);
+  return command->check(parsed, environment);
 }
 
 // Errors -----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 #include "model/config.h"
 
 #include "base/format.h"
+#include "dgemma/events.h"
 #include "model/config_rules.h"
 
 namespace dgemma::model {
@@ -54,7 +55,7 @@ Result<void> check_config(const Config& c, const std::string& path) {
 }
 
 Result<void> check_sampler(const SamplerOptions& s, const std::string& path) {
-  const double t_min = s.t_min.value_or(0.4), t_max = s.t_max.value_or(0.8);
+  const double t_min = s.t_min.value_or(SamplerValues{}.t_min), t_max = s.t_max.value_or(SamplerValues{}.t_max);
   if (!(t_max >= kLeastTemperature && t_min >= 0 && t_min <= t_max))  // nor NaN
     return Unexpected(ErrorCode::kModelFile,
                       base::concat(path, ": temperatures: expected 0 <= t_min <= t_max and t_max >= ",
@@ -65,8 +66,9 @@ Result<void> check_sampler(const SamplerOptions& s, const std::string& path) {
 std::vector<std::pair<std::string, std::string>> describe(const Config& c) {
   const auto number = [](auto value) { return base::concat(value); };
   const SamplerOptions& s = c.sampler;
-  const auto or_default = [](const auto& value, const char* fallback) {
-    return value ? base::concat(*value) : std::string(fallback) + " (published default)";
+  const SamplerValues published;
+  const auto or_default = [](const auto& value, const auto fallback) {
+    return value ? base::concat(*value) : base::concat(fallback, " (published default)");
   };
   std::vector<std::pair<std::string, std::string>> fields = {
       {"layers", number(c.layers)},
@@ -87,12 +89,12 @@ std::vector<std::pair<std::string, std::string>> describe(const Config& c) {
        base::concat(c.sliding_rope.theta, scaling(c.sliding_rope), " sliding, ", c.full_rope.theta,
                     scaling(c.full_rope), " full (", c.full_rope.partial_rotary_factor, " of the pairs turn)")},
       {"end tokens", id_list(c.eos_ids)},
-      {"max_denoising_steps", or_default(s.max_denoising_steps, "48")},
-      {"t_min", or_default(s.t_min, "0.4")},
-      {"t_max", or_default(s.t_max, "0.8")},
-      {"entropy_bound", or_default(s.entropy_bound, "0.1")},
-      {"stability_threshold", or_default(s.stability_threshold, "1")},
-      {"confidence_threshold", or_default(s.confidence_threshold, "0.005")},
+      {"max_denoising_steps", or_default(s.max_denoising_steps, published.max_denoising_steps)},
+      {"t_min", or_default(s.t_min, published.t_min)},
+      {"t_max", or_default(s.t_max, published.t_max)},
+      {"entropy_bound", or_default(s.entropy_bound, published.entropy_bound)},
+      {"stability_threshold", or_default(s.stability_threshold, published.stability_threshold)},
+      {"confidence_threshold", or_default(s.confidence_threshold, published.confidence_threshold)},
   };
   if (!c.ignored.empty()) fields.emplace_back("without effect", c.ignored);
   return fields;
