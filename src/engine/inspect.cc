@@ -59,7 +59,7 @@ Result<FileReport> inspect_model(const std::string& path) {
   if (!tokenizer) report.problems.push_back(tokenizer.error().message);
   report_template(checkpoint, report);
 
-  const Result<model::Config> config = engine::read_config(checkpoint);
+  Result<model::Config> config = engine::read_config(checkpoint);
   if (!config) {
     report.problems.push_back(config.error().message);
     for (const formats::TensorEntry& t : checkpoint.tensors())
@@ -67,6 +67,7 @@ Result<FileReport> inspect_model(const std::string& path) {
     return report;
   }
   model::BindingReport binding = model::examine_weights(checkpoint, *config);
+  if (tokenizer) config->eos_ids = engine::end_tokens(*config, *tokenizer);  // as answers end
   report.config = model::describe(*config), report.values = model::config_values(*config);
   report.tensors = std::move(binding.tensors);
   report.missing = std::move(binding.missing);

@@ -175,8 +175,11 @@ TEST(Engine, answers_end_at_the_chat_formats_tokens_unless_the_generation_config
     EngineOptions o;
     o.model_path = folder;
     const auto engine = Engine::open(o);
+    const auto values = inspect_model(folder)->values;
     std::filesystem::remove(path);
-    return engine ? engine->info().eos_ids : std::vector<int32_t>();
+    const std::vector<int64_t> ids(engine->info().eos_ids.begin(), engine->info().eos_ids.end());
+    EXPECT_THAT(values, testing::Contains(std::pair<std::string, ConfigValue>("end_tokens", ids)));
+    return engine->info().eos_ids;
   };
   EXPECT_THAT(end_tokens(nullptr), testing::ElementsAre(1, 300));
   EXPECT_THAT(end_tokens(R"({"t_min": 0.3})"), testing::ElementsAre(1, 300));
