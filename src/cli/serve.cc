@@ -30,7 +30,7 @@ Result<std::string> read_key(const std::string& file) {
 Result<void> check_model(const std::string& path) {
   const auto report = inspect_model(path);
   if (!report) return Unexpected(as_model_error(report.error()));
-  if (!report->problems.empty()) return Unexpected(ErrorCode::kModelFile, path + ": " + report->problems.front());
+  if (!report->problems.empty()) return Unexpected(ErrorCode::kModelFile, report->problems.front());
   if (!report->tokenizer.empty()) return {};
   return Unexpected(ErrorCode::kUnsupported, path + ": expected a model with a tokenizer, got one without");
 }

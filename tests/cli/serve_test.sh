@@ -52,6 +52,10 @@ ended() {
 
 without_model() {
   refused 3 "$work/none" -m "$work/none"
+  mkdir "$work/broken"
+  ln -s "$(realpath "$data/golden/tiny-a/model.safetensors")" "$work/broken/model.safetensors"
+  printf '{' >"$work/broken/config.json"
+  refused 3 "cannot be used: $work/broken/config.json: expected" -m "$work/broken"
   refused 2 'expected a model with a tokenizer' -m "$data/golden/tiny-a"
   refused 2 'expected a model, got none'
 }
