@@ -148,7 +148,10 @@ limits() {
     >"$work/out" 2>"$work/err"
   status 4 $? 'tokenize with little memory'
   has "$err" 'dgemma: not enough memory: '
-  for threads in 1 3 5; do
+  local other_user=(setpriv --reuid=65533 --clear-groups) numbers='1 3 5'
+  # Root's own folders are closed to that user: nothing to run there.
+  if [ "$(id -u)" = 0 ] && ! "${other_user[@]}" "$program" inspect -m "$tiny" >"$work/out" 2>"$work/err"; then numbers=''; fi
+  for threads in $numbers; do
     few_threads $threads info
     has "$out" 'kernels'
     few_threads $threads "${answer[@]}" -t 16
@@ -167,7 +170,7 @@ few_threads() {
   local number=$1
   shift
   local limited=(bash -c 'ulimit -u '"$number"'; exec "$@"' limited "$program" "$@")
-  [ "$(id -u)" = 0 ] && limited=(setpriv --reuid=65533 --clear-groups "${limited[@]}")
+  if [ "$(id -u)" = 0 ]; then limited=("${other_user[@]}" "${limited[@]}"); fi
   "${limited[@]}" >"$work/out" 2>"$work/err" </dev/null
   status 0 $? "$* with $number threads"
 }
