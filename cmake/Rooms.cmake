@@ -26,6 +26,7 @@ endif()
 function(dg_unity target kind)
   if(DGEMMA_UNITY STREQUAL "ALL" OR DGEMMA_UNITY STREQUAL kind)
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON)
+    target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>) # files are headers to it
   endif()
 endfunction()
 

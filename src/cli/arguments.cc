@@ -531,7 +531,7 @@ struct Command {
   Result<Invocation> (*check)(Parsed& parsed, const Environment& environment);
 };
 
-constexpr Command kCommands[] = {
+constexpr Command kProgramCommands[] = {
     {"generate", "Answer one prompt", [](CLI::App& app, Parsed& p) { declare_generate(app, p.generate); },
      [](Parsed& p, const Environment& e) { return check_generate(p.generate, e); }},
     {"chat", "Talk; the canvas comes into focus", [](CLI::App& app, Parsed& p) { declare_chat(app, p.chat); },
@@ -564,7 +564,8 @@ void declare_program(CLI::App& app, Parsed& parsed) {
   app.set_version_flag("--version", "dgemma " DGEMMA_VERSION, "Print the version and exit");
   app.set_help_flag("-h,--help", "Print this page, or a command's, and exit");
   app.require_subcommand(1);
-  for (const Command& command : kCommands) command.declare(*app.add_subcommand(command.name, command.summary), parsed);
+  for (const Command& command : kProgramCommands)
+    command.declare(*app.add_subcommand(command.name, command.summary), parsed);
   app.footer(
       "Every command has its own page: dgemma generate --help\n"
       "\nExit status: 0 done; 1 failed; 2 wrong usage; 3 a model file that cannot be used; 4 not enough "
@@ -573,8 +574,8 @@ void declare_program(CLI::App& app, Parsed& parsed) {
 }
 
 Result<Invocation> check_command(const std::string& name, Parsed& parsed, const Environment& environment) {
-  const Command* command = std::ranges::find(kCommands, name, &Command::name);
-  DG_CHECK(command != std::end(kCommands), "no command ", name);
+  const Command* command = std::ranges::find(kProgramCommands, name, &Command::name);
+  DG_CHECK(command != std::end(kProgramCommands), "no command ", name);
   return command->check(parsed, environment);
 }
 
