@@ -50,9 +50,10 @@ struct Unexpected {
 
 namespace detail {
 [[noreturn]] void bad_result_access(const Error& error);
-}
+[[noreturn]] void no_error();
+}  // namespace detail
 
-/// A T or an Error. Reading the value of a failed Result is a bug and stops the program with the error's message.
+/// A T or an Error. Reading what is not there is a bug and stops the program, with the error's message if there is one.
 template <class T>
 class [[nodiscard]] Result {
  public:
@@ -70,7 +71,10 @@ class [[nodiscard]] Result {
   T&& operator*() && { return std::move(*this).value(); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
-  const Error& error() const { return *std::get_if<1>(&state_); }
+  const Error& error() const {
+    if (has_value()) detail::no_error();
+    return *std::get_if<1>(&state_);
+  }
   template <class U>
   T value_or(U&& other) const& {
     return has_value() ? value() : static_cast<T>(std::forward<U>(other));

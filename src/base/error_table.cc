@@ -47,6 +47,10 @@ void bad_result_access(const Error& error) {
   std::fprintf(stderr, "dgemma: bug: the value of a failed Result was read; its error: %s\n", error.message.c_str());
   std::abort();
 }
+void no_error() {
+  std::fputs("dgemma: bug: the error of a Result without one was read\n", stderr);
+  std::abort();
+}
 }  // namespace detail
 
 }  // namespace dgemma

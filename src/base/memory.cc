@@ -66,6 +66,12 @@ uint64_t total_memory_bytes() { return std::min(meminfo("MemTotal:"), own_group_
 
 uint64_t available_memory_bytes() { return std::min(meminfo("MemAvailable:"), own_group_memory().available); }
 
+uint64_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  uint64_t all = 0, resident = 0;
+  return file >> all >> resident ? resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)) : 0;
+}
+
 uint64_t peak_resident_bytes() {
   rusage usage{};
   return getrusage(RUSAGE_SELF, &usage) == 0 ? static_cast<uint64_t>(usage.ru_maxrss) * 1024 : 0;

@@ -18,6 +18,8 @@ GroupMemory control_group_memory(const std::string& root, const std::string& pat
 uint64_t total_memory_bytes();
 /// What can be taken without swapping: the kernel's own estimate, within the control group's limit.
 uint64_t available_memory_bytes();
+/// Resident size of this process; 0 where the system does not say.
+uint64_t resident_bytes();
 /// Largest resident size that this process has had, since the last call of forget_peak_resident where that works.
 uint64_t peak_resident_bytes();
 /// Starts peak_resident_bytes anew from what is resident now. Does nothing where the system has no such thing.

@@ -8,13 +8,13 @@
 #include "dgemma/bench.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <numeric>
 
 #include "base/format.h"
 #include "base/memory.h"
 #include "base/philox.h"
+#include "base/stopwatch.h"
 #include "dgemma/inspect.h"
 #include "diffusion/sampler.h"
 #include "engine/bench_work.h"
@@ -27,7 +27,7 @@
 namespace dgemma {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using base::Stopwatch;
 using engine::ModelRun;
 
 constexpr int kFirstContext = 512, kLargestContext = 4096;
@@ -39,8 +39,6 @@ constexpr uint64_t kSeed = 20260;  // of the canvas and of a prompt that is not 
 constexpr int kReferenceRows = 16;
 // Above this many parameters the reference runs on the next table instead of on scalar code.
 constexpr uint64_t kMostScalarParameters = 1'000'000'000;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -178,9 +176,9 @@ class RoundRun {
     int encoded = 0;
     for (const int context : plan_.contexts) {
       tell(base::concat("prompt of ", context, " tokens"));
-      const auto start = Clock::now();
+      const Stopwatch watch;
       DG_TRY(run_.encode(cache_, std::span(plan_.tokens).subspan(encoded, context - encoded)));
-      encoded_s += seconds_since(start), encoded = context;
+      encoded_s += watch.seconds(), encoded = context;
       round_.prefill_s.push_back(encoded_s);
       tell(base::concat("denoising steps at ", context, " tokens"));
       DG_TRY(steps(context));
@@ -201,9 +199,9 @@ class RoundRun {
     DG_TRY(run_.denoise(canvas.group(cache_, 0), nullptr, nullptr));
     const model::RowGroup second = canvas.group(cache_, 1);
     SweepParts times;
-    const auto start = Clock::now();
+    const Stopwatch watch;
     DG_TRY(run_.denoise(second, &times, nullptr));
-    round_.step_s.push_back(seconds_since(start));
+    round_.step_s.push_back(watch.seconds());
     round_.parts.push_back(times);
     Fingerprint print;
     print.add(canvas);
@@ -216,13 +214,13 @@ class RoundRun {
     int32_t token = plan_.tokens[static_cast<size_t>(context)];
     Fingerprint print;
     const int count = std::min(kDecodedTokens, run_.config().canvas_length);
-    const auto start = Clock::now();
+    const Stopwatch watch;
     for (int i = 0; i < count; ++i) {
       DG_TRY_ASSIGN(const ops::RowPrediction next, run_.decode(cache_, token));
       print.add(&next, sizeof next);
       token = next.best;
     }
-    round_.decode_s = seconds_since(start) / count;
+    round_.decode_s = watch.seconds() / count;
     round_.prints.emplace_back("autoregressive decoding", print.value());
     DG_CHECK(cache_.truncate(context) == context, "decoding must leave the cache's window");
     return {};
@@ -231,9 +229,9 @@ class RoundRun {
   Result<void> commit(int context) {
     const std::vector<int32_t> canvas =
         diffusion::initial_canvas(kSeed, 0, run_.config().canvas_length, run_.config().vocab);
-    const auto start = Clock::now();
+    const Stopwatch watch;
     DG_TRY(run_.encode(cache_, canvas));
-    round_.commit_s = seconds_since(start);
+    round_.commit_s = watch.seconds();
     DG_CHECK(cache_.truncate(context) == context, "a commit must leave the cache's window");
     return {};
   }
@@ -434,11 +432,11 @@ Result<void> check_options(const BenchOptions& options) {
 Result<BenchReport> run_bench(const EngineOptions& options, const BenchOptions& bench) {
   DG_TRY(check_options(bench));
   base::forget_peak_resident();
-  const auto start = Clock::now();
+  const Stopwatch watch;
   DG_TRY_ASSIGN(const engine::LoadedModel loaded, engine::load_model(options));
   DG_TRY(engine::find_tokenizer(loaded.checkpoint));  // what a user waits for includes it
   BenchReport report;
-  report.load_s = seconds_since(start);
+  report.load_s = watch.seconds();
   report.model_path = options.model_path;
   report.parameters = loaded.model.weights().parameters;
   report.canvas_length = loaded.model.config().canvas_length;

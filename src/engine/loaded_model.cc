@@ -1,7 +1,6 @@
 // See loaded_model.h.
 #include "engine/loaded_model.h"
 
-#include <chrono>
 #include <utility>
 
 #include "base/format.h"
@@ -51,16 +50,16 @@ Result<void> resolve_compute(Settings& settings, const formats::Checkpoint& chec
 }
 
 Result<OpenedModel> open_model(const EngineOptions& options) {
-  const auto start = std::chrono::steady_clock::now();
+  const base::Stopwatch watch;
   DG_TRY_ASSIGN(Settings settings, resolve_settings(options));
   DG_TRY_ASSIGN(formats::Checkpoint checkpoint, formats::Checkpoint::open(options.model_path));
   DG_TRY(resolve_compute(settings, checkpoint));
   DG_TRY_ASSIGN(model::Config config, read_config(checkpoint));
-  return OpenedModel{start, std::move(checkpoint), std::move(config), settings};
+  return OpenedModel{watch, std::move(checkpoint), std::move(config), settings};
 }
 
 Result<LoadedModel> bind_model(OpenedModel opened, const std::function<void(const LoadProgress&)>& progress) {
-  auto& [start, checkpoint, config, settings] = opened;
+  auto& [watch, checkpoint, config, settings] = opened;
   const bool pack = settings.compute == "int8";
   DG_TRY_ASSIGN(model::Weights weights,
                 model::bind_weights(checkpoint, config, pack ? std::function<void(const LoadProgress&)>() : progress));
@@ -78,8 +77,7 @@ Result<LoadedModel> bind_model(OpenedModel opened, const std::function<void(cons
   if (settings.compute == "bf16") model::multiply_in_bf16(weights);
   const DType cache_type = settings.compute == "f32" ? DType::kF32 : DType::kBF16;
   model::Model model(std::move(config), std::move(weights), cache_type);
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return LoadedModel{std::move(checkpoint), std::move(model), settings, seconds};
+  return LoadedModel{std::move(checkpoint), std::move(model), settings, watch.seconds()};
 }
 
 Result<LoadedModel> load_model(const EngineOptions& options) {

@@ -5,10 +5,10 @@
 // to hold (a tokenizer) is looked for before minutes go into packing. Test: tests/engine/engine_test.cc.
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <string>
 
+#include "base/stopwatch.h"
 #include "dgemma/options.h"
 #include "dgemma/result.h"
 #include "formats/checkpoint.h"
@@ -31,8 +31,8 @@ Result<void> resolve_compute(Settings& settings, const formats::Checkpoint& chec
 
 /// A model on disk and how it is to be computed; no weight is bound yet.
 struct OpenedModel {
-  std::chrono::steady_clock::time_point start;  // of opening it
-  formats::Checkpoint checkpoint;               // keeps the file mapped
+  base::Stopwatch watch;           // since opening it
+  formats::Checkpoint checkpoint;  // keeps the file mapped
   model::Config config;
   Settings settings;  // `compute`: f32, bf16 or int8
 };

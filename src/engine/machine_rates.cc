@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cmath>
 #include <functional>
 #include <numeric>
@@ -12,11 +11,10 @@
 #include "base/format.h"
 #include "base/huge_memory.h"
 #include "base/memory.h"
+#include "base/stopwatch.h"
 
 namespace dgemma::engine {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // What a round takes at least: long beside the waking of threads, short beside the time between two disturbances.
 constexpr double kRoundSeconds = 3e-3;
@@ -27,9 +25,9 @@ double fastest(double budget_s, const std::function<void(size_t repeats)>& round
   double best = INFINITY;
   size_t repeats = 1;
   for (double spent = 0; spent < budget_s;) {
-    const Clock::time_point start = Clock::now();
+    const base::Stopwatch watch;
     round(repeats);
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    const double seconds = watch.seconds();
     best = std::min(best, seconds / static_cast<double>(repeats)), spent += seconds;
     if (seconds < kRoundSeconds) repeats *= 2;
   }

@@ -2,22 +2,14 @@
 #include "engine/model_denoiser.h"
 
 #include <algorithm>
-#include <chrono>
+
+#include "base/stopwatch.h"
 
 namespace dgemma::engine {
 namespace {
 
 // Rows of one prompt chunk where others' canvases wait for the sweep's end.
 constexpr size_t kPromptChunkInCompany = model::kPromptChunk / 2;
-
-/// Seconds since it was made.
-class Stopwatch {
- public:
-  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
 
 }  // namespace
 
@@ -82,7 +74,7 @@ void ModelDenoiser::start_canvas(size_t length) {
 }
 
 Result<void> ModelDenoiser::encode(std::span<const int32_t> tokens, double& seconds) {
-  const Stopwatch watch;
+  const base::Stopwatch watch;
   const model::RowGroup group = encode_group(tokens);
   const Result<void> done = rider_.run({&group, 1});
   seconds += watch.seconds();
@@ -94,7 +86,7 @@ Result<void> ModelDenoiser::encode(std::span<const int32_t> tokens, double& seco
 /// One sweep: what is to be appended, then the canvas. Its time is divided by rows.
 Result<void> ModelDenoiser::step(std::span<const int32_t> append, double& append_seconds,
                                  const model::RowGroup& canvas) {
-  const Stopwatch watch;
+  const base::Stopwatch watch;
   const model::RowGroup both[] = {append.empty() ? canvas : encode_group(append), canvas};
   const Result<void> done = rider_.run(std::span(both).subspan(append.empty() ? 1 : 0));
   const double appended = static_cast<double>(append.size()), drawn = static_cast<double>(canvas.tokens.size());

@@ -3,10 +3,10 @@
 #include "dgemma/quantize.h"
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 
 #include "base/format.h"
+#include "base/stopwatch.h"
 #include "engine/loaded_model.h"
 #include "engine/model_source.h"
 #include "model/packed_file.h"
@@ -39,7 +39,7 @@ Result<std::optional<tensor::DType>> wanted_type(int bits) {
 }  // namespace
 
 Result<QuantizeReport> quantize_model(const QuantizeOptions& options) {
-  const auto start = std::chrono::steady_clock::now();
+  const base::Stopwatch watch;
   DG_TRY_ASSIGN(const auto type, wanted_type(options.bits));
   EngineOptions machine;
   machine.threads = options.threads;
@@ -54,8 +54,7 @@ Result<QuantizeReport> quantize_model(const QuantizeOptions& options) {
   DG_TRY(
       model::write_packed_file(source, config, texts, options.output_path, type, settings.threads, options.progress));
   std::error_code ignored;
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return QuantizeReport{source.file_bytes(), fs::file_size(options.output_path, ignored), seconds};
+  return QuantizeReport{source.file_bytes(), fs::file_size(options.output_path, ignored), watch.seconds()};
 }
 
 }  // namespace dgemma

@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <random>
 #include <stop_token>
 
 #include "base/format.h"
 #include "base/memory.h"
+#include "base/stopwatch.h"
 #include "diffusion/canvas_loop.h"
 #include "engine/broken_weights.h"
 #include "engine/engine_state.h"
@@ -148,7 +148,7 @@ void AnswerRun::on_canvas(const diffusion::FinishedCanvas& canvas) {
 }
 
 Result<Answer> AnswerRun::run(const GenerateOptions& options) {
-  const auto start = std::chrono::steady_clock::now();
+  const base::Stopwatch watch;
   Finished& summary = answer_.summary;
   summary.prompt_tokens = static_cast<int>(state_.timeline.size());
   summary.cached_tokens = static_cast<int>(state_.cache.length());
@@ -173,7 +173,7 @@ Result<Answer> AnswerRun::run(const GenerateOptions& options) {
   for (const int steps : summary.steps_per_canvas) summary.denoising_steps += steps;
   if (summary.denoising_steps > 0)
     summary.tokens_per_forward = static_cast<double>(summary.completion_tokens) / summary.denoising_steps;
-  summary.timing.total_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  summary.timing.total_s = watch.seconds();
   state_.timeline.insert(state_.timeline.end(), loop.tokens.begin(), loop.tokens.end());
   answer_.tokens = std::move(loop.tokens);
   emit(summary);

@@ -34,6 +34,10 @@ std::string scaling(const RopeConfig& rope) { return rope.factor == 1 ? "" : bas
 
 }  // namespace
 
+void set_published_layer_kinds(Config& c) {
+  for (size_t i = 0; i < c.layer.size(); ++i) c.layer[i].sliding = (i + 1) % 6 != 0 && i + 1 != c.layer.size();
+}
+
 Result<void> check_config(const Config& c, const std::string& path) {
   const auto wrong = [&](const std::string& text) { return Unexpected(ErrorCode::kModelFile, path + ": " + text); };
   if (c.experts_used > c.experts)

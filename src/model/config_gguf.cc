@@ -80,7 +80,7 @@ class Keys {
 
 Result<void> read_layers(const formats::GgufFile& file, const Keys& keys, Config& c) {
   c.layer.resize(static_cast<size_t>(c.layers));
-  for (int i = 0; i < c.layers; ++i) c.layer[static_cast<size_t>(i)].sliding = (i + 1) % 6 != 0 && i + 1 != c.layers;
+  set_published_layer_kinds(c);
   if (keys.has("attention.sliding_window_pattern")) {
     DG_TRY_ASSIGN(const auto pattern, keys.per_layer("attention.sliding_window_pattern", c.layers));
     for (size_t i = 0; i < c.layer.size(); ++i) {

@@ -116,7 +116,7 @@ Result<RopeConfig> read_rope(const Fields& text, const std::string& path, const 
 
 Result<void> read_layer_kinds(const Fields& text, Config& c) {
   const json* kinds = text.find("layer_types");
-  for (int i = 0; i < c.layers; ++i) c.layer[static_cast<size_t>(i)].sliding = (i + 1) % 6 != 0 && i + 1 != c.layers;
+  set_published_layer_kinds(c);
   if (kinds == nullptr) return {};
   if (!kinds->is_array() || kinds->size() != static_cast<size_t>(c.layers))
     return text.wrong("layer_types", base::concat("a list of ", c.layers, " kinds"), kinds->dump());

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "base/format.h"
+#include "base/stopwatch.h"
 #include "server/body_reader.h"
 #include "server/http_connection.h"
 
@@ -35,14 +36,12 @@ struct Exchange : Peer {
 
   HttpConnection& connection;
   HttpRequest head;
-  Clock::time_point start = Clock::now();
+  base::Stopwatch watch;
   int status = 0;
   bool close = false;         ///< the request's end is not known, or it was not read
   bool body_follows = false;  ///< the next write is the head of a response whose body comes at once
   bool takes_chunks = true;   ///< HTTP/1.0 knows none: there a stream ends with its connection
 };
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
 thread_local Exchange* t_exchange = nullptr;
 thread_local bool t_refuse = false;
 
@@ -382,7 +381,7 @@ class HttpServer::Impl : public httplib::Server {
         exchange.status = fault;
         write_plainly(connection, fault, "Error");
       }
-      if (exchange.status != 0) handler_.finished(exchange.head, exchange.status, seconds_since(exchange.start));
+      if (exchange.status != 0) handler_.finished(exchange.head, exchange.status, exchange.watch.seconds());
       if (!ok || closed || exchange.close || stopping()) break;
     }
     connection.linger();

@@ -1,15 +1,13 @@
 // See service.h: its life, what is refused before a body is read, and what it tells about itself.
 #include "server/service.h"
 
-#include <unistd.h>
-
 #include <chrono>
 #include <cmath>
 #include <ctime>
-#include <fstream>
 #include <utility>
 
 #include "base/format.h"
+#include "base/memory.h"
 #include "server/auth.h"
 #include "server/openapi.h"
 
@@ -50,13 +48,6 @@ Json model_json(const ServedEngine& served, int64_t created) {
             {"entropy_bound", s.entropy_bound},
             {"stability_threshold", s.stability_threshold},
             {"confidence_threshold", s.confidence_threshold}}}};
-}
-
-/// Resident size of this process; 0 where the system does not say.
-uint64_t resident_bytes() {
-  std::ifstream file("/proc/self/statm");
-  uint64_t all = 0, resident = 0;
-  return file >> all >> resident ? resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)) : 0;
 }
 
 }  // namespace
@@ -319,7 +310,7 @@ HttpResponse Service::model(const HttpRequest& request, const Peer&) {
 
 HttpResponse Service::metrics(const HttpRequest&, const Peer&) {
   Gauges now;
-  now.resident_bytes = resident_bytes();
+  now.resident_bytes = base::resident_bytes();
   if (const auto served = engine()) {
     const auto places = served->scheduler.stats();
     const auto caches = served->pool.stats();

@@ -63,6 +63,11 @@ TEST_F(ControlGroup, above_its_limit_has_nothing_left) {
   EXPECT_EQ(control_group_memory(root_, "/a").available, 0u);
 }
 
+TEST(Memory, resident_is_what_this_process_uses_at_most_its_peak) {
+  EXPECT_GT(resident_bytes(), uint64_t{1} << 20);
+  EXPECT_LE(resident_bytes(), peak_resident_bytes() + (uint64_t{1} << 20));
+}
+
 TEST(Memory, peak_is_what_this_process_used) {
   EXPECT_GT(peak_resident_bytes(), uint64_t{1} << 20);
   EXPECT_LT(peak_resident_bytes(), uint64_t{1} << 40);

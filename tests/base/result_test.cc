@@ -37,6 +37,9 @@ TEST(Result, moves_values_that_cannot_be_copied) {
   EXPECT_EQ(*taken, 5);
 }
 
+TEST(ResultDeathTest, reading_the_error_of_a_success_stops_too) {
+  EXPECT_DEATH((void)half(2).error(), "error of a Result");
+}
 TEST(ResultDeathTest, reading_a_failed_result_stops_with_the_message) { EXPECT_DEATH((void)half(1).value(), "odd"); }
 
 TEST(ErrorTable, gives_each_code_a_name_of_its_own_and_the_documented_exit_status) {
