@@ -9,12 +9,6 @@
 #include <filesystem>
 #include <string>
 
-#if defined(__SANITIZE_THREAD__)
-// Debian's cpp-httplib is not instrumented: where it makes a static object on its first request, the sanitizer does not
-// see that other threads wait for it.
-extern "C" const char* __tsan_default_suppressions() { return "called_from_lib:libcpp-httplib.so"; }
-#endif
-
 int main(int argc, char** argv) {
   testing::InitGoogleMock(&argc, argv);
   std::string folder = testing::TempDir() + "dgemma_test_XXXXXX";
