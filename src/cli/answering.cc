@@ -68,8 +68,8 @@ class Show {
   void on_event(const Event& event) {
     if (plan_.trace != nullptr) plan_.trace->on_event(event);
     std::visit([this](const auto& e) { on(e); }, event);
-    const bool unread = plan_.trace != nullptr && plan_.arguments->trace == "-" && plan_.trace->reader_gone();
-    if (program_.out.failed() || unread) stop_.request_stop();  // nobody can see the rest
+    if (program_.out.failed() || trace_is_unread(*plan_.arguments, plan_.trace))
+      stop_.request_stop();  // nobody can see the rest
   }
   /// An answer that was interrupted leaves the draft of its last canvas on the terminal.
   void finish(bool interrupted) {
@@ -166,6 +166,10 @@ void print_summary(const Answer& answer, const Environment& environment) {
   const Palette palette(environment.redraw && terminal ? environment.colors : ColorDepth::kNone);
   const int width = terminal ? terminal_size(STDERR_FILENO).width : std::numeric_limits<int>::max();
   write_stderr(palette.begin(TokenState::kFaint) + answer_summary(answer, width) + palette.end() + "\n");
+}
+
+bool trace_is_unread(const AnswerArguments& arguments, const TraceWriter* trace) {
+  return trace != nullptr && arguments.trace == "-" && trace->reader_gone();
 }
 
 Result<std::optional<TraceWriter>> open_trace(const std::string& path) {

@@ -55,5 +55,7 @@ void print_summary(const Answer& answer, const Environment& environment);
 
 /// --trace FILE opened, or null where none is asked for.
 Result<std::optional<TraceWriter>> open_trace(const std::string& path);
+/// Whether the trace goes to standard output and its reader has gone. `trace` may be null.
+bool trace_is_unread(const AnswerArguments& arguments, const TraceWriter* trace);
 
 }  // namespace dgemma::cli

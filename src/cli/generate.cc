@@ -70,8 +70,7 @@ int conclude(const GenerateArguments& arguments, const Outcome& outcome, TraceWr
   if (trace != nullptr) {
     if (const auto written = trace->finish(); !written) status = report(written.error());
   }
-  const bool unread =
-      program.out.reader_gone() || (trace != nullptr && arguments.answer.trace == "-" && trace->reader_gone());
+  const bool unread = program.out.reader_gone() || trace_is_unread(arguments.answer, trace);
   if (status == 0 && answer.summary.reason == FinishReason::kCancelled && !unread)
     status = exit_status(ErrorCode::kCancelled);
   return status;
