@@ -63,7 +63,7 @@ bool computes_folded_products(const KernelTable& table) {
   using P = SmallProduct;
   const P small;
   P::Result want{}, got{};
-  small.compute(quantise_by_superblock_exactly, product_folded_exactly<4>, product_folded_exactly<8>, want);
+  small.compute(quantise_by_fold_exactly, product_folded_exactly<4>, product_folded_exactly<8>, want);
   small.compute(table.quantise, table.product_packed4, table.product_packed8, got);
   if (std::memcmp(got.x, want.x, sizeof got.x) != 0) return false;
   for (size_t bits = 0; bits < 2; ++bits)

@@ -291,6 +291,7 @@ constexpr KernelTable kTable = {
     .weighted_sum_bf16 = weighted_sum<uint16_t>,
     .decode = DG_DECODERS,
     .quantise = quantise_exactly,
+    .quantised_together = 64,
     .product_packed4 = product_packed_exactly<4>,
     .product_packed8 = product_packed_exactly<8>,
     .row_scales4 = row_scales_exactly<4>,

@@ -79,25 +79,24 @@ void quantise_group(const float* x, size_t features, float largest, size_t group
   std::memcpy(superblock + (kGroups + group) * kLanes + lane, &start, sizeof start);
 }
 
-/// kShared: the features that share a scale, one or more groups of a superblock.
+/// kShared: the features that share a scale, one or more groups.
 template <size_t kShared>
 void quantise(const float* x, size_t features, float* out) {
-  for (size_t first = 0; first < features; first += kSuperblock, out += kQuantisedRows * kLanes)
-    for (size_t group = 0; group < kGroups; ++group)
-      for (size_t lane = 0; lane < kLanes; ++lane) {
-        const size_t shared = std::min(features, first + group * kScaleGroup / kShared * kShared);
-        const float largest = largest_magnitude(x + shared * kLanes, std::min(kShared, features - shared), lane);
-        const size_t begin = std::min(features, first + group * kScaleGroup);
-        quantise_group(x + begin * kLanes, std::min(kScaleGroup, features - begin), largest, group, lane, out);
-      }
+  for (size_t i = 0; i < tensor::superblocks_for(features) * kSuperblock; i += kScaleGroup)
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      const size_t shared = std::min(features, i / kShared * kShared), begin = std::min(features, i);
+      const float largest = largest_magnitude(x + shared * kLanes, std::min(kShared, features - shared), lane);
+      quantise_group(x + begin * kLanes, std::min(kScaleGroup, features - begin), largest,
+                     i % kSuperblock / kScaleGroup, lane, out + i / kSuperblock * kQuantisedRows * kLanes);
+    }
 }
 
 }  // namespace
 
 void quantise_exactly(const float* x, size_t features, float* out) { quantise<kScaleGroup>(x, features, out); }
 
-void quantise_by_superblock_exactly(const float* x, size_t features, float* out) {
-  quantise<kSuperblock>(x, features, out);
+void quantise_by_fold_exactly(const float* x, size_t features, float* out) {
+  quantise<tensor::kFold>(x, features, out);
 }
 
 template <int kBits>
@@ -123,22 +122,29 @@ void product_packed_exactly(const uint8_t* w, size_t panel_stride, const float* 
 
 namespace {
 
-/// The folded codes of one row of a superblock, and their scale.
+constexpr size_t kFold = tensor::kFold / kSuperblock;  // superblocks
+
+/// The folded codes of one row of up to kFold superblocks, and their scale.
 template <int kBits>
 struct FoldedRow {
-  int code[kSuperblock];
+  int code[tensor::kFold];
   float scale;
 
-  FoldedRow(const uint8_t* superblock, size_t row) {
-    constexpr float kUnits = kBits == 4 ? 120.0f : 128.0f;  // the ratio of the group with the larger scale
+  FoldedRow(const uint8_t* superblocks, size_t count, size_t row) {
+    constexpr float kUnits = kBits == 4 ? 120.0f : 128.0f;  // the ratio of the group with the largest scale
     constexpr int kShift = kBits == 4 ? 3 : 7;
-    const float largest = std::max(std::fabs(scale_of(superblock, 0, row)), std::fabs(scale_of(superblock, 1, row)));
+    float largest = 0;
+    for (size_t i = 0; i < count * kGroups; ++i)
+      largest = std::max(largest,
+                         std::fabs(scale_of(superblocks + i / kGroups * superblock_bytes<kBits>(), i % kGroups, row)));
     const float inverse = largest > 0 ? kUnits / largest : 0.0f;
     scale = largest * (kBits == 4 ? 1.0f / 15.0f : 1.0f);
-    for (size_t column = 0; column < kSuperblock; ++column) {
+    for (size_t i = 0; i < count * kSuperblock; ++i) {
+      const uint8_t* superblock = superblocks + i / kSuperblock * superblock_bytes<kBits>();
+      const size_t column = i % kSuperblock;
       const auto ratio = static_cast<int>(std::nearbyint(scale_of(superblock, column / kScaleGroup, row) * inverse));
       const int product = code_of<kBits>(superblock, row, column) * ratio;
-      code[column] = std::min(127, (product + (1 << (kShift - 1))) >> kShift);
+      code[i] = std::min(127, (product + (1 << (kShift - 1))) >> kShift);
     }
   }
 };
@@ -149,17 +155,18 @@ template <int kBits>
 void product_folded_exactly(const uint8_t* w, size_t panel_stride, const float* x, size_t x_stride, float* c,
                             size_t c_stride, const float* scale, size_t tokens, size_t n, size_t k) {
   for (size_t row = 0; row < n; ++row)
-    for (size_t s = 0; s < tensor::superblocks_for(k); ++s) {
-      const uint8_t* superblock = w + row / kPanelRows * panel_stride + s * superblock_bytes<kBits>();
-      const FoldedRow<kBits> weights(superblock, row % kPanelRows);
+    for (size_t s = 0; s < tensor::superblocks_for(k); s += kFold) {
+      const uint8_t* superblocks = w + row / kPanelRows * panel_stride + s * superblock_bytes<kBits>();
+      const size_t count = std::min(kFold, tensor::superblocks_for(k) - s);
+      const FoldedRow<kBits> weights(superblocks, count, row % kPanelRows);
       for (size_t token = 0; token < tokens; ++token) {
         const size_t block = token / kLanes, lane = token % kLanes;
         const float* values = x + block * x_stride + s * kQuantisedRows * kLanes;
         float& total = c[block * c_stride + row * kLanes + lane];
         if (s == 0) total = scale != nullptr ? total * scale[token] : 0.0f;
         int32_t sum = 0;
-        for (size_t column = 0; column < kSuperblock; ++column)
-          sum += weights.code[column] * value_of(values, column, lane);
+        for (size_t i = 0; i < count * kSuperblock; ++i)
+          sum += weights.code[i] * value_of(values + i / kSuperblock * kQuantisedRows * kLanes, i % kSuperblock, lane);
         total = std::fma(static_cast<float>(sum) * values[lane], weights.scale, total);
       }
     }

@@ -73,15 +73,18 @@ struct KernelTable {
   // Integer products. Packed weights and quantised activations are drawn in tensor/packed_layout.h. The sum over 32
   // columns is an exact int32; sums are then added in f32 in ascending order of columns:
   //     c = fma(float(sum) * activations' scale, weight's scale, c)
-  // so tables that fuse agree bit for bit here too. The amx table folds weights and has one scale for 64 columns: its
-  // results are its own, exactly those of the folded reference (scalar_int8.h), and a product takes activations of the
-  // same table's quantise only.
+  // so tables that fuse agree bit for bit here too. The amx table folds weights and has one scale for 256 columns:
+  // its results are its own, exactly those of the folded reference (scalar_int8.h), and a product takes activations of
+  // the same table's quantise only.
 
   /// Quantises one block: x [features, 16] to out [quantised_features(features), 16]. By token and 32 features (amx:
-  /// 64): scale = largest / 127, value = x * (127 / largest) to the nearest, ties to even. A group with a NaN or an
+  /// 256): scale = largest / 127, value = x * (127 / largest) to the nearest, ties to even. A group with a NaN or an
   /// infinity gets a scale that is not finite, so what is computed from it is not finite either. out must not overlap
   /// x.
   void (*quantise)(const float* x, size_t features, float* out);
+  /// Features of a block, in whole superblocks, that quantise has to be given together: a multiple of these may be
+  /// quantised apart from the rest.
+  size_t quantised_together;
   /// c[b][n][lane] = (scale null: 0, else c[b][n][lane] * scale[b][lane]) + sum_k w[n][k] * x[b][k][lane].
   /// w: panels of 16 rows, panel_stride bytes apart, each with superblocks for k columns; x: this table's blocks of k
   /// quantised features, of which `tokens` tokens count: the lanes of c past them get any finite value. Rows of the

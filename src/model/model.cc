@@ -51,7 +51,7 @@ size_t key_width(const Config& c) {
 
 // Floats of a worker's scratch by row of an expert: gate and up of the features of one task. How many rows an expert
 // gets changes from step to step; all of them at most.
-constexpr size_t kExpertScratch = 2 * 64;
+constexpr size_t kExpertScratch = 2 * 256;
 
 /// The widest that a matrix of prepared activations becomes.
 size_t prepared_width(size_t features) {

@@ -18,10 +18,8 @@ using tensor::kLanes;
 using tensor::Weight;
 
 constexpr uint32_t kNoRow = ExpertSlots::kNoRow;
-// Hidden features per task, at least: a superblock of what the second product multiplies in integers, so it is prepared
-// where it is computed.
-constexpr size_t kHiddenStep = tensor::kSuperblock;
-constexpr size_t kMostHidden = 4 * kHiddenStep;  // for few rows
+constexpr size_t kHiddenStep = 64;   // hidden features per task, at least
+constexpr size_t kMostHidden = 256;  // for few rows
 constexpr size_t kRowsPerChoice = 16;
 constexpr size_t kOutputsPerTask = 256;  // of a down product, whose sums are short
 constexpr size_t kFewOutputs = 128;      // for few rows, of all experts
@@ -84,6 +82,11 @@ void place(ExpertSlots& slots, size_t experts, size_t used, std::span<const uint
   }
 }
 
+/// A task's hidden features are prepared for the second product where they are computed.
+size_t hidden_step(const Exec& exec, Arithmetic arithmetic) {
+  return std::max(kHiddenStep, prepared_together(exec, arithmetic));
+}
+
 /// Up to `most` features from `first` on of one expert's gelu(gate x) * up x, prepared, to their place in `out`.
 void hidden_features(Exec& exec, int worker, const ExpertWeights& weights, size_t expert, size_t first, size_t most,
                      ConstBlocks in, size_t tokens, Blocks out) {
@@ -103,11 +106,11 @@ void expert_products(Exec& exec, const ExpertWeights& weights, ConstBlocks x, Ex
   const Blocks input = space.input.view(blocks), hidden = space.hidden.view(blocks), output = space.output.view(blocks);
   gather_slots(exec, slots, x, input);
 
-  const size_t up_tasks = (width + kHiddenStep - 1) / kHiddenStep;
+  const size_t step = hidden_step(exec, kind), up_tasks = (width + step - 1) / step;
   exec.run(slots.by_size.size() * up_tasks, [&](size_t task, int worker) {
     const size_t expert = slots.by_size[task / up_tasks];
-    hidden_features(exec, worker, weights, expert, task % up_tasks * kHiddenStep, kHiddenStep,
-                    slots.blocks_of(input, expert), slots.tokens[expert], slots.blocks_of(hidden, expert));
+    hidden_features(exec, worker, weights, expert, task % up_tasks * step, step, slots.blocks_of(input, expert),
+                    slots.tokens[expert], slots.blocks_of(hidden, expert));
   });
   const size_t down_tasks = (features + kOutputsPerTask - 1) / kOutputsPerTask;
   exec.run(slots.by_size.size() * down_tasks, [&](size_t task, int worker) {
@@ -152,7 +155,8 @@ void experts_of_few_rows(Exec& exec, const ExpertWeights& weights, ConstBlocks x
   touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
 
   const Blocks hidden = space.hidden.view(touched.size());
-  const size_t up_share = exec.rows_per_task(touched.size() * weights.width, kHiddenStep, kMostHidden);
+  const size_t step = hidden_step(exec, weights.arithmetic());
+  const size_t up_share = exec.rows_per_task(touched.size() * weights.width, step, std::max(step, kMostHidden));
   const size_t up_tasks = (weights.width + up_share - 1) / up_share;
   exec.run(touched.size() * up_tasks, [&](size_t task, int worker) {
     const size_t i = task / up_tasks;

@@ -26,6 +26,18 @@ size_t prepared_features(Arithmetic arithmetic, size_t features) {
   return features;
 }
 
+size_t prepared_together(const Exec& exec, Arithmetic arithmetic) {
+  switch (arithmetic) {
+    case Arithmetic::kBF16:
+      return 2;
+    case Arithmetic::kInt8:
+      return exec.kernels().quantised_together;
+    case Arithmetic::kF32:
+      break;
+  }
+  return 1;
+}
+
 void prepare_block(Exec& exec, Arithmetic arithmetic, const float* x, size_t features, float* out) {
   DG_CHECK(arithmetic != Arithmetic::kF32, "f32 needs no preparing");
   if (arithmetic == Arithmetic::kBF16)

@@ -16,6 +16,8 @@ inline constexpr size_t kFewRows = 4;
 
 /// The "features" of a prepared block of `features` features; as many for f32.
 size_t prepared_features(tensor::Arithmetic arithmetic, size_t features);
+/// Outputs that a task which prepares what it computes has to have, or a multiple of them.
+size_t prepared_together(const Exec& exec, tensor::Arithmetic arithmetic);
 /// One block, x [features, 16], prepared into `out`. Not for f32.
 void prepare_block(Exec& exec, tensor::Arithmetic arithmetic, const float* x, size_t features, float* out);
 /// RMSNorm(x; weight) of one block, prepared into `out`; for f32 the norm itself.
@@ -28,7 +30,7 @@ size_t prepared_floats(tensor::Arithmetic arithmetic, tensor::ConstBlocks x);
 tensor::ConstBlocks prepare(Exec& exec, tensor::Arithmetic arithmetic, tensor::ConstBlocks x, float* memory);
 
 /// gelu_tanh(gate x) * (up x) on this thread, prepared for `next`, to the front of each block of `out`: gate, up [N, K]
-/// of one arithmetic, x and tokens as below; N in whole superblocks (tensor/packed_layout.h) where more follows.
+/// of one arithmetic, x and tokens as below; N a multiple of prepared_together where more follows.
 void gated_product_on_this_thread(Exec& exec, int worker, const tensor::Weight& gate, const tensor::Weight& up,
                                   tensor::ConstBlocks x, size_t tokens, tensor::Arithmetic next, tensor::Blocks out);
 

@@ -119,9 +119,8 @@ void gated_product(Exec& exec, const Weight& gate, const Weight& up, ConstBlocks
   DG_CHECK(gate.rows == up.rows && out.features == prepared_features(next, gate.rows), gate.rows, " ", up.rows, " ",
            out.features);
   DG_CHECK(gate.arithmetic() == up.arithmetic(), "gate and up are multiplied in the same way");
-  // A task prepares what it computes, so it has whole superblocks of integers or whole pairs.
   const auto [step, most] = task_rows(gate, rows);
-  const size_t whole = next == Arithmetic::kInt8 ? tensor::kSuperblock : step;
+  const size_t whole = std::max(step, prepared_together(exec, next));  // both are even
   const size_t share = exec.rows_per_task(gate.rows, whole, std::max(most, whole));
   exec.run((gate.rows + share - 1) / share, [&](size_t task, int worker) {
     const size_t first = task * share, count = std::min(share, gate.rows - first);

@@ -12,7 +12,7 @@
 // the matrix have scale 0.
 // Activations: a block of 16 tokens has 20 rows of 16 four-byte lanes (one per token) for 64 features:
 //
-//     f32 scale[2][16]        of features 32 g .. 32 g + 31 (amx: both are the superblock's), its last two bits 0
+//     f32 scale[2][16]        of features 32 g .. 32 g + 31 (amx: all of 256 features have one), its last two bits 0
 //     i32 start[2][16]        kSumOrigin - 8 * (sum of the values of the group): where a sum with 4-bit codes begins
 //     i8  value[16][16][4]    line i, token t, byte j: feature 4 i + j, in -127 .. 127
 //
@@ -31,6 +31,7 @@ namespace dgemma::tensor {
 inline constexpr size_t kPanelRows = 16;          // rows of a panel
 inline constexpr size_t kSuperblock = 64;         // columns of a superblock
 inline constexpr size_t kScaleGroup = 32;         // columns that share a scale
+inline constexpr size_t kFold = 256;              // columns whose scales a folded product makes one (amx)
 inline constexpr size_t kLineBytes = 64;          // 16 rows of four codes
 inline constexpr size_t kScaleBytes = 64;         // 2 x 16 f16
 inline constexpr size_t kSuperblockBytes4 = 576;  // 4.5 bits a weight

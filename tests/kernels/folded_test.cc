@@ -55,12 +55,12 @@ TEST_P(Folded, products_are_the_reference_bit_for_bit_on_odd_sizes_at_page_ends)
   for (const DType type : {DType::kPacked4, DType::kPacked8})
     for (const Shape& shape : shapes)
       for (const bool scaled : {false, true})
-        expect_reference(PackedCase(type, shape, quantise_by_superblock_exactly), table(), scaled);
+        expect_reference(PackedCase(type, shape, quantise_by_fold_exactly), table(), scaled);
 }
 
 TEST_P(Folded, every_code_ratio_and_scale_is_the_references) {
   for (const DType type : {DType::kPacked4, DType::kPacked8}) {
-    PackedCase c(type, {16, 256, 64 * 16}, quantise_by_superblock_exactly);
+    PackedCase c(type, {16, 256, 64 * 16}, quantise_by_fold_exactly);
     Values values(11);
     for (uint8_t& byte : c.w) byte = static_cast<uint8_t>(values.bits() >> 13);  // scales too: all kinds of f16
     for (const size_t tokens : {16, 3}) {
@@ -74,7 +74,7 @@ TEST_P(Folded, largest_codes_and_activations_do_not_overflow) {
   for (const DType type : {DType::kPacked4, DType::kPacked8})
     for (const int code : {0, 255})
       for (const float scale : {-1.0f, 1.0f}) {
-        PackedCase c(type, {16, 16, 128}, quantise_by_superblock_exactly);
+        PackedCase c(type, {16, 16, 128}, quantise_by_fold_exactly);
         const uint16_t one = 0x3C00, half = tensor::quant::float_to_f16(scale);
         const size_t superblock = tensor::info(type).block_bytes;
         for (size_t i = 0; i < c.w.size(); ++i) c.w[i] = static_cast<uint8_t>(code);
@@ -97,7 +97,7 @@ TEST_P(Folded, quantised_activations_are_the_references_with_one_scale_for_64_fe
     x[3] = kInf;
     PageEnd<float> want = got;
     table().quantise(x.data(), features, got.data());
-    quantise_by_superblock_exactly(x.data(), features, want.data());
+    quantise_by_fold_exactly(x.data(), features, want.data());
     ASSERT_TRUE(same_bits(got, want)) << features;
     ASSERT_EQ(std::memcmp(got.data(), got.data() + kLanes, kLanes * sizeof(float)), 0);
   }
@@ -105,7 +105,7 @@ TEST_P(Folded, quantised_activations_are_the_references_with_one_scale_for_64_fe
 
 TEST_P(Folded, a_number_that_is_not_finite_makes_its_token_not_finite_and_no_other) {
   for (const float bad : {kInf, -kInf, std::numeric_limits<float>::quiet_NaN()}) {
-    PackedCase c(DType::kPacked8, {16, 16, 128}, quantise_by_superblock_exactly);
+    PackedCase c(DType::kPacked8, {16, 16, 128}, quantise_by_fold_exactly);
     PageEnd<float> x(128 * kLanes);
     Values(4).fill(x);
     x[100 * kLanes + 5] = bad;
@@ -116,7 +116,7 @@ TEST_P(Folded, a_number_that_is_not_finite_makes_its_token_not_finite_and_no_oth
 }
 
 TEST_P(Folded, lanes_past_the_tokens_stay_finite_whatever_their_activations_are) {
-  PackedCase c(DType::kPacked4, {5, 16, 128}, quantise_by_superblock_exactly);
+  PackedCase c(DType::kPacked4, {5, 16, 128}, quantise_by_fold_exactly);
   for (size_t s = 0; s < 2; ++s)
     for (size_t lane = 5; lane < kLanes; ++lane) c.x[s * kQuantisedRows * kLanes + lane] = kInf;
   expect_reference(c, table(), false);
@@ -124,7 +124,7 @@ TEST_P(Folded, lanes_past_the_tokens_stay_finite_whatever_their_activations_are)
 
 TEST_P(Folded, a_token_has_the_same_bits_alone_and_among_others) {
   for (const DType type : {DType::kPacked4, DType::kPacked8}) {
-    PackedCase c(type, {70, 40, 330}, quantise_by_superblock_exactly);
+    PackedCase c(type, {70, 40, 330}, quantise_by_fold_exactly);
     const PageEnd<float> all = product(c, table(), nullptr);
     for (const size_t tokens : {1, 2, 3, 4, 5, 16, 17, 33}) {
       c.s.tokens = tokens;
@@ -139,7 +139,7 @@ TEST_P(Folded, a_token_has_the_same_bits_alone_and_among_others) {
 }
 
 TEST_P(Folded, threads_that_come_and_go_compute_at_the_same_time) {
-  const PackedCase c(DType::kPacked4, {20, 40, 330}, quantise_by_superblock_exactly);
+  const PackedCase c(DType::kPacked4, {20, 40, 330}, quantise_by_fold_exactly);
   const PageEnd<float> want = product(c, table(), nullptr);
   for (int round = 0; round < 3; ++round) {
     std::vector<std::thread> threads;
@@ -201,7 +201,7 @@ double error_of(DType type, bool folded) {
                                      reinterpret_cast<std::byte*>(w.data() + r / kPanelRows * panel)));
   }
   PageEnd<float> quantised(tensor::quantised_features(kColumns) * kLanes), c(kRows * kLanes);
-  (folded ? quantise_by_superblock_exactly : quantise_exactly)(x.data(), kColumns, quantised.data());
+  (folded ? quantise_by_fold_exactly : quantise_exactly)(x.data(), kColumns, quantised.data());
   const auto four = folded ? product_folded_exactly<4> : product_packed_exactly<4>;
   const auto eight = folded ? product_folded_exactly<8> : product_packed_exactly<8>;
   (type == DType::kPacked4 ? four : eight)(w.data(), panel, quantised.data(), quantised.size(), c.data(), c.size(),
@@ -219,7 +219,7 @@ double error_of(DType type, bool folded) {
 
 TEST(FoldedReference, costs_no_more_than_the_quantisation_of_a_whole_row_of_activations) {
   EXPECT_LT(error_of(DType::kPacked4, false), 0.0065);
-  EXPECT_LT(error_of(DType::kPacked4, true), 0.0085);
+  EXPECT_LT(error_of(DType::kPacked4, true), 0.0100);
   EXPECT_LT(error_of(DType::kPacked8, false), 0.0065);
   EXPECT_LT(error_of(DType::kPacked8, true), 0.0100);
 }

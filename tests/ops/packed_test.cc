@@ -43,8 +43,8 @@ struct PackedMatrix {
 };
 
 // 8-bit activations by 32: a uniform error of a 254th of the group's largest (about 2.2 deviations of 32 normal values,
-// 3 at most in the mean): 3 / 254 / sqrt(3) = 0.0068.
-constexpr double kActivationError = 0.0075;
+// 3 at most in the mean): 3 / 254 / sqrt(3) = 0.0068. Tables that fold (amx): by 256, and the weights' scales too.
+double activation_error() { return best_table().quantised_together > tensor::kSuperblock ? 0.012 : 0.0075; }
 
 TEST(PackedProduct, is_the_plain_product_but_for_the_activations_eight_bits) {
   const size_t rows = 70, d = 200, n = 150;
@@ -54,7 +54,7 @@ TEST(PackedProduct, is_the_plain_product_but_for_the_activations_eight_bits) {
   Exec exec(best_table(), 2);
   product(exec, w.packed, x.view(), got.view());
   product(exec, w.plain, x.view(), want.view());
-  EXPECT_LT(relative_error(got.view(), want.view(), rows), kActivationError);
+  EXPECT_LT(relative_error(got.view(), want.view(), rows), activation_error());
   EXPECT_GT(relative_error(got.view(), want.view(), rows), 0.001) << "were integers used at all?";
 }
 
@@ -80,7 +80,7 @@ struct PackedExpertCase {
 TEST(PackedExperts, are_the_plain_experts_but_for_eight_bits) {
   const PackedExpertCase c;
   const BlockMatrix packed = c.run(true, PackedExpertCase::kRows, 2), plain = c.run(false, PackedExpertCase::kRows, 2);
-  EXPECT_LT(relative_error(packed.view(), plain.view(), PackedExpertCase::kRows), 3 * kActivationError);
+  EXPECT_LT(relative_error(packed.view(), plain.view(), PackedExpertCase::kRows), 3 * activation_error());
 }
 
 TEST(PackedExperts, threads_and_neighbours_do_not_change_a_row) {
