@@ -154,9 +154,10 @@ std::string label(const char* kernel, const KernelTable& t, Shape s) {
 }
 
 void add_products(const KernelTable& t, const float* w, const uint16_t* half) {
-  const Shape shapes[] = {{512, 128, 4},  {128, 128, 4},  {128, 512, 4},    {256, 128, 1},    {256, 128, 2},
-                          {256, 128, 3},  {64, 32, 4},    {4096, 2816, 16}, {704, 2816, 1},   {704, 2816, 2},
-                          {704, 2816, 3}, {2816, 704, 4}, {256, 2816, 16},  {16384, 2816, 1}, {16384, 2816, 2}};
+  const Shape shapes[] = {{512, 128, 4},   {128, 128, 4},  {128, 512, 4},    {256, 128, 1},
+                          {256, 128, 2},   {256, 128, 3},  {64, 32, 4},      {4096, 2816, 16},
+                          {704, 2816, 1},  {704, 2816, 2}, {704, 2816, 3},   {2816, 704, 4},
+                          {256, 2816, 16}, {128, 2816, 4}, {16384, 2816, 1}, {16384, 2816, 2}};
   for (const Shape s : shapes) {
     if (s.n <= 4096)
       benchmark::RegisterBenchmark(label("product_f32", t, s).c_str(), [&t, s, w](State& st) { product(st, t, s, w); });
@@ -199,9 +200,15 @@ void add_elementwise(const KernelTable& t, size_t n) {
     t.softmax_tile(x, n, 0, &stats, rescale, nullptr);
   });
   add("gather_rows", [&t, n](const float* in, float* x, float*) {
-    int32_t offset[kLanes];
-    for (int32_t lane = 0; lane < 16; ++lane) offset[lane] = 15 - lane;
-    t.gather_rows(in, offset, x, n);
+    const float* rows[kLanes];
+    for (size_t lane = 0; lane < kLanes; ++lane) rows[lane] = in + (kLanes - 1 - lane) * n;
+    t.gather_rows(rows, x, n);
+  });
+  add("sum_rows", [&t, n](const float* in, float* x, float*) {
+    const float* rows[8];
+    const float weight[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    for (size_t i = 0; i < 8; ++i) rows[i] = in + i * n;
+    t.sum_rows(rows, weight, 8, x, n);  // of 1/16 of the items
   });
   add("round_pairs", [&t, n](const float* in, float* x, float*) { t.round_pairs(in, n, x); });
   add("round_values",

@@ -6,10 +6,11 @@
 #include <cstdint>
 
 #include "base/format.h"
+#include "base/pages.h"
 
 namespace dgemma::base {
 
-constexpr size_t kHugePage = size_t{2} << 20;
+void prefer_huge_pages(void* begin, size_t bytes) { ::madvise(begin, bytes, MADV_HUGEPAGE); }
 
 Result<HugeMemory> HugeMemory::allocate(size_t bytes) {
   HugeMemory memory;
@@ -21,7 +22,7 @@ Result<HugeMemory> HugeMemory::allocate(size_t bytes) {
   memory.mapping_ = mapping, memory.size_ = bytes;
   const auto address = reinterpret_cast<uintptr_t>(mapping);
   memory.data_ = static_cast<std::byte*>(mapping) + (kHugePage - address % kHugePage) % kHugePage;
-  ::madvise(memory.data_, bytes, MADV_HUGEPAGE);  // a wish: without it the memory is as good, only slower
+  prefer_huge_pages(memory.data_, bytes);
   return memory;
 }
 

@@ -225,10 +225,16 @@ void softmax_tile(float* z, size_t count, int32_t first, SoftmaxLanes* stats, fl
   for (size_t lane = 0; lane < kLanes; ++lane) softmax_lane(z, count, first, lane, stats, rescale, tile_sum);
 }
 
-void gather_rows(const float* src, const int32_t* offset, float* out, size_t features) {
+void gather_rows(const float* const* rows, float* out, size_t features) {
   for (size_t d = 0; d < features; ++d)
-    for (size_t lane = 0; lane < kLanes; ++lane)
-      out[d * kLanes + lane] = src[static_cast<size_t>(offset[lane]) + d * kLanes];
+    for (size_t lane = 0; lane < kLanes; ++lane) out[d * kLanes + lane] = rows[lane][d];
+}
+
+void sum_rows(const float* const* rows, const float* weight, size_t count, float* out, size_t features) {
+  for (size_t d = 0; d < features; ++d) {
+    out[d] = 0;
+    for (size_t i = 0; i < count; ++i) out[d] += weight[i] * rows[i][d];
+  }
 }
 
 template <class W>
@@ -318,6 +324,7 @@ constexpr KernelTable kTable = {
     .softcap = softcap,
     .softmax_tile = softmax_tile,
     .gather_rows = gather_rows,
+    .sum_rows = sum_rows,
     .lanes_to_rows_f32 = lanes_to_rows<float>,
     .lanes_to_rows_bf16 = lanes_to_rows<uint16_t>,
     .rows_to_lanes_f32 = rows_to_lanes<float>,

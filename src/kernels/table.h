@@ -175,9 +175,12 @@ struct KernelTable {
   /// values. Sums run in f32 over 8 logits in ascending order, then in double; exp(x) is 0 for x < -87; a NaN logit is
   /// never the largest and makes its lane's sums NaN.
   void (*softmax_tile)(float* z, size_t count, int32_t first, SoftmaxLanes* stats, float* rescale, double* tile_sum);
-  /// out[d][lane] = src[offset[lane] + 16 d]: gathers 16 rows out of lane blocks (offset in floats, < 2^31).
-  void (*gather_rows)(const float* src, const int32_t* offset, float* out, size_t features);
-  /// out[r][d] = x[d][r] for r < rows: lanes to rows of `out_stride` values, for the KV cache.
+  /// out[d][lane] = rows[lane][d]: 16 rows, each at any address of a float, to lanes. Words may mean anything.
+  void (*gather_rows)(const float* const* rows, float* out, size_t features);
+  /// out[d] = sum of weight[i] * rows[i][d] for i < count from 0 on, in ascending order, products rounded before they
+  /// are added. One row of `features` in and out, at any address of a float. Asks for as many that follow in each row.
+  void (*sum_rows)(const float* const* rows, const float* weight, size_t count, float* out, size_t features);
+  /// out[r][d] = x[d][r] for r < rows: lanes to rows of `out_stride` words, which may mean anything.
   void (*lanes_to_rows_f32)(const float* x, size_t features, float* out, size_t out_stride, size_t rows);
   /// The same, rounded to the nearest bf16, ties to even; a NaN stays one (with other payload bits).
   void (*lanes_to_rows_bf16)(const float* x, size_t features, uint16_t* out, size_t out_stride, size_t rows);

@@ -49,9 +49,9 @@ size_t key_width(const Config& c) {
   return largest(c, [](const Config&, const LayerConfig& l) { return size_t(l.kv_heads) * size_t(l.head_dim); });
 }
 
-// Floats of a worker's scratch by row of an expert: gate and up of the features of one task. How many rows an expert
-// gets changes from step to step; all of them at most.
-constexpr size_t kExpertScratch = 2 * 256;
+// Floats of a worker's scratch by row of an expert: gate and up of the features of one task, or the outputs of one. How
+// many rows an expert gets changes from step to step; all of them at most.
+constexpr size_t kExpertScratch = std::max(2 * tensor::kFold, ops::kExpertOutputs);
 
 /// The widest that a matrix of prepared activations becomes.
 size_t prepared_width(size_t features) {

@@ -21,13 +21,8 @@ constexpr uint32_t kNoRow = ExpertSlots::kNoRow;
 constexpr size_t kHiddenStep = 64;   // hidden features per task, at least
 constexpr size_t kMostHidden = 256;  // for few rows
 constexpr size_t kRowsPerChoice = 16;
-constexpr size_t kOutputsPerTask = 256;  // of a down product, whose sums are short
 constexpr size_t kFewOutputs = 128;      // for few rows, of all experts
-
-/// Index of the first float of a row in lane blocks of `features` features.
-int32_t row_offset(size_t row, size_t features) {
-  return static_cast<int32_t>((row / kLanes) * features * kLanes + row % kLanes);
-}
+constexpr size_t kSummedFeatures = 256;  // of 16 rows, a third of a first cache
 
 /// Each expert's rows start at a block, so at most 15 lanes of padding for each expert that has rows.
 size_t most_slots(const ExpertWeights& weights, size_t rows) {
@@ -35,15 +30,18 @@ size_t most_slots(const ExpertWeights& weights, size_t rows) {
 }
 
 /// Grows the workspace to `rows` rows; ExpertWorkspace::planned_bytes counts what is taken here and in place().
-void reserve(ExpertWorkspace& space, size_t rows, const ExpertWeights& weights) {
+void reserve(ExpertWorkspace& space, size_t blocks, size_t rows, const ExpertWeights& weights) {
   const size_t features = weights.gate.cols;
-  const size_t slots = most_slots(weights, rows);
+  const size_t slots = most_slots(weights, rows),
+               words = blocks * kLanes * prepared_features(weights.arithmetic(), features);
+  space.features = features;
+  if (space.rows.size() < words) space.rows = tensor::AlignedBuffer<float>(words);
   if (slots <= space.reserved) return;
   space.reserved = slots;
   space.slots.row_of.reserve(slots);
   space.input = {slots, prepared_features(weights.arithmetic(), features)};
   space.hidden = {slots, prepared_features(weights.arithmetic(), weights.width)};
-  space.output = {slots, features};
+  space.output = tensor::AlignedBuffer<float>(std::max(slots, kLanes) * features);
 }
 
 }  // namespace
@@ -52,8 +50,10 @@ uint64_t ExpertWorkspace::planned_bytes(const ExpertWeights& weights, size_t row
   const size_t features = weights.gate.cols, slots = tensor::blocks_for(most_slots(weights, rows)) * kLanes;
   const uint64_t floats = prepared_features(weights.arithmetic(), features) +
                           prepared_features(weights.arithmetic(), weights.width) + features;
+  const uint64_t input = tensor::blocks_for(rows) * kLanes * prepared_features(weights.arithmetic(), features);
   const uint64_t lists = slots + rows * (weights.used + 1) + 4 * (weights.experts + 1);
-  return slots * floats * sizeof(float) + lists * sizeof(uint32_t) + rows * weights.used * sizeof(Assignment::Entry);
+  return (slots * floats + input) * sizeof(float) + lists * sizeof(uint32_t) +
+         rows * weights.used * sizeof(Assignment::Entry);
 }
 
 namespace {
@@ -97,14 +97,47 @@ void hidden_features(Exec& exec, int worker, const ExpertWeights& weights, size_
                                out.feature_range(prepared_features(kind, first), prepared_features(kind, count)));
 }
 
+/// Block b of space.input = the rows of its slots, out of x.
+void gather_slots(Exec& exec, ConstBlocks x, ExpertWorkspace& space) {
+  const size_t features = x.features;
+  float* const rows = space.rows.data();
+  exec.run(x.blocks, [&](size_t b, int) {
+    exec.kernels().lanes_to_rows_f32(x.block(b), features, rows + b * kLanes * features, features, kLanes);
+  });
+  const ExpertSlots& slots = space.slots;
+  exec.run(slots.blocks(), [&](size_t b, int) {
+    const float* from[kLanes];
+    for (size_t lane = 0; lane < kLanes; ++lane) {  // a padding lane repeats the block's first row: finite, never read
+      const uint32_t row = slots.row_of[b * kLanes + lane];
+      from[lane] = rows + (row != kNoRow ? row : slots.row_of[b * kLanes]) * features;
+    }
+    exec.kernels().gather_rows(from, space.input.view().block(b), features);
+  });
+}
+
+/// Some outputs from `first` on of one expert's down product, to the rows of its slots.
+void down_product(Exec& exec, int worker, const ExpertWeights& weights, size_t expert, size_t first,
+                  ExpertWorkspace& space) {
+  const ExpertSlots& slots = space.slots;
+  const size_t features = weights.gate.cols, count = std::min(kExpertOutputs, features - first);
+  const Blocks in = slots.blocks_of(space.hidden.view(), expert);
+  const Blocks part{exec.scratch(worker, in.blocks * count * kLanes), in.blocks, count, count * kLanes};
+  prepared_product_on_this_thread(exec, worker, weights.down.row_range(expert * weights.down_stride + first, count), in,
+                                  slots.tokens[expert], part);
+  for (size_t b = 0; b < part.blocks; ++b)
+    exec.kernels().lanes_to_rows_f32(part.block(b), count,
+                                     space.output.data() + (slots.first_block[expert] + b) * kLanes * features + first,
+                                     features, tensor::rows_in(slots.tokens[expert], b, 1));
+}
+
 /// Fills space.output by slot. Experts with many rows come first, so that what is left at the end is small.
 void expert_products(Exec& exec, const ExpertWeights& weights, ConstBlocks x, ExpertWorkspace& space) {
   const Arithmetic kind = weights.arithmetic();
   DG_CHECK(weights.up.arithmetic() == kind && weights.down.arithmetic() == kind, "experts are multiplied in one way");
   const ExpertSlots& slots = space.slots;
   const size_t blocks = slots.blocks(), width = weights.width, features = weights.gate.cols;
-  const Blocks input = space.input.view(blocks), hidden = space.hidden.view(blocks), output = space.output.view(blocks);
-  gather_slots(exec, slots, x, input);
+  const Blocks input = space.input.view(blocks), hidden = space.hidden.view(blocks);
+  gather_slots(exec, x, space);
 
   const size_t step = hidden_step(exec, kind), up_tasks = (width + step - 1) / step;
   exec.run(slots.by_size.size() * up_tasks, [&](size_t task, int worker) {
@@ -112,13 +145,9 @@ void expert_products(Exec& exec, const ExpertWeights& weights, ConstBlocks x, Ex
     hidden_features(exec, worker, weights, expert, task % up_tasks * step, step, slots.blocks_of(input, expert),
                     slots.tokens[expert], slots.blocks_of(hidden, expert));
   });
-  const size_t down_tasks = (features + kOutputsPerTask - 1) / kOutputsPerTask;
+  const size_t down_tasks = (features + kExpertOutputs - 1) / kExpertOutputs;
   exec.run(slots.by_size.size() * down_tasks, [&](size_t task, int worker) {
-    const size_t expert = slots.by_size[task / down_tasks], first = task % down_tasks * kOutputsPerTask;
-    const size_t count = std::min(kOutputsPerTask, features - first);
-    prepared_product_on_this_thread(exec, worker, weights.down.row_range(expert * weights.down_stride + first, count),
-                                    slots.blocks_of(hidden, expert), slots.tokens[expert],
-                                    slots.blocks_of(output, expert).feature_range(first, count));
+    down_product(exec, worker, weights, slots.by_size[task / down_tasks], task % down_tasks * kExpertOutputs, space);
   });
 }
 
@@ -143,8 +172,8 @@ void choose_for_row(ConstBlocks scores, uint32_t row, const float* per_expert_sc
 }
 
 /// For a few rows of one block, by reading all touched experts at the pace of the memory: every expert multiplies all
-/// rows, which are not gathered, and what it gives to the rows that did not choose it counts nothing. The first block
-/// of space.output becomes the sum.
+/// rows, which are not gathered, and what it gives to the rows that did not choose it counts nothing. space.output
+/// becomes the sum, a lane block.
 void experts_of_few_rows(Exec& exec, const ExpertWeights& weights, ConstBlocks x, std::span<const uint32_t> rows,
                          const Assignment& assignment, ExpertWorkspace& space) {
   const size_t features = weights.gate.cols, tokens = rows.back() + 1;
@@ -168,7 +197,7 @@ void experts_of_few_rows(Exec& exec, const ExpertWeights& weights, ConstBlocks x
   exec.run((features + share - 1) / share, [&](size_t task, int worker) {
     const size_t first = task * share, count = std::min(share, features - first);
     const Blocks part{exec.scratch(worker, count * kLanes), 1, count, count * kLanes};
-    float* sum = space.output.view().block(0) + first * kLanes;
+    float* sum = space.output.data() + first * kLanes;
     std::fill_n(sum, count * kLanes, 0.0f);
     for (size_t i = 0; i < touched.size(); ++i) {
       prepared_product_on_this_thread(exec, worker,
@@ -195,24 +224,12 @@ void choose_experts(Exec& exec, ConstBlocks scores, std::span<const uint32_t> ro
   });
 }
 
-void gather_slots(Exec& exec, const ExpertSlots& slots, ConstBlocks x, Blocks out) {
-  DG_CHECK(x.block_stride == x.features * kLanes && x.features == out.features, "x must be whole blocks");
-  exec.run(slots.blocks(), [&](size_t b, int) {
-    int32_t offset[kLanes];
-    for (size_t lane = 0; lane < kLanes; ++lane) {  // a padding lane repeats the block's first row: finite, never read
-      const uint32_t row = slots.row_of[b * kLanes + lane];
-      offset[lane] = row_offset(row != kNoRow ? row : slots.row_of[b * kLanes], x.features);
-    }
-    exec.kernels().gather_rows(x.data, offset, out.block(b), x.features);
-  });
-}
-
 void experts(Exec& exec, const ExpertWeights& weights, ConstBlocks x, std::span<const uint32_t> rows,
              const Assignment& assignment, ExpertWorkspace& space) {
   DG_CHECK(!rows.empty() && assignment.entries.size() == rows.size() * weights.used, assignment.entries.size(),
            " entries, ", rows.size(), " rows");
   DG_CHECK(x.features == prepared_features(weights.arithmetic(), weights.gate.cols), x.features, " features");
-  reserve(space, rows.size(), weights);
+  reserve(space, x.blocks, rows.size(), weights);
   space.summed = x.blocks == 1 && rows.back() < kFewRows;
   if (space.summed) return experts_of_few_rows(exec, weights, x, rows, assignment, space);
   place(space.slots, weights.experts, weights.used, rows, assignment);
@@ -223,25 +240,37 @@ void experts(Exec& exec, const ExpertWeights& weights, ConstBlocks x, std::span<
 
 void sum_of_experts(Exec& exec, int worker, const Assignment& assignment, size_t used, const ExpertWorkspace& space,
                     size_t block, float* out) {
-  const ConstBlocks output = space.output.view();
-  const size_t features = output.features;
+  const float* output = space.output.data();
+  const size_t features = space.features;
   if (space.summed) {
-    std::copy_n(output.data, features * kLanes, out);
+    std::copy_n(output, features * kLanes, out);
     return;
   }
-  float* part = exec.scratch(worker, features * kLanes);  // [D, 16]
-  std::fill_n(out, features * kLanes, 0.0f);
-  for (size_t t = 0; t < used; ++t) {
-    int32_t offset[kLanes] = {};
-    float weight[kLanes] = {};
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      const uint32_t i = space.index_of[block * kLanes + lane];
-      if (i == kNoRow) continue;
-      offset[lane] = row_offset(space.slots.slot_of[i * used + t], features);
-      weight[lane] = assignment.entries[i * used + t].weight;
+  constexpr size_t kPointerFloats = sizeof(const float*) / sizeof(float);
+  const size_t entries = kLanes * used;
+  auto* rows =
+      reinterpret_cast<const float**>(exec.scratch(worker, (kPointerFloats + 1) * entries + kLanes * kSummedFeatures));
+  float* weights = reinterpret_cast<float*>(rows + entries);  // [16, T], as rows
+  float* sums = weights + entries;                            // [16, kSummedFeatures]
+  for (size_t lane = 0; lane < kLanes; ++lane) {
+    const uint32_t i = space.index_of[block * kLanes + lane];
+    for (size_t t = 0; i != kNoRow && t < used; ++t) {
+      rows[lane * used + t] = output + space.slots.slot_of[i * used + t] * features;
+      weights[lane * used + t] = assignment.entries[i * used + t].weight;
     }
-    exec.kernels().gather_rows(output.data, offset, part, features);
-    exec.kernels().add_weighted(part, weight, out, features);
+  }
+  for (size_t first = 0; first < features; first += kSummedFeatures) {
+    const size_t count = std::min(kSummedFeatures, features - first);
+    const float* from[kLanes];
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      float* sum = sums + lane * kSummedFeatures;
+      from[lane] = sum;
+      const float** row = rows + lane * used;
+      const bool listed = space.index_of[block * kLanes + lane] != kNoRow;
+      exec.kernels().sum_rows(row, weights + lane * used, listed ? used : 0, sum, count);
+      for (size_t t = 0; listed && t < used; ++t) row[t] += count;
+    }
+    exec.kernels().gather_rows(from, out + first * kLanes, count);
   }
 }
 

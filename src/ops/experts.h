@@ -3,7 +3,9 @@
 // Every touched expert's weights are read once for all its rows. A row's experts are summed in ascending expert order,
 // so the result does not depend on which other rows are there. Rows come prepared (prepared_product.h) and are
 // gathered: a prepared block of bf16 or integers is a half or a quarter of the bytes. What is between the two products
-// is prepared where it is computed. Tests: tests/ops/experts_test.cc, packed_test.cc, bf16_test.cc.
+// is prepared where it is computed. An expert's rows come from all blocks, and so do a row's experts: out of lane
+// blocks each of their values would be in another cache line. So what is gathered lies in rows, and squares of values
+// are turned around on the way from and to lanes. Tests: tests/ops/experts_test.cc, packed_test.cc, bf16_test.cc.
 #pragma once
 
 #include <span>
@@ -58,15 +60,21 @@ struct ExpertSlots {
   }
 };
 
+/// Outputs of a task of an expert's second product, whose sums are short. They pass through the worker's scratch: [rows of
+/// the expert, kExpertOutputs].
+inline constexpr size_t kExpertOutputs = 256;
+
 /// Memory that experts() works in; grows to the largest use and is kept.
 struct ExpertWorkspace {
   ExpertSlots slots;
-  tensor::BlockMatrix input;       // [slots, D], prepared where that is needed
-  tensor::BlockMatrix hidden;      // [slots, Fe], prepared where that is needed
-  tensor::BlockMatrix output;      // [slots, D]
-  size_t reserved = 0;             // slots
-  bool summed = false;             // the first block of `output` is the sum already
-  std::vector<uint32_t> index_of;  // by row of x: its place in the list of rows
+  tensor::AlignedBuffer<float> rows;    // [B * 16, D], prepared where that is needed: x as rows
+  tensor::BlockMatrix input;            // [slots, D], prepared where that is needed
+  tensor::BlockMatrix hidden;           // [slots, Fe], prepared where that is needed
+  tensor::AlignedBuffer<float> output;  // [slots, D] as rows; or a lane block [D, 16]
+  size_t features = 0;                  // D
+  size_t reserved = 0;                  // slots
+  bool summed = false;                  // `output` is a lane block and the sum already
+  std::vector<uint32_t> index_of;       // by row of x: its place in the list of rows
 
   /// Bytes that it takes at most for `rows` rows, their Assignment among them.
   static uint64_t planned_bytes(const ExpertWeights& weights, size_t rows);
@@ -80,8 +88,5 @@ void experts(Exec& exec, const ExpertWeights& weights, tensor::ConstBlocks x, st
 /// [D, 16] are zero.
 void sum_of_experts(Exec& exec, int worker, const Assignment& assignment, size_t used, const ExpertWorkspace& workspace,
                     size_t block, float* out);
-
-/// Block b of `out` = the rows of its slots, gathered from x (whole blocks of as many features).
-void gather_slots(Exec& exec, const ExpertSlots& slots, tensor::ConstBlocks x, tensor::Blocks out);
 
 }  // namespace dgemma::ops

@@ -32,6 +32,25 @@ TaskRows task_rows(const Weight& w, size_t rows) {
 // 1 MiB second-level cache.
 constexpr size_t kDecodedRows = 24;
 
+// Weights in f32 that are few beside many rows (a router's) are read by each task, for as many blocks of x as stay in a
+// second-level cache meanwhile. Cut along the outputs, all of x would go through that cache for each few of them.
+constexpr size_t kFewWeightBytes = size_t{2} << 20;
+constexpr size_t kMostBlocks = 4;  // 720 KB of 2,816 features
+
+/// Blocks of x per task.
+size_t task_blocks(const Exec& exec, const Weight& w, size_t blocks) {
+  const size_t tasks = 2 * static_cast<size_t>(exec.threads());
+  const bool few = w.arithmetic() == Arithmetic::kF32 && w.rows * w.row_bytes() <= kFewWeightBytes;
+  return few && blocks >= tasks ? std::min(blocks / tasks, kMostBlocks) : blocks;
+}
+
+/// The product for some outputs and some blocks of x from first_block on.
+void multiply_part(Exec& exec, int worker, const Weight& w, ConstBlocks x, size_t rows, size_t first_block,
+                   Blocks out) {
+  prepared_product_on_this_thread(exec, worker, w, x.block_range(first_block, out.blocks),
+                                  tensor::rows_in(rows, first_block, out.blocks), out);
+}
+
 }  // namespace
 
 Weight direct_rows(Exec& exec, int worker, const Weight& w) {
@@ -91,6 +110,14 @@ void products(Exec& exec, std::span<const Product> all, ConstBlocks x, size_t ro
     outputs += p.w.rows;
   }
   const auto [step, most] = task_rows(first_w, rows);
+  const size_t run = all.size() == 1 ? task_blocks(exec, first_w, all.front().out.blocks) : x.blocks;
+  if (run < all.front().out.blocks) {
+    const Product& p = all.front();
+    return exec.run((p.out.blocks + run - 1) / run, [&](size_t task, int worker) {
+      const Blocks out = p.out.block_range(task * run, std::min(run, p.out.blocks - task * run));
+      multiply_part(exec, worker, p.w, x, rows, x.blocks - p.out.blocks + task * run, out);
+    });
+  }
   const size_t share = exec.rows_per_task(outputs, step, most);
   const auto tasks_of = [&](const Product& p) { return p.out.blocks == 0 ? 0 : (p.w.rows + share - 1) / share; };
   size_t tasks = 0;
@@ -98,10 +125,9 @@ void products(Exec& exec, std::span<const Product> all, ConstBlocks x, size_t ro
   exec.run(tasks, [&](size_t task, int worker) {
     const Product* p = all.data();
     for (; task >= tasks_of(*p); ++p) task -= tasks_of(*p);
-    const size_t first = task * share, count = std::min(share, p->w.rows - first), blocks = p->out.blocks;
-    prepared_product_on_this_thread(
-        exec, worker, p->w.row_range(first, count), x.block_range(x.blocks - blocks, blocks),
-        tensor::rows_in(rows, x.blocks - blocks, blocks), p->out.feature_range(first, count));
+    const size_t first = task * share, count = std::min(share, p->w.rows - first);
+    multiply_part(exec, worker, p->w.row_range(first, count), x, rows, x.blocks - p->out.blocks,
+                  p->out.feature_range(first, count));
   });
 }
 

@@ -1,7 +1,7 @@
 // Products of activations with weights, and the norms between them: the dense parts of a layer.
 //
 // Activations come in the form that the weights' arithmetic wants ("prepared", ops/prepared_product.h). Work is cut
-// along the outputs, so each output is summed by one thread in one order: the number of threads never changes a result.
+// along the outputs (or the rows), so each output is summed by one thread in one order: the number of threads never changes a result.
 // Tests: tests/ops/product_test.cc.
 #pragma once
 

@@ -18,6 +18,8 @@
 #include <new>
 #include <span>
 
+#include "base/pages.h"
+
 namespace dgemma::tensor {
 
 inline constexpr size_t kLanes = 16;
@@ -47,14 +49,16 @@ struct BasicBlocks {
 using Blocks = BasicBlocks<float>;
 using ConstBlocks = BasicBlocks<const float>;
 
-/// Owned, 64-byte aligned, zeroed memory of one element type.
+/// Owned, 64-byte aligned, zeroed memory of one element type; on huge pages where it is large.
 template <class T>
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
   explicit AlignedBuffer(size_t count) : count_(count) {
     const size_t bytes = (count * sizeof(T) + kCacheLine - 1) / kCacheLine * kCacheLine;
-    data_.reset(static_cast<T*>(::operator new[](bytes, std::align_val_t{kCacheLine})));
+    const std::align_val_t alignment{bytes < base::kHugePage ? kCacheLine : base::kHugePage};
+    data_ = {static_cast<T*>(::operator new[](bytes, alignment)), Free{alignment}};
+    if (bytes >= base::kHugePage) base::prefer_huge_pages(data_.get(), bytes);
     __builtin_memset(static_cast<void*>(data_.get()), 0, bytes);
   }
   T* data() const { return data_.get(); }
@@ -63,7 +67,8 @@ class AlignedBuffer {
 
  private:
   struct Free {
-    void operator()(T* p) const { ::operator delete[](p, std::align_val_t{kCacheLine}); }
+    std::align_val_t alignment{kCacheLine};
+    void operator()(T* p) const { ::operator delete[](p, alignment); }
   };
   std::unique_ptr<T[], Free> data_;
   size_t count_ = 0;

@@ -163,21 +163,53 @@ TEST_P(Elementwise, not_a_number_stays_in_its_lane) {
     for (const auto* out : {&capped, &gelu, &norm}) EXPECT_EQ(std::isnan((*out)[i]), i == 3) << i;
 }
 
-TEST_P(Elementwise, gather_rows_takes_any_row_of_any_block) {
+/// Words of all kinds, subnormal numbers and NaNs among them.
+PageEnd<float> random_words(size_t count) {
+  PageEnd<float> words(count);
+  uint32_t s = 1;
+  for (float& w : words) w = std::bit_cast<float>(s = s * 1664525u + 1013904223u);
+  return words;
+}
+
+TEST_P(Elementwise, gather_rows_moves_words_of_any_kind) {
   for (const size_t d : kFeatures) {
-    const PageEnd<float> src = random_lanes(3 * d, 8);
+    const PageEnd<float> rows = random_words(5 * d);
     PageEnd<float> out(d * kLanes);
-    std::array<int32_t, kLanes> offset{};
-    std::array<size_t, kLanes> row{};
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      row[lane] = (lane * 29 + 47) % 48;  // the last row among them
-      offset[lane] = static_cast<int32_t>(row[lane] / kLanes * d * kLanes + row[lane] % kLanes);
-    }
-    table().gather_rows(src.data(), offset.data(), out.data(), d);
+    std::array<const float*, kLanes> from{};
+    for (size_t lane = 0; lane < kLanes; ++lane)
+      from[lane] = rows.data() + (lane * 3 + 4) % 5 * d;  // the last among them
+    table().gather_rows(from.data(), out.data(), d);
     for (size_t i = 0; i < d; ++i)
       for (size_t lane = 0; lane < kLanes; ++lane)
-        ASSERT_EQ(out[i * kLanes + lane], src[(row[lane] / kLanes * d + i) * kLanes + row[lane] % kLanes]);
+        ASSERT_EQ(std::bit_cast<uint32_t>(out[i * kLanes + lane]), std::bit_cast<uint32_t>(from[lane][i]));
   }
+}
+
+TEST_P(Elementwise, sum_rows_rounds_each_product_and_adds_in_ascending_order) {
+  for (const size_t d : kFeatures)
+    for (const size_t count : {0, 1, 2, 8}) {
+      PageEnd<float> rows(8 * d), weight(count), out(d);
+      Values(12).fill(rows), Values(13).fill(weight);
+      std::vector<const float*> from;
+      for (size_t i = 0; i < count; ++i) from.push_back(rows.data() + (i * 5 + 7) % 8 * d);
+      table().sum_rows(from.data(), weight.data(), count, out.data(), d);
+      for (size_t i = 0; i < d; ++i) {
+        float sum = 0;
+        for (size_t t = 0; t < count; ++t) {
+          const float product = weight[t] * from[t][i];
+          sum += product;
+        }
+        ASSERT_EQ(out[i], sum) << d << " " << count;
+      }
+    }
+}
+
+TEST_P(Elementwise, lanes_to_rows_moves_words_of_any_kind) {
+  const PageEnd<float> x = random_words(33 * kLanes);
+  PageEnd<float> out(33 * kLanes);
+  table().lanes_to_rows_f32(x.data(), 33, out.data(), 33, kLanes);
+  for (size_t i = 0; i < out.size(); ++i)
+    ASSERT_EQ(std::bit_cast<uint32_t>(out[i]), std::bit_cast<uint32_t>(x[i % 33 * kLanes + i / 33]));
 }
 
 /// `store(x, features, out, stride, rows)`; `stored(v)`: what it makes of a value.
