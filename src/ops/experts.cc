@@ -22,7 +22,7 @@ constexpr size_t kHiddenStep = 64;   // hidden features per task, at least
 constexpr size_t kMostHidden = 256;  // for few rows
 constexpr size_t kRowsPerChoice = 16;
 constexpr size_t kOutputsPerTask = 256;  // of a down product, whose sums are short
-constexpr size_t kFewOutputs = 128;      // for few rows, of all experts
+constexpr size_t kFewOutputs = 512;      // for few rows, of all experts
 
 /// Index of the first float of a row in lane blocks of `features` features.
 int32_t row_offset(size_t row, size_t features) {

@@ -24,7 +24,7 @@ struct TaskRows {
   size_t step, most;
 };
 TaskRows task_rows(const Weight& w, size_t rows) {
-  return w.packed() ? TaskRows{2 * tensor::kPanelRows, rows <= kFewRows ? size_t{256} : size_t{64}} : TaskRows{12, 48};
+  return w.packed() ? TaskRows{2 * tensor::kPanelRows, rows <= kFewRows ? size_t{512} : size_t{64}} : TaskRows{12, 48};
 }
 
 // Rows decoded at a time: a multiple of the kernels' register blocks (6, 8, 12), and for 2,816 columns a quarter of a
