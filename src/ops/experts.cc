@@ -21,7 +21,7 @@ constexpr uint32_t kNoRow = ExpertSlots::kNoRow;
 constexpr size_t kHiddenStep = 64;   // hidden features per task, at least
 constexpr size_t kMostHidden = 256;  // for few rows
 constexpr size_t kRowsPerChoice = 16;
-constexpr size_t kFewOutputs = 128;      // for few rows, of all experts
+constexpr size_t kFewOutputs = 512;      // for few rows, of all experts
 constexpr size_t kSummedFeatures = 256;  // of 16 rows, a third of a first cache
 
 /// Each expert's rows start at a block, so at most 15 lanes of padding for each expert that has rows.

@@ -1,10 +1,13 @@
 // See prepared_product.h.
 #include "ops/prepared_product.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "ops/bf16_product.h"
 #include "ops/packed_product.h"
 #include "ops/product.h"
+#include "tensor/packed.h"
 
 namespace dgemma::ops {
 
@@ -66,17 +69,42 @@ ConstBlocks prepare(Exec& exec, Arithmetic arithmetic, ConstBlocks x, float* mem
   return out;
 }
 
+namespace {
+
+/// Gate and up as one matrix, panels in turn, where they lie so: then they are one stream from memory. Nothing
+/// elsewhere.
+Weight in_turn(const Weight& gate, const Weight& up) {
+  if (gate.arithmetic() != Arithmetic::kInt8 || up.arithmetic() != Arithmetic::kInt8 || gate.dtype != up.dtype)
+    return {};
+  const size_t panel = tensor::panel_bytes(gate.dtype, gate.cols);
+  const bool alternate = static_cast<const std::byte*>(gate.data) + panel == up.data;
+  if (!alternate || gate.panel_stride != 2 * panel || up.panel_stride != 2 * panel) return {};
+  return {gate.dtype, gate.data, 2 * tensor::panels_for(gate.rows) * tensor::kPanelRows, gate.cols, panel};
+}
+
+}  // namespace
+
 void gated_product_on_this_thread(Exec& exec, int worker, const Weight& gate, const Weight& up, ConstBlocks x,
                                   size_t tokens, Arithmetic next, Blocks out) {
-  const size_t count = gate.rows, stride = count * kLanes;
-  float* memory = exec.scratch(worker, 2 * x.blocks * stride);
-  const Blocks g{memory, x.blocks, count, stride}, u{memory + x.blocks * stride, x.blocks, count, stride};
-  prepared_product_on_this_thread(exec, worker, gate, x, tokens, g);
-  prepared_product_on_this_thread(exec, worker, up, x, tokens, u);
+  const size_t count = gate.rows;
+  const Weight both = in_turn(gate, up);
+  const size_t stride = (both ? both.rows : 2 * count) * kLanes;
+  const Blocks products{exec.scratch(worker, x.blocks * stride), x.blocks, stride / kLanes, stride};
+  if (both) {
+    prepared_product_on_this_thread(exec, worker, both, x, tokens, products);
+  } else {
+    prepared_product_on_this_thread(exec, worker, gate, x, tokens, products.feature_range(0, count));
+    prepared_product_on_this_thread(exec, worker, up, x, tokens, products.feature_range(count, count));
+  }
+  const size_t step = both ? tensor::kPanelRows : count;  // features of gate that features of up follow
   const bool plain = next == Arithmetic::kF32;
   for (size_t b = 0; b < x.blocks; ++b) {
-    exec.kernels().gelu_mul(g.block(b), u.block(b), plain ? out.block(b) : g.block(b), count);
-    if (!plain) prepare_block(exec, next, g.block(b), count, out.block(b));
+    float* to = plain ? out.block(b) : products.block(b);  // what is behind the results is still to come
+    for (size_t first = 0; first < count; first += step) {
+      const float* g = products.block(b) + 2 * first * kLanes;
+      exec.kernels().gelu_mul(g, g + step * kLanes, to + first * kLanes, std::min(step, count - first));
+    }
+    if (!plain) prepare_block(exec, next, to, count, out.block(b));
   }
 }
 

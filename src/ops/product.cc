@@ -2,7 +2,6 @@
 #include "ops/product.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "base/check.h"
 #include "ops/prepared_product.h"
@@ -25,7 +24,7 @@ struct TaskRows {
   size_t step, most;
 };
 TaskRows task_rows(const Weight& w, size_t rows) {
-  return w.packed() ? TaskRows{2 * tensor::kPanelRows, rows <= kFewRows ? size_t{256} : size_t(getenv("PR") ? atoi(getenv("PR")) : 64)} : TaskRows{12, 48};
+  return w.packed() ? TaskRows{2 * tensor::kPanelRows, rows <= kFewRows ? size_t{512} : size_t{128}} : TaskRows{12, 48};
 }
 
 // Rows decoded at a time: a multiple of the kernels' register blocks (6, 8, 12), and for 2,816 columns a quarter of a

@@ -52,6 +52,7 @@ TEST_P(Folded, products_are_the_reference_bit_for_bit_on_odd_sizes_at_page_ends)
   for (const size_t k : {1, 4, 31, 32, 33, 63, 64, 65, 127, 129, 192, 255, 256, 257, 330, 576})
     for (const size_t tokens : {1, 40}) shapes.push_back({tokens + k % 9, 35, k});
   for (const size_t tokens : {5, 16, 61}) shapes.push_back({tokens, 37, 130, 2});
+  shapes.push_back({1, 17, 13200}), shapes.push_back({4, 17, 3200});  // more than few tokens' products gather at once
   for (const DType type : {DType::kPacked4, DType::kPacked8})
     for (const Shape& shape : shapes)
       for (const bool scaled : {false, true})

@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "ops/packed_vocabulary.h"
+#include "ops/prepared_product.h"
 #include "ops/random.h"
 #include "ops/rows.h"
 #include "ops/vocabulary.h"
@@ -15,6 +17,7 @@
 namespace dgemma::ops {
 namespace {
 
+using tensor::Arithmetic;
 using tensor::BlockMatrix;
 using tensor::DType;
 using tensor::Weight;
@@ -61,6 +64,32 @@ TEST(PackedProduct, is_the_plain_product_but_for_the_activations_eight_bits) {
 TEST(PackedProduct, threads_and_neighbours_do_not_change_a_row) {
   const size_t n = 150, d = 200;
   expect_products_to_stand_alone(PackedMatrix(random_values(n * d, 1, 0.1f), n, d).packed);
+}
+
+TEST(PackedProduct, gate_and_up_whose_panels_take_turns_are_as_those_that_lie_apart) {
+  const size_t n = 150, d = 200;
+  const PackedMatrix gate(random_values(n * d, 1, 0.1f), n, d), up(random_values(n * d, 2, 0.1f), n, d);
+  const size_t panel = gate.packed.panel_stride;
+  std::vector<std::byte> both;
+  for (size_t at = 0; at < gate.bytes.size(); at += panel)
+    for (const PackedMatrix* m : {&gate, &up}) both.insert(both.end(), &m->bytes[at], &m->bytes[at] + panel);
+  const Weight first{DType::kPacked8, both.data(), n, d, 2 * panel};
+  const Weight second{DType::kPacked8, both.data() + panel, n, d, 2 * panel};
+  for (const size_t rows : {3, 70})
+    for (const Arithmetic next : {Arithmetic::kF32, Arithmetic::kInt8}) {
+      Exec exec(best_table(), 2);
+      const auto x = to_blocks(random_values(rows * d, 3), rows, d);
+      std::vector<float> memory(prepared_floats(Arithmetic::kInt8, x.view()) + tensor::kLanes);
+      auto* aligned = reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(memory.data()) + 63) / 64 * 64);
+      const auto input = prepare(exec, Arithmetic::kInt8, x.view(), aligned);
+      const BlockMatrix got(rows, prepared_features(next, n)), want(rows, prepared_features(next, n));
+      gated_product(exec, first, second, input, next, got.view(), rows);
+      gated_product(exec, gate.packed, up.packed, input, next, want.view(), rows);
+      const tensor::Blocks a = got.view(), b = want.view();
+      for (size_t row = 0; row < rows; ++row)
+        for (size_t i = 0; i < a.features; ++i)
+          ASSERT_EQ(std::memcmp(&a.at(row, i), &b.at(row, i), sizeof(float)), 0) << row << ' ' << i;
+    }
 }
 
 struct PackedExpertCase {
