@@ -52,6 +52,10 @@ size_t key_width(const Config& c) {
 // Floats of a worker's scratch by row of an expert: gate and up of the features of one task, or the outputs of one. How
 // many rows an expert gets changes from step to step; all of them at most.
 constexpr size_t kExpertScratch = std::max(2 * tensor::kFold, ops::kExpertOutputs);
+/// Floats of a worker's scratch that experts take of `rows` rows.
+size_t expert_scratch(const Config& c, size_t rows) {
+  return std::max(rows * kExpertScratch, ops::kExpertRows * size_t(std::max(2 * c.expert_width, c.width)));
+}
 
 /// The widest that a matrix of prepared activations becomes.
 size_t prepared_width(size_t features) {
@@ -62,7 +66,7 @@ size_t prepared_width(size_t features) {
 void reserve(Workspace& w, ops::Exec& exec, const Config& c, tensor::DType cache_type, size_t blocks) {
   if (blocks <= w.blocks) return;
   const size_t rows = blocks * kLanes, width = size_t(c.width);
-  exec.even_out(rows * kExpertScratch);
+  exec.even_out(expert_scratch(c, rows));
   w.blocks = blocks;
   for (tensor::BlockMatrix* m : {&w.x, &w.normed, &w.branch, &w.experts, &w.soft}) *m = {rows, width};
   w.q = {rows, query_width(c)}, w.attended = {rows, query_width(c)};
@@ -97,7 +101,7 @@ uint64_t planned_exec_bytes(const Config& c, size_t blocks, int threads) {
   constexpr size_t kTileFloats = size_t{64} << 10;    // attention's tiles, logits of tiles of the vocabulary
   constexpr size_t kQueryFloats = size_t{128} << 10;  // attention's queries in bf16: kCacheBytes of ops/attention.cc
   const size_t width = size_t(c.width), widest = std::max({width, size_t(c.dense_width), query_width(c)});
-  const size_t scratch = std::max({blocks * kLanes * kExpertScratch, widest * kLanes, kTileFloats});
+  const size_t scratch = std::max({expert_scratch(c, blocks * kLanes), widest * kLanes, kTileFloats});
   const size_t tile = 64 * width + 2 * width + kTileFloats / 4;  // a tile of the vocabulary, decoded or turned
   const size_t rows = 26 * widest;                               // 24 rows decoded, or 48 rounded
   const size_t panel = std::max({tile, rows, kQueryFloats + 32 * key_width(c)});

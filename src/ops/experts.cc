@@ -115,11 +115,11 @@ void gather_slots(Exec& exec, ConstBlocks x, ExpertWorkspace& space) {
   });
 }
 
-/// Some outputs from `first` on of one expert's down product, to the rows of its slots.
-void down_product(Exec& exec, int worker, const ExpertWeights& weights, size_t expert, size_t first,
+/// Up to `most` outputs from `first` on of one expert's down product, to the rows of its slots.
+void down_product(Exec& exec, int worker, const ExpertWeights& weights, size_t expert, size_t first, size_t most,
                   ExpertWorkspace& space) {
   const ExpertSlots& slots = space.slots;
-  const size_t features = weights.gate.cols, count = std::min(kExpertOutputs, features - first);
+  const size_t features = weights.gate.cols, count = std::min(most, features - first);
   const Blocks in = slots.blocks_of(space.hidden.view(), expert);
   const Blocks part{exec.scratch(worker, in.blocks * count * kLanes), in.blocks, count, count * kLanes};
   prepared_product_on_this_thread(exec, worker, weights.down.row_range(expert * weights.down_stride + first, count), in,
@@ -130,6 +130,28 @@ void down_product(Exec& exec, int worker, const ExpertWeights& weights, size_t e
                                      features, tensor::rows_in(slots.tokens[expert], b, 1));
 }
 
+/// How one of the two products is cut into tasks: the experts with many rows, which come first, in parts of `step`
+/// outputs; those with few not at all, where they are enough for all threads to end together.
+struct ExpertTasks {
+  size_t outputs, step, parts, cut, experts;
+
+  ExpertTasks(const Exec& exec, const ExpertSlots& slots, size_t all_outputs, size_t outputs_of_part)
+      : outputs(all_outputs),
+        step(outputs_of_part),
+        parts((outputs + step - 1) / step),
+        cut(0),
+        experts(slots.by_size.size()) {
+    while (cut < experts && slots.tokens[slots.by_size[cut]] > kExpertRows) ++cut;
+    if (experts - cut < 8 * static_cast<size_t>(exec.threads())) cut = experts;
+  }
+
+  size_t count() const { return cut * parts + (experts - cut); }
+  bool whole(size_t task) const { return task >= cut * parts; }
+  size_t place(size_t task) const { return whole(task) ? task - cut * (parts - 1) : task / parts; }  // in by_size
+  size_t first(size_t task) const { return whole(task) ? 0 : task % parts * step; }
+  size_t most(size_t task) const { return whole(task) ? outputs : step; }
+};
+
 /// Fills space.output by slot. Experts with many rows come first, so that what is left at the end is small.
 void expert_products(Exec& exec, const ExpertWeights& weights, ConstBlocks x, ExpertWorkspace& space) {
   const Arithmetic kind = weights.arithmetic();
@@ -139,15 +161,15 @@ void expert_products(Exec& exec, const ExpertWeights& weights, ConstBlocks x, Ex
   const Blocks input = space.input.view(blocks), hidden = space.hidden.view(blocks);
   gather_slots(exec, x, space);
 
-  const size_t step = hidden_step(exec, kind), up_tasks = (width + step - 1) / step;
-  exec.run(slots.by_size.size() * up_tasks, [&](size_t task, int worker) {
-    const size_t expert = slots.by_size[task / up_tasks];
-    hidden_features(exec, worker, weights, expert, task % up_tasks * step, step, slots.blocks_of(input, expert),
+  const ExpertTasks up(exec, slots, width, hidden_step(exec, kind));
+  exec.run(up.count(), [&](size_t task, int worker) {
+    const size_t expert = slots.by_size[up.place(task)];
+    hidden_features(exec, worker, weights, expert, up.first(task), up.most(task), slots.blocks_of(input, expert),
                     slots.tokens[expert], slots.blocks_of(hidden, expert));
   });
-  const size_t down_tasks = (features + kExpertOutputs - 1) / kExpertOutputs;
-  exec.run(slots.by_size.size() * down_tasks, [&](size_t task, int worker) {
-    down_product(exec, worker, weights, slots.by_size[task / down_tasks], task % down_tasks * kExpertOutputs, space);
+  const ExpertTasks down(exec, slots, features, kExpertOutputs);
+  exec.run(down.count(), [&](size_t task, int worker) {
+    down_product(exec, worker, weights, slots.by_size[down.place(task)], down.first(task), down.most(task), space);
   });
 }
 

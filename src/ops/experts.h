@@ -63,6 +63,9 @@ struct ExpertSlots {
 /// Outputs of a task of an expert's second product, whose sums are short. They pass through the worker's scratch: [rows of
 /// the expert, kExpertOutputs].
 inline constexpr size_t kExpertOutputs = 256;
+/// So many rows of an expert are few: each of its products is one task, in which its weights are one stream from memory.
+/// Scratch: [kExpertRows, 2 Fe] or [kExpertRows, D].
+inline constexpr size_t kExpertRows = 48;
 
 /// Memory that experts() works in; grows to the largest use and is kept.
 struct ExpertWorkspace {
