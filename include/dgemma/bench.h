@@ -18,6 +18,14 @@
 
 namespace dgemma {
 
+/// Who chooses the experts of a measured row.
+enum class BenchRouting {
+  kModel,  ///< the checkpoint's router
+  /// A draw by layer and position: rows choose independently, and all experts get about as many. Random weights send
+  /// all rows to few experts, which costs far less than a trained router's spread; independent choices cost the most.
+  kEven,
+};
+
 struct BenchOptions {
   /// Most tokens before a canvas that steps are measured at; 0: 4096, or what the model has room for.
   int context = 0;
@@ -26,6 +34,7 @@ struct BenchOptions {
   int repeat = 3;  ///< rounds, 2 .. 1000; each measures everything, and all have to give the same bits
   /// Temperature of the measured steps; max_denoising_steps: steps of a canvas in tokens/s.
   SamplerOptions sampler = {};
+  BenchRouting routing = BenchRouting::kModel;  ///< of everything that is measured, and of the reference
   /// What the read rate is measured with; much larger than the caches. 1 MiB .. 1 TiB.
   uint64_t read_buffer_bytes = uint64_t{1} << 30;
   /// How long each rate of the machine is measured, in seconds, of which the best few milliseconds count. Above 0, at
@@ -47,7 +56,7 @@ inline constexpr BenchPart kBenchParts[] = {
 /// What a sweep has to do at least, and how long the machine needs for that: the longer of reading the bytes at the
 /// measured rate and computing the operations at the measured peak, part by part.
 struct SweepWork {
-  SweepParts bytes;       ///< weights, and cached keys and values, each read once
+  SweepParts bytes;       ///< weights (of experts: the touched ones), and cached keys and values, each read once
   SweepParts operations;  ///< a multiply-add is two
   SweepParts limit_s;
 };
@@ -59,6 +68,17 @@ struct BenchPrefill {
   double limit_s = 0;
 };
 
+/// Experts of a layer that the rows of a sweep chose.
+struct BenchExperts {
+  int experts = 0;  ///< of a layer
+  double mean = 0;  ///< over the layers
+  int least = 0, most = 0;
+  double independent = 0;  ///< what as many rows touch on average where each chooses at random
+
+  /// Whether rows choose so much alike that the experts take much less time than a trained model's.
+  bool collapsed() const { return mean < independent / 2; }
+};
+
 /// A denoising step with self-conditioning, of a whole canvas.
 struct BenchStep {
   int context = 0;
@@ -66,6 +86,7 @@ struct BenchStep {
   double best_s = 0;
   SweepParts parts;  ///< seconds, of the median round (of an even number: the mean of the two middle ones)
   SweepWork work;
+  BenchExperts experts_touched;
 };
 
 /// Autoregressive decoding with the same weights: encode one token, LM head, most probable token, and so on.
@@ -99,8 +120,9 @@ struct BenchReport {
   std::string cpu;
   int threads = 0;
   std::string kernels, compute;
+  BenchRouting routing = BenchRouting::kModel;
 
-  double weight_bytes = 0;  ///< what one step has to read
+  double weight_bytes = 0;  ///< what one step has to read, of experts those that its rows chose
   double read_bytes_per_s = 0;
   double f32_ops_per_s = 0;                              ///< of the kernel table's own product, operands in the caches
   std::optional<double> bf16_ops_per_s, int8_ops_per_s;  ///< empty: the table has no such products

@@ -330,6 +330,13 @@ void declare_bench(CLI::App& app, BenchArguments& arguments) {
             arguments.bench.prompt_ids);
   table.whole("--repeat", "Rounds; each measures everything, and all must give the same bits (3)", 2, 1000,
               arguments.bench.repeat);
+  table.value("--routing", "NAME",
+              "Who chooses each row's experts: model, its own router; or even, a draw over all of them, "
+              "since random weights send all rows to few (model)",
+              "model or even", [&arguments](const std::string& name) {
+                arguments.bench.routing = name == "even" ? BenchRouting::kEven : BenchRouting::kModel;
+                return name == "even" || name == "model";
+              });
   add_sampler(table, arguments.bench.sampler);
   add_threads(table, arguments.engine.threads);
   add_settings(table, arguments.settings, " to measure, one report each, or all", kMostNames);

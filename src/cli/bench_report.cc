@@ -32,6 +32,29 @@ Json parts_json(const SweepParts& values) {
   return json;
 }
 
+const char* routing_name(BenchRouting routing) { return routing == BenchRouting::kEven ? "even" : "model"; }
+
+Json experts_json(const BenchExperts& e) {
+  return {{"experts", e.experts},
+          {"mean", e.mean},
+          {"least", e.least},
+          {"most", e.most},
+          {"independent", e.independent},
+          {"collapsed", e.collapsed()}};
+}
+
+std::string experts_line(const BenchReport& r, const BenchStep& step) {
+  const BenchExperts& e = step.experts_touched;
+  std::string text =
+      line("experts touched", base::concat(three_digits(e.mean), " of ", e.experts, " in a layer (", e.least, " to ",
+                                           e.most, "), routing ", routing_name(r.routing)));
+  if (r.routing == BenchRouting::kModel && e.collapsed())
+    text +=
+        line("note",
+             "this file's router sends all rows to few experts, a trained one's spreads them: --routing even does so");
+  return text;
+}
+
 Json step_json(const BenchStep& step) {
   Json percents;
   for (const BenchPart& part : kBenchParts)
@@ -44,7 +67,8 @@ Json step_json(const BenchStep& step) {
           {"bytes", parts_json(step.work.bytes)},
           {"operations", parts_json(step.work.operations)},
           {"limit_s", parts_json(step.work.limit_s)},
-          {"percent_of_limit", std::move(percents)}};
+          {"percent_of_limit", std::move(percents)},
+          {"experts_touched", experts_json(step.experts_touched)}};
 }
 
 std::string machine_lines(const BenchReport& r) {
@@ -81,7 +105,7 @@ std::string step_table(const BenchReport& r, const BenchStep& step) {
   add("all", step.seconds, step.work.bytes.total(), step.work.operations.total(), step.work.limit_s.total());
   return base::concat("\nDenoising step of ", r.canvas_length, " rows at ", step.context,
                       " tokens: ", seconds_text(step.seconds), " (best ", seconds_text(step.best_s), ")\n") +
-         text_columns(rows);
+         text_columns(rows) + experts_line(r, step);
 }
 
 std::string comparison_lines(const BenchReport& r) {
@@ -129,6 +153,7 @@ Json bench_json(const BenchReport& r) {
     speeds.push_back({{"steps_per_canvas", d.steps_per_canvas}, {"tokens_per_s", d.tokens_per_s}});
   return {{"model", {{"path", r.model_path}, {"parameters", r.parameters}, {"canvas_length", r.canvas_length}}},
           {"machine", {{"cpu", r.cpu}, {"cores", r.threads}, {"kernels", r.kernels}, {"compute", r.compute}}},
+          {"routing", routing_name(r.routing)},
           {"weight_bytes", r.weight_bytes},
           {"read_bytes_per_s", r.read_bytes_per_s},
           {"peak",

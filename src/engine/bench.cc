@@ -8,6 +8,7 @@
 #include "dgemma/bench.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <numeric>
 
@@ -160,6 +161,9 @@ struct Round {
   std::vector<double> step_s;     // by context
   std::vector<SweepParts> parts;  // by context
   double decode_s = 0, commit_s = 0;
+  std::vector<std::vector<engine::SweptRows>> prefill_sweeps;  // by context, from the context before on
+  std::vector<engine::SweptRows> steps;                        // by context
+  std::vector<engine::SweptRows> decode_sweeps;
   std::vector<std::pair<std::string, uint64_t>> prints;  // what has to repeat, by name
 };
 
@@ -176,9 +180,11 @@ class RoundRun {
     int encoded = 0;
     for (const int context : plan_.contexts) {
       tell(base::concat("prompt of ", context, " tokens"));
+      run_.record(&round_.prefill_sweeps.emplace_back());
       const Stopwatch watch;
       DG_TRY(run_.encode(cache_, std::span(plan_.tokens).subspan(encoded, context - encoded)));
       encoded_s += watch.seconds(), encoded = context;
+      run_.record(nullptr);
       round_.prefill_s.push_back(encoded_s);
       tell(base::concat("denoising steps at ", context, " tokens"));
       DG_TRY(steps(context));
@@ -199,9 +205,11 @@ class RoundRun {
     DG_TRY(run_.denoise(canvas.group(cache_, 0), nullptr, nullptr));
     const model::RowGroup second = canvas.group(cache_, 1);
     SweepParts times;
+    run_.record(&round_.steps);
     const Stopwatch watch;
     DG_TRY(run_.denoise(second, &times, nullptr));
     round_.step_s.push_back(watch.seconds());
+    run_.record(nullptr);
     round_.parts.push_back(times);
     Fingerprint print;
     print.add(canvas);
@@ -214,6 +222,7 @@ class RoundRun {
     int32_t token = plan_.tokens[static_cast<size_t>(context)];
     Fingerprint print;
     const int count = std::min(kDecodedTokens, run_.config().canvas_length);
+    run_.record(&round_.decode_sweeps);
     const Stopwatch watch;
     for (int i = 0; i < count; ++i) {
       DG_TRY_ASSIGN(const ops::RowPrediction next, run_.decode(cache_, token));
@@ -221,6 +230,7 @@ class RoundRun {
       token = next.best;
     }
     round_.decode_s = watch.seconds() / count;
+    run_.record(nullptr);
     round_.prints.emplace_back("autoregressive decoding", print.value());
     DG_CHECK(cache_.truncate(context) == context, "decoding must leave the cache's window");
     return {};
@@ -288,13 +298,13 @@ Result<engine::LoadedModel> load_reference(const EngineOptions& options, const e
 }
 
 Result<BenchCheck> check_against_reference(const EngineOptions& options, const engine::LoadedModel& measured,
-                                           ModelRun& run, const Plan& plan) {
+                                           ModelRun& run, const Plan& plan, bool even_routing) {
   DG_TRY_ASSIGN(const engine::LoadedModel loaded, load_reference(options, measured));
   BenchCheck check;
   check.kernels = loaded.settings.table->name, check.compute = loaded.settings.compute;
   check.rows = std::min(kReferenceRows, run.config().canvas_length);
   check.bound = allowed_kl(check.compute == measured.settings.compute ? "f32" : measured.settings.compute);
-  ModelRun reference(loaded);
+  ModelRun reference(loaded, even_routing);
   DG_TRY_ASSIGN(const tensor::BlockMatrix expected, reference_rows(reference, plan, check.rows));
   DG_TRY_ASSIGN(const tensor::BlockMatrix got, reference_rows(run, plan, check.rows));
   const auto distances = engine::row_distances({reference.exec(), reference.vocabulary(), expected.view()},
@@ -348,8 +358,11 @@ class ReportBuilder {
   }
   static double without_attention(const SweepParts& bytes) { return bytes.total() - bytes.attention; }
 
-  SweepWork work(const engine::SweepShape& shape) const {
-    SweepWork work = engine::sweep_work(model_, shape);
+  enum class Wanted { kCache, kToken, kCanvas };
+  SweepWork work(const engine::SweptRows& swept, Wanted wanted) const {
+    SweepWork work =
+        engine::sweep_work(model_, {swept.rows, swept.context, wanted == Wanted::kCanvas, wanted != Wanted::kCache,
+                                    wanted == Wanted::kCache, swept.touched_experts});
     const double f32 = report_.f32_ops_per_s;
     const double attention = report_.compute == "f32" ? f32 : report_.bf16_ops_per_s.value_or(f32);
     engine::set_limits(work, {report_.read_bytes_per_s, peak(), attention, f32});
@@ -367,8 +380,9 @@ class ReportBuilder {
     p.tokens = plan_.contexts[index];
     p.seconds = median_of([index](const Round& r) { return r.prefill_s[index]; });
     p.tokens_per_s = p.tokens / p.seconds;
-    for (int first = 0; first < p.tokens; first += model::kPromptChunk)
-      p.limit_s += work({std::min(model::kPromptChunk, p.tokens - first), first, false, false, true}).limit_s.total();
+    for (size_t i = 0; i <= index; ++i)
+      for (const engine::SweptRows& chunk : rounds_.front().prefill_sweeps[i])
+        p.limit_s += work(chunk, Wanted::kCache).limit_s.total();
     return p;
   }
 
@@ -385,17 +399,35 @@ class ReportBuilder {
     for (const BenchPart& part : kBenchParts)
       s.parts.*part.value = (low.parts[index].*part.value + high.parts[index].*part.value) / 2;
     s.best_s = rounds_[order.front()].step_s[index];
-    s.work = work({model_.config().canvas_length, s.context, true, true});
+    const engine::SweptRows& swept = rounds_.front().steps[index];
+    s.work = work(swept, Wanted::kCanvas);
+    s.experts_touched = experts_touched(swept);
     return s;
+  }
+
+  BenchExperts experts_touched(const engine::SweptRows& swept) const {
+    const std::vector<int>& touched = swept.touched_experts;
+    const double all = model_.config().experts, used = model_.config().experts_used;
+    BenchExperts e;
+    e.experts = model_.config().experts;
+    e.mean = std::accumulate(touched.begin(), touched.end(), 0.0) / static_cast<double>(touched.size());
+    e.least = *std::min_element(touched.begin(), touched.end());
+    e.most = *std::max_element(touched.begin(), touched.end());
+    e.independent = all * (1 - std::pow(1 - used / all, swept.rows));
+    return e;
   }
 
   BenchDecode decode() const {
     BenchDecode d;
     d.tokens = std::min(kDecodedTokens, model_.config().canvas_length);
     d.tokens_per_s = 1 / median_of([](const Round& r) { return r.decode_s; });
-    const SweepWork one = work({1, plan_.contexts.front(), false, true});
-    d.weight_bytes = without_attention(one.bytes);
-    d.limit_tokens_per_s = 1 / one.limit_s.total();
+    double limit_s = 0;
+    for (const engine::SweptRows& token : rounds_.front().decode_sweeps) {
+      const SweepWork one = work(token, Wanted::kToken);
+      d.weight_bytes += without_attention(one.bytes) / d.tokens;
+      limit_s += one.limit_s.total() / d.tokens;
+    }
+    d.limit_tokens_per_s = 1 / limit_s;
     return d;
   }
 
@@ -443,7 +475,9 @@ Result<BenchReport> run_bench(const EngineOptions& options, const BenchOptions& 
   report.kernels = loaded.settings.table->name, report.compute = loaded.settings.compute;
   DG_TRY_ASSIGN(const Plan plan, make_plan(bench, loaded.model.config()));
 
-  ModelRun run(loaded);
+  const bool even_routing = bench.routing == BenchRouting::kEven;
+  report.routing = bench.routing;
+  ModelRun run(loaded, even_routing);
   report.threads = run.exec().threads();
   DG_TRY(run.plan_memory(plan.contexts.back() + report.canvas_length));
   std::vector<Round> rounds;
@@ -455,7 +489,7 @@ Result<BenchReport> run_bench(const EngineOptions& options, const BenchOptions& 
   report.peak_rss_bytes = base::peak_resident_bytes();  // before this program takes memory for its own purposes
   DG_TRY(measure_machine(run, bench, report));
   if (bench.progress) bench.progress("the reference");
-  DG_TRY_ASSIGN(report.check, check_against_reference(options, loaded, run, plan));
+  DG_TRY_ASSIGN(report.check, check_against_reference(options, loaded, run, plan, even_routing));
   ReportBuilder(loaded.model, plan, rounds, report).build();
   return report;
 }

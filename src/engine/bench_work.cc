@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "tensor/packed.h"
 
 namespace dgemma::engine {
@@ -40,9 +41,8 @@ void add_product(const tensor::Weight& w, double rows, double SweepParts::*part,
   work.operations.*part += 2 * rows * values_of(w);
 }
 
-void add_experts(const ops::ExpertWeights& e, double rows, SweepWork& work) {
+void add_experts(const ops::ExpertWeights& e, double rows, double touched, SweepWork& work) {
   const double all = static_cast<double>(e.experts);
-  const double touched = std::min(all, rows * static_cast<double>(e.used));
   // gate and up may be two views of one matrix, so their rows are counted, not their sizes.
   const double expert_bytes =
       static_cast<double>(e.width) * (row_bytes(e.gate) + row_bytes(e.up)) + bytes_of(e.down) / all;
@@ -57,6 +57,7 @@ SweepWork sweep_work(const model::Model& model, const SweepShape& shape) {
   const model::Config& c = model.config();
   const model::Weights& weights = model.weights();
   const double rows = shape.rows, value_bytes = cached_value_bytes(model);
+  DG_CHECK(shape.touched_experts.size() == weights.layer.size(), shape.touched_experts.size(), " layers");
   SweepWork work;
   for (size_t i = 0; i < weights.layer.size(); ++i) {
     const model::LayerWeights& w = weights.layer[i];
@@ -69,7 +70,7 @@ SweepWork sweep_work(const model::Model& model, const SweepShape& shape) {
     for (const tensor::Weight* p : {&w.q, &w.o}) add_product(*p, rows, &SweepParts::projections, work);
     for (const tensor::Weight* p : {&w.gate, &w.up, &w.down}) add_product(*p, rows, &SweepParts::dense, work);
     add_product(w.router, rows, &SweepParts::rest, work);
-    add_experts(w.experts, rows, work);
+    add_experts(w.experts, rows, shape.touched_experts[i], work);
   }
   if (shape.denoise) {
     const model::SelfConditioningWeights& w = weights.self_conditioning;

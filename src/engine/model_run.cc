@@ -13,12 +13,13 @@ namespace dgemma::engine {
 
 using tensor::kLanes;
 
-ModelRun::ModelRun(const LoadedModel& loaded)
+ModelRun::ModelRun(const LoadedModel& loaded, bool even_routing)
     : checkpoint_(loaded.checkpoint),
       model_(loaded.model),
       exec_(*loaded.settings.table, loaded.settings.threads),
       workspace_(model::make_workspace()),
-      decoded_(1, static_cast<size_t>(loaded.model.config().width)) {}
+      decoded_(1, static_cast<size_t>(loaded.model.config().width)),
+      routing_{even_routing} {}
 
 model::KvCache ModelRun::new_cache(int64_t positions) const {
   model::KvCache cache = model_.new_cache();
@@ -39,9 +40,12 @@ Result<void> ModelRun::plan_memory(int64_t positions) const {
 }
 
 Result<void> ModelRun::sweep(const model::RowGroup& group, SweepParts* times, tensor::BlockMatrix* hidden) {
-  Result<void> done =
-      hidden == nullptr ? model_.sweep(exec_, *workspace_, {&group, 1}, {}, times) : sweep_to(group, times, *hidden);
+  const auto context = static_cast<int>(group.cache->length());
+  Result<void> done = hidden == nullptr ? model_.sweep(exec_, *workspace_, {&group, 1}, {}, times, &routing_)
+                                        : sweep_to(group, times, *hidden);
   if (!done && done.error().code == ErrorCode::kModelFile) return broken_weights(checkpoint_);
+  if (done && record_ != nullptr)
+    record_->push_back({static_cast<int>(group.tokens.size()), context, routing_.touched});
   return done;
 }
 
@@ -53,7 +57,7 @@ Result<void> ModelRun::sweep_to(const model::RowGroup& group, SweepParts* times,
   const auto keep_last = [&](size_t layer, tensor::ConstBlocks x) {
     if (layer == last) std::copy_n(x.data, out.blocks * width * kLanes, out.data);
   };
-  DG_TRY(model_.sweep(exec_, *workspace_, {&group, 1}, keep_last, times));
+  DG_TRY(model_.sweep(exec_, *workspace_, {&group, 1}, keep_last, times, &routing_));
   ops::rms_norm(exec_, out, model_.weights().final_norm, static_cast<float>(config().norm_eps), out);
   return {};
 }

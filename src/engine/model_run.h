@@ -6,15 +6,23 @@
 
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "engine/loaded_model.h"
 
 namespace dgemma::engine {
 
+/// One sweep of a ModelRun: the rows, what was in the cache before them, and what they chose.
+struct SweptRows {
+  int rows = 0;
+  int context = 0;
+  std::vector<int> touched_experts;  ///< by layer
+};
+
 class ModelRun {
  public:
-  /// `loaded` must outlive it.
-  explicit ModelRun(const LoadedModel& loaded);
+  /// `loaded` must outlive it. even_routing: model::ExpertRouting::even.
+  explicit ModelRun(const LoadedModel& loaded, bool even_routing = false);
 
   const model::Config& config() const { return model_.config(); }
   const ops::VocabularyWeights& vocabulary() const { return model_.weights().vocabulary; }
@@ -23,6 +31,9 @@ class ModelRun {
   model::KvCache new_cache(int64_t positions) const;
   /// Errors: kOutOfMemory where a cache of so many positions and what sweeps work in do not fit.
   Result<void> plan_memory(int64_t positions) const;
+
+  /// From now on each sweep is appended to `sweeps`; null: to nothing.
+  void record(std::vector<SweptRows>* sweeps) { record_ = sweeps; }
 
   // What computes: kModelFile where numbers are not finite, with the tensor to blame (broken_weights.h).
   /// Appends tokens to a cache, in chunks and as far as a Session does.
@@ -42,6 +53,8 @@ class ModelRun {
   std::unique_ptr<model::Workspace, void (*)(model::Workspace*)> workspace_;
   ops::VocabularyWorkspace vocabulary_space_;
   tensor::BlockMatrix decoded_;  // [1, D]
+  model::ExpertRouting routing_;
+  std::vector<SweptRows>* record_ = nullptr;
 };
 
 }  // namespace dgemma::engine

@@ -3,9 +3,11 @@
 #include "model/model.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "base/check.h"
+#include "base/philox.h"
 #include "model/pass.h"
 #include "ops/product.h"
 
@@ -121,8 +123,8 @@ Model::Model(Config config, Weights weights, tensor::DType cache_type)
 }
 
 Result<void> Model::sweep(ops::Exec& exec, Workspace& workspace, std::span<const RowGroup> groups, const LayerTap& tap,
-                          SweepParts* times) const {
-  Pass pass(*this, exec, workspace, groups, times);
+                          SweepParts* times, ExpertRouting* routing) const {
+  Pass pass(*this, exec, workspace, groups, times, routing);
   DG_TRY(pass.run(tap));
   exec.even_out();
   for (const RowGroup& group : groups)
@@ -137,8 +139,10 @@ uint64_t Model::workspace_bytes(int rows, int threads) const {
          ops::VocabularyWorkspace::planned_bytes(weights_.vocabulary, blocks);
 }
 
-Model::Pass::Pass(const Model& m, ops::Exec& e, Workspace& w, std::span<const RowGroup> groups, SweepParts* times)
-    : model_(m), config_(m.config_), weights_(m.weights_), exec_(e), space_(w), clock_(times) {
+Model::Pass::Pass(const Model& m, ops::Exec& e, Workspace& w, std::span<const RowGroup> groups, SweepParts* times,
+                  ExpertRouting* routing)
+    : model_(m), config_(m.config_), weights_(m.weights_), exec_(e), space_(w), routing_(routing), clock_(times) {
+  if (routing_ != nullptr) routing_->touched.assign(weights_.layer.size(), 0);
   space_.placed.clear(), space_.group_of_block.clear(), space_.rows.clear(), space_.denoise_rows.clear();
   for (const RowGroup& group : groups)
     if (!group.denoise) place(group);
@@ -279,7 +283,7 @@ void Model::Pass::layer(size_t index) {
   attention_branch(index);  // branch = o_proj attention(input)
   if (active_blocks() == 0) return;
   exec_.run(active_blocks(), [&](size_t b, int worker) { after_attention(w, b, worker); });
-  feedforward_branches(w);  // branch = dense MLP(input), expert_space = experts(routed)
+  feedforward_branches(index);  // branch = dense MLP(input), expert_space = experts(routed)
   exec_.run(active_blocks(), [&](size_t b, int worker) { after_feedforward(index, b, worker); });
   clock_.close(&SweepParts::rest);
 }
@@ -308,7 +312,22 @@ void Model::Pass::after_attention(const LayerWeights& w, size_t b, int worker) {
                     prepared(space_.routed, active_blocks(), w.experts.arithmetic(), width).block(b));
 }
 
-void Model::Pass::feedforward_branches(const LayerWeights& w) {
+/// Scores of these active rows that depend on nothing but layer and position: independent choices among all experts.
+void Model::Pass::draw_scores(size_t index, std::span<const uint32_t> rows, Blocks scores) {
+  exec_.run(tensor::blocks_for(rows.size()), [&](size_t task, int) {
+    for (const uint32_t row : rows.subspan(task * kLanes, std::min(kLanes, rows.size() - task * kLanes))) {
+      const auto at = static_cast<uint32_t>(position(first_active_ + row / kLanes, row % kLanes));
+      std::array<uint32_t, 4> bits{};
+      for (size_t e = 0; e < scores.features; ++e) {
+        if (e % 4 == 0) bits = base::philox4x32_10({at, static_cast<uint32_t>(e), static_cast<uint32_t>(index), 0}, {});
+        scores.at(row, e) = static_cast<float>(bits[e % 4]) * 0x1p-32f;
+      }
+    }
+  });
+}
+
+void Model::Pass::feedforward_branches(size_t index) {
+  const LayerWeights& w = weights_.layer[index];
   const auto width = static_cast<size_t>(config_.width);
   const size_t count = active_blocks();
   const Blocks hidden = prepared(space_.hidden, count, w.down.arithmetic(), w.gate.rows);
@@ -322,10 +341,12 @@ void Model::Pass::feedforward_branches(const LayerWeights& w) {
   clock_.close(&SweepParts::dense);
 
   ops::product(exec_, w.router, active(space_.normed), scores, active_rows());
+  if (routing_ != nullptr && routing_->even) draw_scores(index, rows, scores);
   ops::choose_experts(exec_, scores, rows, w.per_expert_scale, w.experts.used, space_.assignment);
   clock_.close(&SweepParts::rest);
   ops::experts(exec_, w.experts, prepared(space_.routed, count, w.experts.arithmetic(), width), rows, space_.assignment,
                space_.expert_space);
+  if (routing_ != nullptr) routing_->touched[index] = static_cast<int>(space_.expert_space.slots.by_size.size());
   clock_.close(&SweepParts::experts);
 }
 

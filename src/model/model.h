@@ -64,6 +64,14 @@ struct RowGroup {
 /// Looks at the residual stream after each layer: layer, values [B, D, 16]. For tests and research.
 using LayerTap = std::function<void(size_t layer, tensor::ConstBlocks x)>;
 
+/// Where a sweep's rows went, and a wish where they should go. For measurements.
+struct ExpertRouting {
+  /// In: scores drawn by layer and position stand in for the router's, so that rows choose independently and all
+  /// experts get about as many. A router of random weights may send all rows to a few.
+  bool even = false;
+  std::vector<int> touched = {};  ///< out: by layer, experts that got rows; 0 where no row needed any
+};
+
 /// Memory that sweeps work in; grows to the largest sweep and is kept.
 struct Workspace;
 std::unique_ptr<Workspace, void (*)(Workspace*)> make_workspace();
@@ -81,10 +89,10 @@ class Model {
   uint64_t cache_bytes(int64_t positions) const { return KvCache::planned_bytes(config_, cache_type_, positions); }
 
   /// Runs one sweep. Encode groups of a cache stand before its denoise group, which then sees them. On success the
-  /// caches of encode groups have grown; otherwise no cache has changed. To `times` (or null) the seconds are added.
-  /// Errors: kCancelled (every group's cancel is set), kModelFile (numbers that are not finite).
+  /// caches of encode groups have grown; otherwise no cache has changed. To `times` (or null) the seconds are added;
+  /// `routing` may be null. Errors: kCancelled (every group's cancel is set), kModelFile (numbers that are not finite).
   Result<void> sweep(ops::Exec& exec, Workspace& workspace, std::span<const RowGroup> groups, const LayerTap& tap = {},
-                     SweepParts* times = nullptr) const;
+                     SweepParts* times = nullptr, ExpertRouting* routing = nullptr) const;
 
   /// Bytes that sweeps of `rows` rows on so many threads take at most: the workspace, what Exec keeps for each thread,
   /// and what canvases keep for their next step.

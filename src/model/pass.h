@@ -86,7 +86,8 @@ class PartClock {
 };
 
 struct Model::Pass {
-  Pass(const Model& m, ops::Exec& e, Workspace& w, std::span<const RowGroup> groups, SweepParts* times);
+  Pass(const Model& m, ops::Exec& e, Workspace& w, std::span<const RowGroup> groups, SweepParts* times,
+       ExpertRouting* routing);
 
   Result<void> run(const LayerTap& tap);
 
@@ -107,7 +108,8 @@ struct Model::Pass {
   void store_rows(size_t index, size_t block);
   void* canvas_kv_rows(tensor::AlignedBuffer<std::byte>& memory, size_t index, size_t block) const;
   ops::BlockKeys visible_keys(size_t index, size_t block) const;
-  void feedforward_branches(const LayerWeights& w);
+  void draw_scores(size_t index, std::span<const uint32_t> rows, tensor::Blocks scores);
+  void feedforward_branches(size_t index);
   bool vocabulary_rows(size_t count);
   Result<void> predict();
   void hand_out(const PlacedGroup& placed, size_t first_block);
@@ -141,6 +143,7 @@ struct Model::Pass {
   const Weights& weights_;
   ops::Exec& exec_;
   Workspace& space_;
+  ExpertRouting* const routing_;  // or null
   PartClock clock_;
   size_t blocks_ = 0;
   size_t first_denoise_ = 0;  // block

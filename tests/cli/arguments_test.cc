@@ -186,10 +186,14 @@ TEST(Arguments, contradictions_are_refused) {
 
 TEST(Arguments, bench_takes_lists_of_settings) {
   const auto a =
-      parsed<BenchArguments>({"bench",    "-m",       "m.gguf", "-c",        "600",         "--prompt-ids",
-                              "2,5",      "--repeat", "5",      "--kernels", "avx2,scalar", "--compute",
-                              "f32,int8", "-t",       "2",      "--t-max",   "0.9",         "--max-denoising-steps",
-                              "12",       "--json"});
+      parsed<BenchArguments>({"bench",    "-m",       "m.gguf",    "-c",        "600",         "--prompt-ids",
+                              "2,5",      "--repeat", "5",         "--kernels", "avx2,scalar", "--compute",
+                              "f32,int8", "-t",       "2",         "--t-max",   "0.9",         "--max-denoising-steps",
+                              "12",       "--json",   "--routing", "even"});
+  EXPECT_EQ(a.bench.routing, BenchRouting::kEven);
+  EXPECT_EQ(parsed<BenchArguments>({"bench"}).bench.routing, BenchRouting::kModel);
+  EXPECT_EQ(parsed<BenchArguments>({"bench", "--routing", "model"}).bench.routing, BenchRouting::kModel);
+  EXPECT_THAT(error_of({"bench", "--routing", "random"}), HasSubstr("--routing: expected model or even, got 'random'"));
   EXPECT_EQ(a.engine.model_path, "m.gguf");
   EXPECT_EQ(a.engine.threads, 2);
   EXPECT_EQ(a.bench.context, 600);

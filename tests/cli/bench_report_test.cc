@@ -24,6 +24,7 @@ BenchReport some_bench() {
   step.work.bytes = {1e6, 2e6, 3e6, 12.9e9, 4e8, 1e3};
   step.work.operations = {1e9, 2e9, 3e9, 731e9, 378e9, 1e6};
   step.work.limit_s = {0.05, 0.05, 0.05, 0.25, 0.1, 0.01};
+  step.experts_touched = {128, 127.5, 126, 128, 127.99};
   r.steps = {step};
   r.commit_s = 0.8;
   r.decode = {16, 10, 2e9, 14};
@@ -51,6 +52,13 @@ TEST(BenchReport, has_the_fields_that_scripts_rely_on) {
   for (const char* part : {"attention", "projections", "dense", "experts", "vocabulary", "rest"})
     EXPECT_TRUE(j["steps"][0]["parts"][part].is_number()) << part;
   EXPECT_EQ(j["steps"][0]["percent_of_limit"]["experts"], 50);
+  EXPECT_EQ(j["routing"], "model");
+  EXPECT_EQ(j["steps"][0]["experts_touched"], Json({{"experts", 128},
+                                                    {"mean", 127.5},
+                                                    {"least", 126},
+                                                    {"most", 128},
+                                                    {"independent", 127.99},
+                                                    {"collapsed", false}}));
   EXPECT_EQ(j["autoregressive"]["tokens_per_s"], 10);
   EXPECT_EQ(j["diffusion"]["steps_per_canvas"], 48);
   EXPECT_EQ(j["diffusion"]["tokens_per_s"], 5.2);
@@ -84,6 +92,21 @@ TEST(BenchReport, the_table_has_units_and_never_a_speed_without_steps) {
         "autoregressive  10.0 tokens/s, limit 14.0", "24.8 steps per canvas", "3, the same bits in each",
         "mean KL 1e-09 nats"})
     EXPECT_THAT(text, HasSubstr(part));
+}
+
+TEST(BenchReport, says_so_where_a_router_sends_all_rows_to_few_experts) {
+  BenchReport r = some_bench();
+  EXPECT_THAT(bench_text(r), HasSubstr("\n  experts touched 128 of 128 in a layer (126 to 128), routing model\n"));
+  EXPECT_THAT(bench_text(r), testing::Not(HasSubstr("few experts")));
+  r.steps[0].experts_touched = {128, 9.25, 8, 12, 127.99};
+  EXPECT_THAT(bench_text(r),
+              HasSubstr("experts touched 9.25 of 128 in a layer (8 to 12), routing model\n"
+                        "  note            this file's router sends all rows to few experts, a trained one's "
+                        "spreads them: --routing even does so\n"));
+  EXPECT_EQ(bench_json(r)["steps"][0]["experts_touched"]["collapsed"], true);
+  r.routing = BenchRouting::kEven;
+  EXPECT_THAT(bench_text(r), testing::Not(HasSubstr("few experts")));
+  EXPECT_EQ(bench_json(r)["routing"], "even");
 }
 
 TEST(DecimalText, has_three_digits_and_a_prefix) {

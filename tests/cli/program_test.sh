@@ -190,6 +190,7 @@ bench_and_compare() {
   run 0 bench -m "$tiny" -c 20 --repeat 2 --compute f32 --json; has "$out" '"compute":"f32"}'
   run 0 bench -m "$tiny" -c 20 --repeat 2 --compute bf16 --json; has "$out" '"compute":"bf16"'
   [ -n "$(field "$out" bf16_ops_per_s)" ] || has "$out" '"bf16_ops_per_s": a number'
+  run 0 bench -m "$tiny" -c 20 --repeat 2 --routing even --json; has "$out" '"routing":"even"'; has "$out" '"experts_touched":{"experts":4,"mean":4.0,'
   run 0 bench -m "$tiny" -c 8 --repeat 2 --kernels all; has "$out" 'kernels scalar'; has "$out" 'break even'
   run 2 bench -m "$tiny" --kernels scalar,abacus; has "$err" 'abacus'; is "$out" ''
   run 2 bench -m "$tiny" -c 1009; has "$err" 'expected 1 to 1008 tokens'

@@ -147,6 +147,47 @@ TEST(Bench, tells_what_it_is_doing) {
   EXPECT_THAT(told, testing::Contains("the reference"));
 }
 
+TEST(Bench, counts_the_experts_that_rows_chose_and_tells_where_they_all_choose_the_same) {
+  golden::Tensors tensors = golden::tensors_of("tiny-c");  // three experts, one a row
+  for (const char* layer : {"0", "1"}) {
+    std::string& router = tensors[std::string("model.decoder.layers.") + layer + ".router.proj.weight"].bytes;
+    router.assign(router.size(), '\0');
+  }
+  EngineOptions engine;
+  engine.model_path = golden::write_folder("one_expert", "tiny-c", tensors), engine.compute = "f32", engine.threads = 2;
+  BenchOptions options = small();
+  const auto model = run_bench(engine, options);
+  options.routing = BenchRouting::kEven;
+  const auto even = run_bench(engine, options);
+  ASSERT_TRUE(model && even);
+  const BenchStep &alike = model->steps.front(), &spread = even->steps.front();
+  EXPECT_EQ(alike.experts_touched.experts, 3);
+  EXPECT_EQ(alike.experts_touched.mean, 1);
+  EXPECT_TRUE(alike.experts_touched.collapsed());
+  EXPECT_NEAR(alike.experts_touched.independent, 3 * (1 - std::pow(2.0 / 3, model->canvas_length)), 1e-12);
+  EXPECT_EQ(spread.experts_touched.least, 3);
+  EXPECT_EQ(spread.experts_touched.most, 3);
+  EXPECT_FALSE(spread.experts_touched.collapsed());
+  EXPECT_EQ(spread.work.bytes.experts, 3 * alike.work.bytes.experts);
+  EXPECT_EQ(spread.work.operations.experts, alike.work.operations.experts);
+  EXPECT_EQ(even->weight_bytes - model->weight_bytes, 2 * alike.work.bytes.experts);
+  EXPECT_EQ(even->decode.weight_bytes, model->decode.weight_bytes) << "one expert a layer either way";
+  EXPECT_LT(even->check.mean_kl, 1e-6) << "the reference chooses by the same draw";
+  EXPECT_EQ(even->check.argmax_agreement, 1);
+}
+
+TEST(Bench, experts_of_a_router_that_spreads_rows_are_not_called_few) {
+  for (const BenchRouting routing : {BenchRouting::kModel, BenchRouting::kEven}) {
+    BenchOptions options = small();
+    options.routing = routing;
+    const auto r = run_bench(bench_model("tiny-a"), options);
+    ASSERT_TRUE(r) << r.error().message;
+    EXPECT_EQ(r->routing, routing);
+    EXPECT_FALSE(r->steps.front().experts_touched.collapsed());
+    EXPECT_GT(r->check.mean_kl, 0) << "int8 against f32";
+  }
+}
+
 TEST(Bench, names_the_file_and_the_tensor_whose_values_make_the_logits_not_finite) {
   golden::Tensors tensors = golden::tensors_of("tiny-c");
   const std::string name = "model.decoder.layers.1.mlp.up_proj.weight";

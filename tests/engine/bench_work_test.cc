@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "model/packing.h"
 #include "model/tiny_model.h"
 
@@ -13,7 +16,14 @@ namespace {
 class BenchWork : public testing::Test {
  protected:
   model::TinyModel tiny_ = model::TinyModel::open("tiny-a");
-  SweepWork work(const SweepShape& shape) const { return sweep_work(tiny_.model, shape); }
+  /// Of rows that touch as many experts as they can.
+  SweepWork work(const SweepShape& shape) const {
+    return work(shape, std::vector<int>(3, std::min(4, 2 * shape.rows)));
+  }
+  SweepWork work(SweepShape shape, const std::vector<int>& touched) const {
+    shape.touched_experts = touched;
+    return sweep_work(tiny_.model, shape);
+  }
 };
 
 TEST_F(BenchWork, counts_each_weight_of_a_step_once) {
@@ -38,8 +48,9 @@ TEST_F(BenchWork, packed_weights_are_counted_once_though_gate_and_up_alternate) 
   auto checkpoint = formats::Checkpoint::open(golden::folder() + "tiny-a");
   model::Weights weights = model::bind_weights(*checkpoint, tiny_.model.config(), {}).value();
   ASSERT_TRUE(model::pack_weights(weights, 1, {}));
-  const SweepWork w =
-      sweep_work(model::Model(tiny_.model.config(), std::move(weights), tensor::DType::kBF16), {16, 100, true, true});
+  const int touched[] = {4, 4, 4};
+  const SweepWork w = sweep_work(model::Model(tiny_.model.config(), std::move(weights), tensor::DType::kBF16),
+                                 {16, 100, true, true, false, touched});
   EXPECT_EQ(w.bytes.dense, dense * bits / 8);
   EXPECT_EQ(w.bytes.experts, 3 * 4 * expert * bits / 8);
 }
@@ -54,7 +65,8 @@ TEST_F(BenchWork, a_canvas_sees_the_window_or_everything_and_itself) {
 }
 
 TEST(BenchWorkOfBF16Caches, reads_half_of_the_bytes) {
-  const SweepShape shape{16, 100, true, true};
+  const int touched[] = {4, 4, 4};
+  const SweepShape shape{16, 100, true, true, false, touched};
   const auto bytes = [&](tensor::DType type) {
     return sweep_work(model::TinyModel::open("tiny-a", type).model, shape).bytes.attention;
   };
@@ -78,6 +90,13 @@ TEST_F(BenchWork, a_prompt_needs_keys_and_values_only_of_the_last_layer) {
 TEST_F(BenchWork, one_row_reads_its_own_experts_only) {
   EXPECT_EQ(work({1, 100, false, true}).bytes.experts, 2 * 3 * 2 * 3 * 32 * 64);
   EXPECT_EQ(work({1, 100, false, true}).operations.vocabulary, 2 * 512 * 64);
+}
+
+TEST_F(BenchWork, experts_that_no_row_chose_are_not_read) {
+  const SweepWork all = work({16, 100, true, true}), few = work({16, 100, true, true}, {2, 3, 4});
+  const double expert = 3 * 32 * 64;
+  EXPECT_EQ(few.bytes.experts, 2 * (2 + 3 + 4) * expert);
+  EXPECT_EQ(few.operations.experts, all.operations.experts) << "each row has its two all the same";
 }
 
 TEST(SetLimits, takes_the_longer_of_reading_and_computing) {

@@ -207,6 +207,53 @@ TEST_P(Sweep, every_part_of_a_step_is_timed_and_nothing_twice) {
   step(cache).expect_same(first);
 }
 
+TEST_P(Sweep, tells_how_many_experts_of_each_layer_had_rows) {
+  const size_t layers = tiny_.model.weights().layer.size();
+  KvCache cache = encoded(some_tokens(40, 3), 64);
+  ExpertRouting routing;
+  Canvas canvas{some_tokens(16, 5)};
+  const RowGroup g = canvas.group(cache);
+  ASSERT_TRUE(tiny_.model.sweep(exec_, *workspace_, {&g, 1}, {}, nullptr, &routing));
+  ASSERT_EQ(routing.touched.size(), layers);
+  for (const int touched : routing.touched) EXPECT_TRUE(touched >= 2 && touched <= 4) << touched;
+  step(cache).expect_same(canvas);  // who looks changes nothing
+
+  const std::vector<int32_t> one = {7};
+  RowGroup token;
+  token.cache = &cache, token.tokens = one;
+  ASSERT_TRUE(tiny_.model.sweep(exec_, *workspace_, {&token, 1}, {}, nullptr, &routing));
+  EXPECT_EQ(routing.touched, std::vector<int>(layers, 2));
+  token.only_cache = true;
+  ASSERT_TRUE(tiny_.model.sweep(exec_, *workspace_, {&token, 1}, {}, nullptr, &routing));
+  EXPECT_EQ(routing.touched.back(), 0) << "behind the last keys and values nothing is computed";
+}
+
+TEST_P(Sweep, even_routing_uses_all_experts_and_depends_on_the_position_alone) {
+  ExpertRouting routing{true};
+  const auto encode = [&](size_t chunk, int threads) {
+    KvCache cache = tiny_.model.new_cache();
+    ops::Exec exec(*kernels::available().back(), threads);
+    const auto ids = some_tokens(40, 3);
+    for (size_t first = 0; first < ids.size(); first += chunk) {
+      RowGroup g;
+      g.cache = &cache, g.tokens = std::span(ids).subspan(first, std::min(chunk, ids.size() - first));
+      EXPECT_TRUE(tiny_.model.sweep(exec, *workspace_, {&g, 1}, {}, nullptr, &routing));
+    }
+    return cache;
+  };
+  KvCache cache = encode(64, 2), chunked = encode(7, 1);
+  Canvas alone{some_tokens(16, 5)}, beside{some_tokens(16, 5)}, other{some_tokens(16, 90)};
+  const RowGroup g = alone.group(cache);
+  ASSERT_TRUE(tiny_.model.sweep(exec_, *workspace_, {&g, 1}, {}, nullptr, &routing));
+  EXPECT_EQ(routing.touched, std::vector<int>(tiny_.model.weights().layer.size(), 4));
+  const RowGroup both[] = {other.group(cache), beside.group(chunked)};
+  ASSERT_TRUE(tiny_.model.sweep(exec_, *workspace_, both, {}, nullptr, &routing));
+  beside.expect_same(alone);
+
+  const Canvas routed = step(cache);  // by the router
+  EXPECT_NE(routed.predictions[0].entropy, alone.predictions[0].entropy);
+}
+
 TEST_P(Sweep, cancelled_encoding_leaves_the_cache_as_it_was) {
   KvCache cache = encoded(some_tokens(40, 3), 64);
   const Canvas before = step(cache);
