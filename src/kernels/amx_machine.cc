@@ -57,6 +57,26 @@ struct SmallProduct {
   }
 };
 
+/// Weighted sums of the same weights: two runs of rows, strips of 64 and 6 columns.
+bool computes_folded_sums(const KernelTable& table, const uint8_t* w, size_t bytes) {
+  constexpr size_t kRows = 330, kColumns = 70, kLanes = 16, kPanels = tensor::superblocks_for(kRows) * 4;
+  constexpr size_t kQuantised = tensor::quantised_features(kRows) * kLanes;
+  constexpr size_t kStride = tensor::superblocks_for(kColumns) * tensor::kSuperblockBytes8;
+  if (bytes < kStride) return false;
+  alignas(64) static uint8_t panels[kPanels][kStride];
+  for (size_t i = 0; i < kPanels; ++i) std::memcpy(panels[i], w + i * 64 % (bytes - kStride + 1), kStride);
+  float row_scale[kPanels * 16];
+  alignas(64) float p[kRows * kLanes], prepared[2][kQuantised], c[2][kColumns * kLanes] = {};
+  uint32_t state = 2;
+  for (float& value : p) value = static_cast<float>(next_random(state)) * 0x1p-24f;
+  table.row_scales8(panels[0], kStride, (kRows + 15) / 16, kColumns, row_scale);
+  quantise_probabilities_by_run(p, row_scale, kRows, prepared[0]);
+  table.quantise_probabilities(p, row_scale, kRows, prepared[1]);
+  weighted_sum_folded_exactly<8>(panels[0], kStride, row_scale, prepared[0], 0, c[0], 0, nullptr, 1, kColumns, kRows);
+  table.weighted_sum_packed8(panels[0], kStride, row_scale, prepared[1], 0, c[1], 0, nullptr, 1, kColumns, kRows);
+  return std::memcmp(prepared[0], prepared[1], sizeof prepared[0]) == 0 && std::memcmp(c[0], c[1], sizeof c[0]) == 0;
+}
+
 }  // namespace
 
 bool computes_folded_products(const KernelTable& table) {
@@ -74,7 +94,7 @@ bool computes_folded_products(const KernelTable& table) {
           std::memcmp(got.c[bits][1] + at, want.c[bits][1] + at, kRest * sizeof(float)) != 0)
         return false;
     }
-  return true;
+  return computes_folded_sums(table, small.w, sizeof small.w);
 }
 
 bool computes_bf16_products(const KernelTable& table) {

@@ -21,6 +21,8 @@
 
 #include "kernels/lanes_int8_shared.inc"
 
+#include "kernels/lanes_int8_turned.inc"
+
 namespace dgemma::kernels {
 namespace {
 
@@ -236,6 +238,14 @@ void product_packed(const uint8_t* w, size_t panel_stride, const float* x, size_
   }
 }
 
+template <int kBits>
+void weighted_sum_packed(const uint8_t* w, size_t panel_stride, const float* row_scale, const float* p, size_t p_stride,
+                         float* c, size_t c_stride, const float* scale, size_t blocks, size_t n, size_t v) {
+  const KernelTable& below = *neondot_table();
+  weighted_sum_turned<kBits>(kBits == 4 ? below.transpose_packed4 : below.transpose_packed8, product_packed<8>, w,
+                             panel_stride, row_scale, {p, p_stride, c, c_stride}, scale, blocks, n, v);
+}
+
 }  // namespace
 
 const KernelTable* neoni8mm_table() {
@@ -244,6 +254,8 @@ const KernelTable* neoni8mm_table() {
     t.name = "neoni8mm";
     t.product_packed4 = product_packed<4>;
     t.product_packed8 = product_packed<8>;
+    t.weighted_sum_packed4 = weighted_sum_packed<4>;
+    t.weighted_sum_packed8 = weighted_sum_packed<8>;
     return t;
   }();
   return &table;

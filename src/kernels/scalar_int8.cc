@@ -222,6 +222,106 @@ void transpose_packed_exactly(const uint8_t* w, size_t panel_stride, size_t pane
   }
 }
 
+void quantise_probabilities_exactly(const float* p, const float* row_scale, size_t v, float* out) {
+  float scaled[kSuperblock * kLanes];
+  for (size_t first = 0; first < v; first += kSuperblock, out += kQuantisedRows * kLanes) {
+    const size_t count = std::min(kSuperblock, v - first);
+    for (size_t i = 0; i < count * kLanes; ++i) scaled[i] = p[first * kLanes + i] * row_scale[first + i / kLanes];
+    quantise_exactly(scaled, count, out);
+  }
+}
+
+void rescale_probabilities_exactly(float* prepared, const float* factor, size_t v) {
+  for (size_t s = 0; s < tensor::superblocks_for(v); ++s, prepared += kQuantisedRows * kLanes)
+    for (size_t i = 0; i < kGroups * kLanes; ++i)
+      prepared[i] =
+          std::bit_cast<float>(std::bit_cast<uint32_t>(prepared[i] * factor[i % kLanes]) & tensor::kQuantisedScaleMask);
+}
+
+template <int kBits>
+void weighted_sum_packed_exactly(const uint8_t* w, size_t panel_stride, const float* row_scale, const float* p,
+                                 size_t p_stride, float* c, size_t c_stride, const float* scale, size_t blocks,
+                                 size_t n, size_t v) {
+  constexpr float kOnes[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+  constexpr size_t kStride = tensor::kSuperblockBytes8;
+  uint8_t turned[kSuperblock / kPanelRows * kStride];  // [64 columns, 64 rows]
+  for (size_t column = 0; column < n; column += kSuperblock, w += superblock_bytes<kBits>())
+    for (size_t row = 0; row < v; row += kSuperblock) {
+      const size_t rows = std::min(kSuperblock, v - row), panels = (rows + kPanelRows - 1) / kPanelRows;
+      transpose_packed_exactly<kBits>(w + row / kPanelRows * panel_stride, panel_stride, panels, row_scale + row,
+                                      turned, kStride);
+      for (size_t b = 0; b < blocks; ++b)
+        product_packed_exactly<8>(turned, kStride, p + b * p_stride + row / kSuperblock * kQuantisedRows * kLanes, 0,
+                                  c + b * c_stride + column * kLanes, 0,
+                                  row == 0 && scale != nullptr ? scale + b * kLanes : kOnes, kLanes,
+                                  std::min(kSuperblock, n - column), rows);
+    }
+}
+
+void quantise_probabilities_by_run(const float* p, const float* row_scale, size_t v, float* out) {
+  std::memset(out, 0, tensor::superblocks_for(v) * kQuantisedRows * kLanes * sizeof(float));
+  for (size_t first = 0; first < v; first += kSummedRun)
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      const size_t count = std::min(kSummedRun, v - first);
+      float scaled[kSummedRun * kLanes];
+      for (size_t i = 0; i < count; ++i) scaled[i * kLanes] = p[(first + i) * kLanes + lane] * row_scale[first + i];
+      const float largest = largest_magnitude(scaled, count, 0);
+      const float inverse = largest > kLeastMagnitude ? 255.0f / largest : 0.0f;
+      for (size_t i = 0; i < count; ++i) {
+        float* superblock = out + (first + i) / kSuperblock * kQuantisedRows * kLanes;
+        for (size_t group = 0; group < kGroups; ++group) superblock[group * kLanes + lane] = largest / 255.0f;
+        const float value = std::isfinite(largest) ? std::nearbyint(scaled[i * kLanes] * inverse) : 0.0f;
+        const size_t row = i % kSuperblock;
+        reinterpret_cast<uint8_t*>(superblock + 2 * kGroups * kLanes)[row / 4 * kLineBytes + lane * 4 + row % 4] =
+            static_cast<uint8_t>(value);
+      }
+    }
+}
+
+/// A code brought to its row's scale.
+template <int kBits>
+int code_of_row(const uint8_t* superblock, size_t row, size_t column, float row_scale) {
+  constexpr int kUnit = kTransposeUnit<kBits>;
+  const float inverse = row_scale > 0 ? (32768.0f / kUnit) / row_scale : 0;
+  const int ratio = static_cast<int>(std::nearbyint(scale_of(superblock, column / kScaleGroup, row) * inverse));
+  const int product = (code_of<kBits>(superblock, row, column) * (256 * kUnit) * ratio + (1 << 14)) >> 15;
+  return (product + 128) >> 8;
+}
+
+template <int kBits>
+void weighted_sum_folded_exactly(const uint8_t* w, size_t panel_stride, const float* row_scale, const float* p,
+                                 size_t p_stride, float* c, size_t c_stride, const float* scale, size_t blocks,
+                                 size_t n, size_t v) {
+  for (size_t column = 0; column < n; ++column)
+    for (size_t first = 0; first < v; first += kSummedRun) {
+      int code[kSummedRun];
+      const size_t count = std::min(kSummedRun, v - first);
+      for (size_t i = 0; i < count; ++i)
+        code[i] = code_of_row<kBits>(
+            w + (first + i) / kPanelRows * panel_stride + column / kSuperblock * superblock_bytes<kBits>(),
+            i % kPanelRows, column % kSuperblock, row_scale[first + i]);
+      for (size_t b = 0; b < blocks; ++b)
+        for (size_t lane = 0; lane < kLanes; ++lane) {
+          const float* run = p + b * p_stride + first / kSuperblock * kQuantisedRows * kLanes;
+          int32_t sum = 0;
+          for (size_t i = 0; i < count; ++i)
+            sum += code[i] * static_cast<uint8_t>(
+                                 value_of(run + i / kSuperblock * kQuantisedRows * kLanes, i % kSuperblock, lane));
+          float& total = c[b * c_stride + column * kLanes + lane];
+          if (first == 0 && scale != nullptr) total *= scale[b * kLanes + lane];
+          total = std::fma(static_cast<float>(sum), run[lane], total);
+        }
+    }
+}
+
+template void weighted_sum_packed_exactly<4>(const uint8_t*, size_t, const float*, const float*, size_t, float*, size_t,
+                                             const float*, size_t, size_t, size_t);
+template void weighted_sum_packed_exactly<8>(const uint8_t*, size_t, const float*, const float*, size_t, float*, size_t,
+                                             const float*, size_t, size_t, size_t);
+template void weighted_sum_folded_exactly<4>(const uint8_t*, size_t, const float*, const float*, size_t, float*, size_t,
+                                             const float*, size_t, size_t, size_t);
+template void weighted_sum_folded_exactly<8>(const uint8_t*, size_t, const float*, const float*, size_t, float*, size_t,
+                                             const float*, size_t, size_t, size_t);
 template void product_packed_exactly<4>(const uint8_t*, size_t, const float*, size_t, float*, size_t, const float*,
                                         size_t, size_t, size_t);
 template void product_packed_exactly<8>(const uint8_t*, size_t, const float*, size_t, float*, size_t, const float*,

@@ -46,6 +46,9 @@ enum DecodeFormat : size_t {
   kDecodeFormats
 };
 
+/// Rows of packed weights that a weighted sum takes at a time; with amx their probabilities share a scale.
+inline constexpr size_t kSummedRun = 256;
+
 struct KernelTable {
   const char* name;
 
@@ -106,6 +109,26 @@ struct KernelTable {
                             size_t out_stride);
   void (*transpose_packed8)(const uint8_t* w, size_t panel_stride, size_t panels, const float* row_scale, uint8_t* out,
                             size_t out_stride);
+
+  // The weighted sum of packed rows, for the soft embedding: c[b][n][lane] + sum_v w[v][n] * p[b][v][lane], made of the
+  // transpose and product_packed8: p times the row scales, quantised by 32 rows, is what is multiplied. So it is within
+  // about 1 % (tests/ops/packed_test.cc), and agrees in all tables as product_packed8 does. With amx probabilities are
+  // quantised by 256 rows to unsigned values and sums are those of the folded reference (scalar_int8.h).
+
+  /// Prepares one block, p [v, 16] >= 0, times row_scale [v]: out [quantised_features(v), 16], for this table's
+  /// weighted_sum_packed only. Where a number is not finite, the sums of its lane are not. out must not overlap p.
+  void (*quantise_probabilities)(const float* p, const float* row_scale, size_t v, float* out);
+  /// Multiplies what was prepared of v rows by factor [16].
+  void (*rescale_probabilities)(float* prepared, const float* factor, size_t v);
+  /// c[b][i][lane] = c[b][i][lane] * scale[b][lane] + the sum over v rows of w [v, n], for i < n.  w: panels of 16 rows
+  /// as for product_packed; row_scale: as row_scales gave it for them, with which p was prepared; p: prepared blocks.
+  /// scale: 16 floats a block, or null for 1.
+  void (*weighted_sum_packed4)(const uint8_t* w, size_t panel_stride, const float* row_scale, const float* p,
+                               size_t p_stride, float* c, size_t c_stride, const float* scale, size_t blocks, size_t n,
+                               size_t v);
+  void (*weighted_sum_packed8)(const uint8_t* w, size_t panel_stride, const float* row_scale, const float* p,
+                               size_t p_stride, float* c, size_t c_stride, const float* scale, size_t blocks, size_t n,
+                               size_t v);
 
   // Products in bf16. A block of pairs is [ceil(k / 2), 16] words, a lane block of half the height: word i of a lane
   // has feature 2 i in its low half and 2 i + 1 in its high half, 0 past the last. Products of two bf16 are exact in

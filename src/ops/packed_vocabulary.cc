@@ -1,55 +1,43 @@
-// See packed_vocabulary.h. 64 columns of the rows at a time are transposed into a packed matrix of their own, [64,
-// tokens] with scales of 1, and multiplied while it is near; the row scales that the transpose leaves over go to the
-// probabilities, which are the activations of that product.
+// See packed_vocabulary.h.
 #include "ops/packed_vocabulary.h"
 
-#include <algorithm>
-
 #include "base/check.h"
-#include "ops/packed_product.h"
 #include "tensor/packed.h"
 
 namespace dgemma::ops {
 
-using tensor::Blocks;
 using tensor::DType;
 using tensor::kLanes;
-using tensor::kPanelRows;
-using tensor::kSuperblock;
-using tensor::Weight;
 
-void packed_weighted_sum(Exec& exec, int worker, const Weight& w, Blocks p, const float* rescale, Blocks out) {
-  DG_CHECK(w.packed() && w.rows <= kMostSummedRows && p.features == w.rows && out.features == w.cols, w.rows,
-           " rows, p ", p.features, ", out ", out.features);
-  const kernels::KernelTable& table = exec.kernels();
-  const bool four = w.dtype == DType::kPacked4;
-  const auto row_scales = four ? table.row_scales4 : table.row_scales8;
-  const auto transpose = four ? table.transpose_packed4 : table.transpose_packed8;
+PackedWeightedSum::PackedWeightedSum(Exec& exec, int worker, const tensor::Weight& w, size_t blocks)
+    : table_(exec.kernels()), w_(w), row_scale_(exec.weight_scratch(worker, scratch_floats(blocks))) {
+  DG_CHECK(w.packed() && w.rows <= kMostSummedRows, w.rows, " rows");
+  const size_t quantised = tensor::quantised_features(w.rows);
+  prepared_ = {row_scale_ + kMostSummedRows, blocks, quantised, quantised * kLanes};
+}
 
-  const size_t quantised = tensor::quantised_features(w.rows),
-               turned_stride = tensor::panel_bytes(DType::kPacked8, w.rows);
-  float* memory = exec.weight_scratch(worker, kMostSummedRows + p.blocks * quantised * kLanes +
-                                                  kSuperblock / kPanelRows * turned_stride / sizeof(float));
-  float* row_scale = memory;  // [tokens]
-  const Blocks values{row_scale + kMostSummedRows, p.blocks, quantised, quantised * kLanes};
-  auto* turned = reinterpret_cast<uint8_t*>(values.data + p.blocks * quantised * kLanes);  // [64, tokens]
+void PackedWeightedSum::begin_run(size_t first, size_t rows) {
+  const tensor::Weight run = w_.row_range(first, rows);
+  const auto row_scales = w_.dtype == DType::kPacked4 ? table_.row_scales4 : table_.row_scales8;
+  row_scales(static_cast<const uint8_t*>(run.data), w_.panel_stride, tensor::panels_for(rows), w_.cols,
+             row_scale_ + first);
+}
 
-  const auto* panels = static_cast<const uint8_t*>(w.data);
-  row_scales(panels, w.panel_stride, tensor::panels_for(w.rows), w.cols, row_scale);
-  for (size_t b = 0; b < p.blocks; ++b) {
-    table.scale_features(p.block(b), row_scale, w.rows);
-    table.quantise(p.block(b), w.rows, values.block(b));
-  }
-  for (size_t first = 0; first < w.cols; first += kSuperblock) {
-    const uint8_t* columns = panels + tensor::panel_bytes(w.dtype, first);
-    for (size_t row = 0; row < w.rows; row += kSuperblock)
-      transpose(columns + row / kPanelRows * w.panel_stride, w.panel_stride,
-                tensor::panels_for(std::min(kSuperblock, w.rows - row)), row_scale + row,
-                turned + tensor::panel_bytes(DType::kPacked8, row), turned_stride);
-    const size_t count = std::min(kSuperblock, w.cols - first);
-    packed_product_on_this_thread(exec, {DType::kPacked8, turned, count, w.rows, turned_stride}, values,
-                                  p.blocks * kLanes, rescale, out.feature_range(first, count));
-  }
+void PackedWeightedSum::put(size_t block, size_t first, const float* p, size_t rows) {
+  DG_CHECK(first % kernels::kSummedRun == 0 && first + rows <= w_.rows, first, " + ", rows, " of ", w_.rows);
+  table_.quantise_probabilities(p, row_scale_ + first, rows,
+                                prepared_.block(block) + tensor::quantised_features(first) * kLanes);
+}
+
+void PackedWeightedSum::rescale(size_t block, size_t end, const float* factor) {
+  table_.rescale_probabilities(prepared_.block(block), factor, end);
+}
+
+void PackedWeightedSum::add_to(tensor::Blocks out, const float* rescale) const {
+  DG_CHECK(out.blocks == prepared_.blocks && out.features == w_.cols, out.blocks, " blocks of ", out.features);
+  const auto sum = w_.dtype == DType::kPacked4 ? table_.weighted_sum_packed4 : table_.weighted_sum_packed8;
+  sum(static_cast<const uint8_t*>(w_.data), w_.panel_stride, row_scale_, prepared_.data, prepared_.block_stride,
+      out.data, out.block_stride, rescale, out.blocks, w_.cols, w_.rows);
 }
 
 }  // namespace dgemma::ops

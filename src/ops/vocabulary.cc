@@ -6,6 +6,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "base/check.h"
 #include "ops/bf16_product.h"
@@ -28,10 +29,15 @@ using tensor::Weight;
 constexpr size_t kTile = 64;
 // Parts of the table. A constant of the result: the sums of the parts are added in order, whoever computed them.
 constexpr size_t kParts = 8;
-// Lane blocks that walk the table together; each row of the table is read once for all of them. In bf16 and int8 a tile
-// is turned once for all of them too, so they are more.
-constexpr size_t kBlocksPerTask = 4;
-constexpr size_t kPreparedBlocksPerTask = 8;
+// Tiles of a packed table whose probabilities are kept until all of them are summed: a constant of the result, too.
+constexpr size_t kSpanTiles = kMostSummedRows / kTile;
+// Lane blocks that walk the table together; each row of the table is read once for all of them. In bf16 and int8 rows
+// are turned once for all of them too, so they are more: in int8, where turning costs most, a whole canvas.
+constexpr size_t blocks_per_task(Arithmetic arithmetic) {
+  return arithmetic == Arithmetic::kF32    ? 4
+         : arithmetic == Arithmetic::kBF16 ? 8
+                                           : VocabularyWorkspace::kMostBlocksTogether;
+}
 
 size_t tiles_of(const VocabularyWeights& w) { return (w.head.rows + kTile - 1) / kTile; }
 
@@ -79,19 +85,21 @@ struct TableWalk {
   }
   size_t first_tile(size_t part) const { return part * tiles / kParts; }
   size_t tile_tokens(size_t tile) const { return std::min(kTile, vocab - tile * kTile); }
-  /// Tiles that are multiplied at once: more in integers, so that activations and sums are read once for all of them.
-  size_t tiles_at_once() const { return arithmetic == Arithmetic::kInt8 ? kMostSummedRows / kTile : 1; }
-
-  /// Processed logits of a tile's rows of the head for `count` blocks: [count, tokens, 16].
-  void logits(const Weight& rows, size_t first_block, size_t count, int worker, Blocks out) const {
+  /// Logits of some rows of the head for `count` blocks: [count, tokens, 16].
+  void products(const Weight& rows, size_t first_block, size_t count, int worker, Blocks out) const {
     const ConstBlocks x = input.block_range(first_block, count);
     prepared_product_on_this_thread(exec, worker, rows, x, tensor::rows_in(query.rows, first_block, count), out);
-    for (size_t b = 0; b < count; ++b)
-      exec.kernels().softcap(out.block(b), weights.softcap, query.inverse_temperature[first_block + b], out.features);
+  }
+  /// Those of one block [tokens, 16] as they are decided on.
+  void process(size_t block, float* z, size_t tokens) const {
+    exec.kernels().softcap(z, weights.softcap, query.inverse_temperature[block], tokens);
   }
 
   void part_of_table(size_t part, size_t first_block, size_t count, int worker) const;
-  void take_statistics(size_t tile, size_t part, size_t first_block, Blocks z, Blocks before, float* rescale) const;
+  void plain_tile(size_t tile, size_t part, size_t first_block, size_t count, bool soft, int worker) const;
+  void packed_span(size_t first, size_t last, size_t part, size_t first_block, size_t count, bool soft,
+                   int worker) const;
+  bool take_statistics(size_t tile, size_t part, size_t block, float* z, float* factor) const;
   void add_soft(size_t first_token, size_t part, size_t first_block, Blocks z, const float* rescale, const Weight& head,
                 int worker) const;
   bool merge(size_t block, int worker) const;
@@ -102,48 +110,81 @@ struct TableWalk {
 };
 
 void TableWalk::part_of_table(size_t part, size_t first_block, size_t count, int worker) const {
-  const size_t at_once = tiles_at_once();
-  float* memory = exec.scratch(worker, count * kLanes * (at_once * kTile + 1));
-  float* rescale = memory + count * at_once * kTile * kLanes;  // [count, 16]
   bool soft = false;
-  for (size_t b = 0; b < count; ++b) {
-    stats(part, first_block + b) = {};
-    std::fill_n(stats(part, first_block + b).max, kLanes, -std::numeric_limits<float>::infinity());
-    if (top(first_block + b) > 0) std::ranges::fill(top_lists(part, first_block + b), TopToken{});
-    soft = soft || query.want_soft[first_block + b] != 0;
+  for (size_t b = first_block; b < first_block + count; ++b) {
+    stats(part, b) = {};
+    std::fill_n(stats(part, b).max, kLanes, -std::numeric_limits<float>::infinity());
+    if (top(b) > 0) std::ranges::fill(top_lists(part, b), TopToken{});
+    soft = soft || query.want_soft[b] != 0;
   }
   if (soft) std::fill_n(soft_part(part, first_block), count * features * kLanes, 0.0f);
-  const size_t end = first_tile(part + 1);
-  for (size_t first = first_tile(part); first < end; first += at_once) {
-    const size_t last = std::min(first + at_once, end), all = std::min(last * kTile, vocab) - first * kTile;
-    const Blocks run{memory, count, all, all * kLanes};
-    const Weight rows = weights.head.row_range(first * kTile, all);
-    const Weight head = arithmetic == Arithmetic::kF32 ? direct_rows(exec, worker, rows) : rows;
-    logits(head, first_block, count, worker, run);
-    std::fill_n(rescale, count * kLanes, 1.0f);
-    for (size_t tile = first; tile < last; ++tile)
-      take_statistics(tile, part, first_block, run.feature_range((tile - first) * kTile, tile_tokens(tile)),
-                      run.feature_range(0, (tile - first) * kTile), rescale);
-    if (soft) add_soft(first * kTile, part, first_block, run, rescale, head, worker);
-  }
+  const bool packed = arithmetic == Arithmetic::kInt8;
+  const size_t end = first_tile(part + 1), step = packed ? kSpanTiles : 1;
+  for (size_t tile = first_tile(part); tile < end; tile += step)
+    if (packed)
+      packed_span(tile, std::min(tile + step, end), part, first_block, count, soft, worker);
+    else
+      plain_tile(tile, part, first_block, count, soft, worker);
 }
 
-/// Of a tile's logits z [count, tokens, 16], which become exp(z - max). `before` [count, tokens, 16]: the tiles that
-/// were taken with it, which follow the maximum, as does what rescale [count, 16] stands for.
-void TableWalk::take_statistics(size_t tile, size_t part, size_t first_block, Blocks z, Blocks before,
-                                float* rescale) const {
-  const auto first = static_cast<int32_t>(tile * kTile);
-  for (size_t b = 0; b < z.blocks; ++b, rescale += kLanes) {
-    SoftmaxLanes& s = stats(part, first_block + b);
-    const size_t row = (tile * blocks + first_block + b) * kLanes;
-    if (top(first_block + b) > 0) take_top_tokens(z.block(b), z.features, first, top_lists(part, first_block + b));
-    float factor[kLanes];
-    exec.kernels().softmax_tile(z.block(b), z.features, first, &s, factor, &space.tile_sum[row]);
-    std::copy_n(s.max, kLanes, &space.tile_max[row]);
-    if (std::ranges::all_of(factor, [](float f) { return f == 1.0f; })) continue;  // mostly
-    exec.kernels().scale_lanes(before.block(b), factor, before.features);
-    exec.kernels().scale_lanes(rescale, factor, 1);
+/// One tile of a table that is multiplied in floats.
+void TableWalk::plain_tile(size_t tile, size_t part, size_t first_block, size_t count, bool soft, int worker) const {
+  const size_t tokens = tile_tokens(tile);
+  float* memory = exec.scratch(worker, count * kLanes * (kTile + 1));
+  float* rescale = memory + count * kTile * kLanes;  // [count, 16]
+  const Blocks z{memory, count, tokens, tokens * kLanes};
+  const Weight rows = weights.head.row_range(tile * kTile, tokens);
+  const Weight head = arithmetic == Arithmetic::kF32 ? direct_rows(exec, worker, rows) : rows;
+  products(head, first_block, count, worker, z);
+  for (size_t b = 0; b < count; ++b) {
+    process(first_block + b, z.block(b), tokens);
+    take_statistics(tile, part, first_block + b, z.block(b), rescale + b * kLanes);
   }
+  if (soft) add_soft(tile * kTile, part, first_block, z, rescale, head, worker);
+}
+
+/// Tiles of a packed table, which go through their sums together: a run at a time the logits, which become
+/// probabilities while they are near, then the sums of all.
+void TableWalk::packed_span(size_t first, size_t last, size_t part, size_t first_block, size_t count, bool soft,
+                            int worker) const {
+  constexpr size_t kRun = kernels::kSummedRun;
+  const size_t first_token = first * kTile, tokens = std::min(last * kTile, vocab) - first_token;
+  float* memory = exec.scratch(worker, VocabularyWorkspace::scratch_floats(count));
+  float* rescale = memory + count * kRun * kLanes;  // [count, 16]: of the sums of earlier spans
+  std::fill_n(rescale, count * kLanes, 1.0f);
+  std::optional<PackedWeightedSum> sum;
+  if (soft) sum.emplace(exec, worker, weights.embedding.row_range(first_token, tokens), count);
+  for (size_t run = 0; run < tokens; run += kRun) {
+    const size_t length = std::min(kRun, tokens - run);
+    const Blocks z{memory, count, length, length * kLanes};
+    products(weights.head.row_range(first_token + run, length), first_block, count, worker, z);
+    if (soft) sum->begin_run(run, length);
+    for (size_t b = 0; b < count; ++b) {
+      process(first_block + b, z.block(b), length);
+      for (size_t i = 0; i < length; i += kTile) {
+        float factor[kLanes];
+        if (!take_statistics((first_token + run + i) / kTile, part, first_block + b, z.block(b) + i * kLanes, factor))
+          continue;  // mostly
+        exec.kernels().scale_lanes(z.block(b), factor, i);
+        exec.kernels().scale_lanes(rescale + b * kLanes, factor, 1);
+        if (soft) sum->rescale(b, run, factor);
+      }
+      if (soft) sum->put(b, run, z.block(b), length);
+    }
+  }
+  if (soft) sum->add_to({soft_part(part, first_block), count, features, features * kLanes}, rescale);
+}
+
+/// Of a tile's logits z [tokens, 16] of a block, which become exp(z - max). True where the maximum rose: what was
+/// summed before is to be multiplied by factor [16].
+bool TableWalk::take_statistics(size_t tile, size_t part, size_t block, float* z, float* factor) const {
+  const auto first = static_cast<int32_t>(tile * kTile);
+  const size_t tokens = tile_tokens(tile), row = (tile * blocks + block) * kLanes;
+  SoftmaxLanes& s = stats(part, block);
+  if (top(block) > 0) take_top_tokens(z, tokens, first, top_lists(part, block));
+  exec.kernels().softmax_tile(z, tokens, first, &s, factor, &space.tile_sum[row]);
+  std::copy_n(s.max, kLanes, &space.tile_max[row]);
+  return !std::all_of(factor, factor + kLanes, [](float f) { return f == 1.0f; });
 }
 
 /// Of the tokens from first_token on; `head`: their rows as logits read them.
@@ -151,14 +192,9 @@ void TableWalk::add_soft(size_t first_token, size_t part, size_t first_block, Bl
                          const Weight& head, int worker) const {
   const Blocks sum{soft_part(part, first_block), z.blocks, features, features * kLanes};
   const Weight embedding = weights.embedding.row_range(first_token, z.features);
-  if (arithmetic == Arithmetic::kInt8) {
-    packed_weighted_sum(exec, worker, embedding, z, rescale, sum);
-  } else if (arithmetic == Arithmetic::kBF16) {
-    bf16_weighted_sum(exec, worker, embedding, z, rescale, sum);
-  } else {
-    const bool tied = weights.embedding.data == weights.head.data;
-    weighted_sum_on_this_thread(exec, tied ? head : direct_rows(exec, worker, embedding), z, rescale, sum);
-  }
+  if (arithmetic == Arithmetic::kBF16) return bf16_weighted_sum(exec, worker, embedding, z, rescale, sum);
+  const bool tied = weights.embedding.data == weights.head.data;
+  weighted_sum_on_this_thread(exec, tied ? head : direct_rows(exec, worker, embedding), z, rescale, sum);
 }
 
 /// The reference takes a row's entropy from log-probabilities whose normaliser max + log(sum) it keeps in float32, as
@@ -255,7 +291,8 @@ void TableWalk::sample(size_t block, const SoftmaxLanes& total, int worker) cons
   while (open != 0) {  // rows that drew the same tile share one computation of its logits
     const size_t tile = tile_of[std::countr_zero(open)];
     const size_t tokens = tile_tokens(tile);
-    logits(weights.head.row_range(tile * kTile, tokens), block, 1, worker, {memory, 1, tokens, tokens * kLanes});
+    products(weights.head.row_range(tile * kTile, tokens), block, 1, worker, {memory, 1, tokens, tokens * kLanes});
+    process(block, memory, tokens);
     for (size_t lane = 0; lane < kLanes; ++lane) {
       if ((open >> lane & 1) == 0 || tile_of[lane] != tile) continue;
       open &= ~(1u << lane);
@@ -294,7 +331,7 @@ bool vocabulary_pass(Exec& exec, const VocabularyWeights& weights, const Vocabul
       query.top.empty() || (query.top.size() == blocks && query.top_tokens.size() == blocks * kLanes * kMostTopTokens),
       blocks, " blocks");
   const TableWalk walk(exec, weights, query, workspace);
-  const size_t together = walk.arithmetic == Arithmetic::kF32 ? kBlocksPerTask : kPreparedBlocksPerTask;
+  const size_t together = blocks_per_task(walk.arithmetic);
   const size_t groups = (blocks + together - 1) / together;
   exec.run(kParts * groups, [&](size_t task, int worker) {
     const size_t first = task % groups * together;

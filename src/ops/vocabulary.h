@@ -53,6 +53,10 @@ struct VocabularyWorkspace {
   tensor::AlignedBuffer<float> soft_parts;   // [parts, B, D, 16]
   std::vector<TopToken> top_lists;           // [parts, B, 16, kMostTopTokens], where they are wanted
 
+  /// Blocks that walk the table together at most.
+  static constexpr size_t kMostBlocksTogether = 16;
+  /// Floats of a worker's scratch for logits of packed rows: a run of them, and a factor for each row.
+  static constexpr size_t scratch_floats(size_t blocks) { return blocks * tensor::kLanes * (kernels::kSummedRun + 1); }
   /// Bytes that it takes at most for `blocks` lane blocks.
   static uint64_t planned_bytes(const VocabularyWeights& weights, size_t blocks);
 };
