@@ -225,6 +225,14 @@ void softmax_tile(float* z, size_t count, int32_t first, SoftmaxLanes* stats, fl
   for (size_t lane = 0; lane < kLanes; ++lane) softmax_lane(z, count, first, lane, stats, rescale, tile_sum);
 }
 
+void softmax_pairs(float* z, size_t count, SoftmaxLanes* stats, float* rescale, float* pairs) {
+  SoftmaxLanes all = *stats;
+  softmax_tile(z, count, 0, &all, rescale, nullptr);
+  std::memcpy(stats->max, all.max, sizeof all.max);
+  std::memcpy(stats->sum, all.sum, sizeof all.sum);
+  round_pairs(z, count, pairs);
+}
+
 void gather_rows(const float* const* rows, float* out, size_t features) {
   for (size_t d = 0; d < features; ++d)
     for (size_t lane = 0; lane < kLanes; ++lane) out[d * kLanes + lane] = rows[lane][d];
@@ -327,6 +335,7 @@ constexpr KernelTable kTable = {
     .rope = rope,
     .softcap = softcap,
     .softmax_tile = softmax_tile,
+    .softmax_pairs = softmax_pairs,
     .gather_rows = gather_rows,
     .sum_rows = sum_rows,
     .lanes_to_rows_f32 = lanes_to_rows<float>,

@@ -136,7 +136,7 @@ struct KernelTable {
   //     c = c + w[2 i + 1] x[2 i + 1],  then  c = c + w[2 i] x[2 i]
   // as vdpbf16ps does it, so all tables, those that do not fuse too, agree bit for bit. But that instruction takes
   // numbers below 2^-126, be they weights, activations or sums, for zeros; the others may, too. amxbf16 adds 32 columns
-  // at a time (lanes_tiles_bf16.inc), so its product_pairs differs in the last bits.
+  // at a time (lanes_tiles_bf16.inc), so its products and weighted sums differ in the last bits.
 
   /// out[i] = x[i] to the nearest bf16, ties to even, for i < count; a NaN stays one.
   void (*round_values)(const float* x, size_t count, uint16_t* out);
@@ -198,6 +198,10 @@ struct KernelTable {
   /// values. Sums run in f32 over 8 logits in ascending order, then in double; exp(x) is 0 for x < -87; a NaN logit is
   /// never the largest and makes its lane's sums NaN.
   void (*softmax_tile)(float* z, size_t count, int32_t first, SoftmaxLanes* stats, float* rescale, double* tile_sum);
+  /// The same for attention, which wants neither the entropy nor the best one (`weighted` and `best` stay as they are):
+  /// the new values are rounded and leave as a block of pairs, for round_pairs of what softmax_tile gives. `pairs` may
+  /// be z.
+  void (*softmax_pairs)(float* z, size_t count, SoftmaxLanes* stats, float* rescale, float* pairs);
   /// out[d][lane] = rows[lane][d]: 16 rows, each at any address of a float, to lanes. Words may mean anything.
   void (*gather_rows)(const float* const* rows, float* out, size_t features);
   /// out[d] = sum of weight[i] * rows[i][d] for i < count from 0 on, in ascending order, products rounded before they

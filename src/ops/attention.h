@@ -18,9 +18,13 @@
 namespace dgemma::ops {
 
 /// Keys are taken in tiles that start at multiples of this. So that a row's result does not depend on the rows beside
-/// it, a key must always fall on the same place in its tile: runs start at positions that are multiples of it. 64 keys
-/// of 512 floats and the scores of 8 query heads (32 KiB) stay in a 1 MiB second-level cache.
-inline constexpr int32_t kKeyTile = 64;
+/// it, a key must always fall on the same place in its tile: runs start at positions that are multiples of it. After
+/// each tile the sums so far are scaled, which takes as long as the products with 20 keys do on AMX; 256 keys of 512
+/// bf16 values and the scores of 8 query heads (128 KiB) stay in a second-level cache.
+inline constexpr int32_t kKeyTile = 256;
+/// Where keys that no row sees are left out, the rest starts at a multiple of this: no kernel adds up more rows of
+/// weights at once (amxbf16: 32), so that what is left out would have added nothing.
+inline constexpr int32_t kKeyStep = 64;
 
 /// Consecutive keys and values, and which of them each row of a lane block sees: low[lane] <= i < high[lane].
 /// Row i of the run is at keys + i * row_stride, kv head h at offset h * head_dim in it. With a run in bf16, queries

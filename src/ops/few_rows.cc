@@ -66,32 +66,52 @@ class FewRowsTask {
 
  private:
   void add_tile(const KeyRun& run, const SeenKeys& seen, int32_t first) {
-    const size_t count = seen.count(first), row = static_cast<size_t>(first) * run.row_stride + shape_.kv_offset;
-    for (size_t kv = 0; kv < shape_.kv_heads; ++kv) score(run, kv, row + kv * shape_.head_dim, count);
+    const KeyRange keys = seen.in_tile(first);
+    if (keys.empty()) return;
+    for_each_part(keys, [&](size_t done, size_t count) { score(run, keys, done, count); });
     const float* rows[kLanes] = {};
     for (size_t token = 0; token < tokens_; ++token) rows[token] = scores_ + token * kKeyTile;
-    kernels_.rows_to_lanes_f32(rows, 1.0f, lanes_, count);
-    seen.mask(first, count, lanes_);
+    kernels_.rows_to_lanes_f32(rows, 1.0f, lanes_, keys.count());
+    seen.mask(keys, lanes_);
     float rescale[kLanes];
-    kernels_.softmax_tile(lanes_, count, 0, &stats_, rescale, nullptr);
-    kernels_.round_pairs(lanes_, count, scores_);
-    for (size_t kv = 0; kv < shape_.kv_heads; ++kv) add_values(run, kv, row + kv * shape_.head_dim, count, rescale);
+    kernels_.softmax_pairs(lanes_, keys.count(), &stats_, rescale, lanes_);
+    for_each_part(keys, [&](size_t done, size_t count) {
+      add_values(run, keys, done, count, rescale);
+      std::fill_n(rescale, kLanes, 1.0f);
+    });
   }
 
-  /// at: the kv head's values in the tile's first row.
-  void score(const KeyRun& run, size_t kv, size_t at, size_t count) {
-    const size_t dim = shape_.head_dim, token = kv * head_tokens_;
-    float* out = scores_ + token * kKeyTile;
-    kernels_.product_rows_pairs(static_cast<const uint16_t*>(run.keys) + at, run.row_stride,
-                                reinterpret_cast<const float*>(q_ + token * dim), dim / 2, out, kKeyTile, head_tokens_,
-                                count, dim);
+  /// The rows of all kv heads lie side by side: all heads of so many keys are read before the next ones, whose pages
+  /// are others.
+  template <class Part>
+  static void for_each_part(KeyRange keys, Part part) {
+    constexpr size_t kPart = kKeyStep;
+    for (size_t done = 0; done < keys.count(); done += kPart) part(done, std::min(kPart, keys.count() - done));
   }
 
-  void add_values(const KeyRun& run, size_t kv, size_t at, size_t count, const float* rescale) {
-    const size_t dim = shape_.head_dim, token = kv * head_tokens_;
-    float* out = sums_ + token * dim;
-    kernels_.weighted_sum_rows_pairs(static_cast<const uint16_t*>(run.values) + at, run.row_stride, scores_ + token,
-                                     out, dim, rescale + token, head_tokens_, dim, count);
+  /// The first kv head's value in the key `done` after the first one.
+  size_t at(const KeyRun& run, KeyRange keys, size_t done) const {
+    return (static_cast<size_t>(keys.begin) + done) * run.row_stride + shape_.kv_offset;
+  }
+
+  void score(const KeyRun& run, KeyRange keys, size_t done, size_t count) {
+    const size_t dim = shape_.head_dim;
+    for (size_t kv = 0; kv < shape_.kv_heads; ++kv) {
+      const size_t token = kv * head_tokens_;
+      kernels_.product_rows_pairs(static_cast<const uint16_t*>(run.keys) + at(run, keys, done) + kv * dim,
+                                  run.row_stride, reinterpret_cast<const float*>(q_ + token * dim), dim / 2,
+                                  scores_ + token * kKeyTile + done, kKeyTile, head_tokens_, count, dim);
+    }
+  }
+
+  void add_values(const KeyRun& run, KeyRange keys, size_t done, size_t count, const float* rescale) {
+    const size_t dim = shape_.head_dim;
+    for (size_t kv = 0; kv < shape_.kv_heads; ++kv) {
+      const size_t token = kv * head_tokens_;
+      kernels_.weighted_sum_rows_pairs(static_cast<const uint16_t*>(run.values) + at(run, keys, done) + kv * dim,
+                                       run.row_stride, lanes_ + done / 2 * kLanes + token, sums_ + token * dim, dim,
+                                       rescale + token, head_tokens_, dim, count);
+    }
   }
 
   const kernels::KernelTable& kernels_;
@@ -99,8 +119,8 @@ class FewRowsTask {
   size_t tokens_, head_tokens_;  // of all heads, of one kv head's
   uint16_t* q_ = nullptr;        // [tokens, Dh]
   float* sums_ = nullptr;        // [tokens, Dh]
-  float* scores_ = nullptr;      // [tokens, kKeyTile]; then the probabilities in pairs, [kKeyTile / 2, 16]
-  float* lanes_ = nullptr;       // [kKeyTile, 16]: scores, then probabilities
+  float* scores_ = nullptr;      // [tokens, kKeyTile]
+  float* lanes_ = nullptr;       // [kKeyTile, 16]: scores, then probabilities in pairs, [kKeyTile / 2, 16]
   SoftmaxLanes stats_{};
 };
 

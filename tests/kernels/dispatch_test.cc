@@ -78,6 +78,8 @@ TEST(Dispatch, every_entry_of_every_available_table_is_filled) {
     EXPECT_TRUE(t->rms_norm && t->add_scaled && t->gelu_mul && t->rope && t->softcap && t->softmax_tile) << t->name;
     EXPECT_TRUE(t->quantise && t->product_packed4 && t->product_packed8) << t->name;
     EXPECT_TRUE(t->round_values && t->round_pairs && t->product_pairs && t->weighted_sum_pairs) << t->name;
+    EXPECT_TRUE(t->softmax_pairs && t->interleave_rows && t->product_rows_pairs && t->weighted_sum_rows_pairs)
+        << t->name;
     EXPECT_TRUE(t->row_scales4 && t->row_scales8 && t->transpose_packed4 && t->transpose_packed8) << t->name;
     EXPECT_TRUE(t->quantise_probabilities && t->rescale_probabilities) << t->name;
     EXPECT_TRUE(t->weighted_sum_packed4 && t->weighted_sum_packed8) << t->name;

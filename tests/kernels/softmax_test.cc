@@ -1,4 +1,5 @@
 // softmax_tile: against one pass in double precision, whatever the cut into tiles, with masked keys, ties and extremes.
+// softmax_pairs: against softmax_tile.
 #include <algorithm>
 
 #include "kernels/kernel_testing.h"
@@ -173,6 +174,36 @@ TEST_P(Softmax, not_a_number_stays_in_its_lane) {
   for (size_t lane = 0; lane < kLanes; ++lane) {
     EXPECT_EQ(std::isnan(stats.sum[lane]), lane == 7);
     EXPECT_FALSE(std::isnan(stats.max[lane]));
+  }
+}
+
+// Tile after tile: lane 5 sees nothing at first, lane 6 a NaN, lane 9 never anything; others see two keys of three.
+TEST_P(Softmax, pairs_are_those_of_the_tile_in_place_and_beside_it) {
+  SoftmaxLanes want = empty_stats(), got = empty_stats();
+  got.best[2] = 7, got.weighted[2] = 3.5;
+  for (const size_t count : {1, 2, 7, 8, 9, 40, 131}) {
+    PageEnd<float> z(count * kLanes), pairs((count + 1) / 2 * kLanes), rounded(pairs.size());
+    Values(static_cast<uint32_t>(count)).fill(z, 5);
+    for (size_t i = 0; i < z.size(); ++i) {
+      const size_t lane = i % kLanes;
+      if ((i / kLanes + i) % 3 == 0 || (lane == 5 && count < 8) || lane == 9) z[i] = -kInf;
+      if (lane == 6 && count == 40 && i / kLanes == 11) z[i] = std::numeric_limits<float>::quiet_NaN();
+      if (lane == 4 && i / kLanes == 1) z[i] = -200;
+    }
+    PageEnd<float> scores = z, in_place = z;
+    float rescale[2][kLanes];
+    SoftmaxLanes again = got;
+    table().softmax_tile(z.data(), count, 0, &want, rescale[0], nullptr);
+    table().round_pairs(z.data(), count, rounded.data());
+    table().softmax_pairs(scores.data(), count, &got, rescale[1], pairs.data());
+    ASSERT_TRUE(same_bits(pairs, rounded)) << count;
+    ASSERT_EQ(std::memcmp(rescale[0], rescale[1], sizeof rescale[0]), 0) << count;
+    ASSERT_EQ(std::memcmp(got.max, want.max, sizeof got.max), 0) << count;
+    ASSERT_EQ(std::memcmp(got.sum, want.sum, sizeof got.sum), 0) << count;
+    ASSERT_EQ(got.best[2], 7);
+    ASSERT_EQ(got.weighted[2], 3.5);
+    table().softmax_pairs(in_place.data(), count, &again, rescale[1], in_place.data());
+    ASSERT_EQ(std::memcmp(in_place.data(), rounded.data(), rounded.size() * sizeof(float)), 0) << count;
   }
 }
 

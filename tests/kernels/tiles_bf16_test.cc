@@ -57,8 +57,7 @@ struct TileCase {
     return sum;
   }
 
-  float expected(size_t block, size_t row, size_t lane) const {
-    float sum = 0;
+  float expected(size_t block, size_t row, size_t lane, float sum = 0) const {
     for (size_t first = 0; first < s.k; first += 32) {
       float halves[2] = {};
       for (size_t k = first; k < std::min(first + 32, s.k); ++k)
@@ -69,6 +68,25 @@ struct TileCase {
     return sum;
   }
 
+  /// The rows of w are features, its columns the rows that are weighed: the transpose of what weighted_sum_pairs reads.
+  std::vector<float> scales() const {
+    std::vector<float> scale(s.blocks * kLanes);
+    for (size_t i = 0; i < scale.size(); ++i) scale[i] = 0.25f + static_cast<float>(i % 7);
+    return scale;
+  }
+
+  PageEnd<float> weighted_sum(const KernelTable& t, bool scaled) const {
+    const size_t ld = s.n + s.ld_extra;
+    PageEnd<uint32_t> words(s.k == 0 ? 0 : (s.k / 2 - 1) * ld + s.n);
+    for (size_t i = 0; i < s.k / 2; ++i)
+      for (size_t n = 0; n < s.n; ++n) std::memcpy(&words[i * ld + n], &w[n * ldw + 2 * i], sizeof(uint32_t));
+    PageEnd<float> got = c;
+    const std::vector<float> scale = scales();
+    t.weighted_sum_pairs(words.data(), ld, x.data(), x_stride, got.data(), c_stride, scaled ? scale.data() : nullptr,
+                         s.blocks, s.n, s.k);
+    return got;
+  }
+
   double roundings() const { return 16 + 1 + static_cast<double>(s.k / 32); }
 
   PageEnd<float> product(const KernelTable& t) const {
@@ -77,21 +95,32 @@ struct TileCase {
     return got;
   }
 
-  void check(const KernelTable& t) const {
-    SCOPED_TRACE(::testing::Message() << "blocks " << s.blocks << " n " << s.n << " k " << s.k);
-    const PageEnd<float> got = product(t);
+  /// start(i): what the sum at i begins with.
+  template <class Start>
+  void expect(const KernelTable& t, const PageEnd<float>& got, Start start) const {
     const bool processor = t.product_pairs != amxbf16_emulated_table()->product_pairs;
     for (size_t i = 0; i < got.size(); ++i) {
       const size_t row = i % c_stride / kLanes;
       const size_t block = i / c_stride, lane = i % kLanes;
-      if (row < s.n && processor)
-        ASSERT_NEAR(got[i], expected(block, row, lane), size(block, row, lane) * kUnit * roundings() + 0x1p-120)
-            << "row " << row << " lane " << lane;
-      else if (row < s.n)
-        ASSERT_EQ(got[i], expected(block, row, lane)) << "row " << row << " lane " << lane;
-      else
+      if (row >= s.n) {
         ASSERT_EQ(got[i], c[i]) << "written between blocks at " << i;
+        continue;
+      }
+      const float first = start(i), want = expected(block, row, lane, first);
+      if (processor)
+        ASSERT_NEAR(got[i], want, (size(block, row, lane) + std::fabs(first)) * kUnit * roundings() + 0x1p-120)
+            << "row " << row << " lane " << lane;
+      else
+        ASSERT_EQ(got[i], want) << "row " << row << " lane " << lane;
     }
+  }
+
+  void check(const KernelTable& t) const {
+    SCOPED_TRACE(::testing::Message() << "blocks " << s.blocks << " n " << s.n << " k " << s.k);
+    expect(t, product(t), [](size_t) { return 0.0f; });
+    const std::vector<float> scale = scales();
+    expect(t, weighted_sum(t, true), [&](size_t i) { return c[i] * scale[i / c_stride * kLanes + i % kLanes]; });
+    expect(t, weighted_sum(t, false), [&](size_t i) { return c[i]; });
   }
 };
 
@@ -101,7 +130,8 @@ INSTANTIATE_TEST_SUITE_P(Tables, TilesBf16, ::testing::ValuesIn(tiles_tables(amx
                          tiles_name);
 
 TEST_P(TilesBf16, products_are_the_instructions_sums_on_odd_sizes_at_page_ends) {
-  for (const size_t n : {1, 15, 16, 17, 31, 32, 33, 47, 48, 49, 95, 97}) TileCase({1 + n % 3, n, 70}).check(table());
+  for (const size_t n : {1, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 95, 97, 129})
+    TileCase({1 + n % 3, n, 70}).check(table());
   for (const size_t k : {0, 2, 30, 32, 34, 62, 64, 66, 254, 256, 258, 288, 512, 514, 600})
     TileCase({1 + k / 2 % 2, 19, k}).check(table());
   for (const size_t blocks : {1, 2, 3, 5}) TileCase({blocks, 37, 130, 6, 2}).check(table());
@@ -146,6 +176,28 @@ TEST_P(TilesBf16, tokens_as_rows_have_the_bits_of_lanes) {
   for (const size_t tokens : {1, 2, 15, 16, 17, 33}) RowsCase(tokens, 19, 70).check_product(table());
   for (const size_t n : {1, 16, 33, 49, 64, 97}) RowsCase(3, n, 34, 2).check_product(table());
   for (const size_t k : {2, 30, 32, 34, 256, 258, 512, 600}) RowsCase(2, 17, k).check_product(table());
+}
+
+TEST_P(TilesBf16, weighted_sums_of_tokens_as_rows_have_the_bits_of_lanes) {
+  for (size_t tokens = 1; tokens <= 16; ++tokens) RowsCase(tokens, 19, 70).check_weighted_sum(table());
+  for (const size_t n : {1, 2, 31, 32, 33, 255, 256, 257, 291}) RowsCase(3, n, 34, 2).check_weighted_sum(table());
+  for (const size_t k : {2, 14, 16, 18, 30, 32, 34, 62, 64, 66, 96}) RowsCase(2, 37, k).check_weighted_sum(table());
+}
+
+// In parts, as attention of few rows calls it: whole steps of 32 rows after one another are one sum.
+TEST_P(TilesBf16, a_weighted_sum_in_parts_has_the_bits_of_the_whole) {
+  const RowsCase a(3, 291, 34);
+  PageEnd<float> p(146 * kLanes), whole(3 * 34), parts(3 * 34);
+  Values values(5);
+  PageEnd<float> plain(291 * kLanes);
+  values.fill(plain);
+  table().round_pairs(plain.data(), 291, p.data());
+  const float scale[] = {0.5f, 2.0f, 0.0f}, ones[] = {1, 1, 1};
+  table().weighted_sum_rows_pairs(a.w.data(), a.ldw, p.data(), whole.data(), 34, scale, 3, 34, 291);
+  for (size_t row = 0; row < 291; row += 64)
+    table().weighted_sum_rows_pairs(a.w.data() + row * a.ldw, a.ldw, p.data() + row / 2 * kLanes, parts.data(), 34,
+                                    row == 0 ? scale : ones, 3, 34, std::min<size_t>(64, 291 - row));
+  EXPECT_TRUE(same_bits(parts, whole));
 }
 
 TEST_P(TilesBf16, passes_the_check_that_amxbf16_has_to_pass) { EXPECT_TRUE(computes_bf16_products(table())); }

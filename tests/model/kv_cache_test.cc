@@ -86,10 +86,10 @@ TEST_P(Cache, memory_of_sliding_layers_stops_growing) {
 
 TEST_P(Cache, goes_back_within_the_margin_and_starts_anew_beyond_it) {
   KvCache cache = make();
-  for (int i = 0; i < 200; ++i) append(cache, 1);
-  EXPECT_EQ(cache.truncate(190), 190);
+  for (int i = 0; i < 600; ++i) append(cache, 1);  // more than two tiles of keys
+  EXPECT_EQ(cache.truncate(590), 590);
   append(cache, 3);
-  EXPECT_EQ(get(cache.key_row(0, 192), 0), 192.0f - 128.0f);
+  EXPECT_EQ(get(cache.key_row(0, 592), 0), 592.0f - 512.0f);
   EXPECT_EQ(cache.truncate(20), 0) << "the sliding layer no longer has rows 16..19";
   EXPECT_EQ(cache.length(), 0);
   append(cache, 2);
@@ -98,19 +98,19 @@ TEST_P(Cache, goes_back_within_the_margin_and_starts_anew_beyond_it) {
 
 TEST_P(Cache, a_copy_has_the_beginning_and_goes_on_by_itself) {
   KvCache cache = make();
-  for (int i = 0; i < 200; ++i) append(cache, 1);
+  for (int i = 0; i < 600; ++i) append(cache, 1);  // more than two tiles of keys
   KvCache copy = make(), none = make();
-  EXPECT_EQ(copy.copy_beginning(cache, 190), 190);
+  EXPECT_EQ(copy.copy_beginning(cache, 590), 590);
   append(copy, 50);
   append(cache, 1);
-  EXPECT_EQ(cache.length(), 201);
-  ASSERT_EQ(copy.length(), 240);
+  EXPECT_EQ(cache.length(), 601);
+  ASSERT_EQ(copy.length(), 640);
   for (size_t layer = 0; layer < 2; ++layer)
-    for (int64_t p = copy.first_kept(layer); p < 240; ++p) {
+    for (int64_t p = copy.first_kept(layer); p < 640; ++p) {
       ASSERT_EQ(get(copy.key_row(layer, p), 0), static_cast<float>(p % 128)) << layer << ' ' << p;
       ASSERT_EQ(get(copy.value_row(layer, p), 1), static_cast<float>(-p % 128)) << layer << ' ' << p;
     }
-  EXPECT_LE(copy.first_kept(0), 190 - 4);
+  EXPECT_LE(copy.first_kept(0), 590 - 4);
   EXPECT_EQ(copy.first_kept(1), 0);
   EXPECT_EQ(none.copy_beginning(cache, 20), 0) << "the sliding layer no longer has rows 16..19";
   EXPECT_EQ(none.bytes(), 0u);

@@ -72,7 +72,7 @@ TEST_P(Attention, equals_a_direct_softmax_over_what_each_row_sees) {
 INSTANTIATE_TEST_SUITE_P(Shapes, Attention,
                          testing::Values(Case{4, 2, 16, 20, 150, 20}, Case{2, 2, 8, 1, 3, 1},
                                          Case{8, 1, 12, 33, 64, 33}, Case{6, 3, 5, 16, 200, 16},
-                                         Case{1, 1, 64, 17, 65, 130}));
+                                         Case{1, 1, 64, 17, 65, 130}, Case{4, 2, 16, 40, 600, 300}));
 
 struct RandomRun {
   std::vector<float> keys, values;  // numbers that bf16 holds
@@ -115,14 +115,14 @@ TEST(AttentionOverBF16, is_near_attention_over_the_same_numbers_in_f32) {
 
 // An odd number of keys leaves half of the last pair empty; rows see different numbers of keys.
 TEST(AttentionOverBF16, gives_a_row_the_same_bits_whatever_its_neighbours_see) {
-  const size_t heads = 2, dim = 8, count = 131;
+  const size_t heads = 2, dim = 8, count = 401;  // more than a tile
   const RandomRun run(count + 1, dim);
   const auto in = to_blocks(random_values(16 * heads * dim, 1, 0.5f), 16, heads * dim);
   const tensor::BlockMatrix all(16, heads * dim), one(16, heads * dim);
   Exec exec(best_table(), 2);
   std::vector<BlockKeys> ragged(1), alike(1);
   ragged[0][0] = alike[0][0] = run.half(dim);
-  for (size_t lane = 0; lane < 16; ++lane) ragged[0][0].high[lane] = static_cast<int32_t>(count - 8 * lane);
+  for (size_t lane = 0; lane < 16; ++lane) ragged[0][0].high[lane] = static_cast<int32_t>(count - 20 * lane);
   attention(exec, {heads, 1, dim}, in.view(), ragged, all.view());
   for (size_t lane = 0; lane < 16; ++lane) {
     alike[0][0].high.fill(ragged[0][0].high[lane]);
@@ -131,9 +131,46 @@ TEST(AttentionOverBF16, gives_a_row_the_same_bits_whatever_its_neighbours_see) {
   }
 }
 
+// As in a prompt: each row sees a window of its own. Blocks that walk over the keys together leave out other keys than
+// a block alone does, and read others in one product.
+TEST(AttentionOverBF16, gives_a_block_the_same_bits_alone_and_among_others) {
+  const size_t blocks = 6, rows = blocks * 16, heads = 4, kv_heads = 2, dim = 34, width = heads * dim;
+  const size_t stride = kv_heads * dim, count = 700;
+  const RandomRun run(count, stride);
+  const auto q = random_values(rows * width, 1, 0.5f);
+  const auto in = to_blocks(q, rows, width);
+  std::vector<BlockKeys> keys(blocks), wide(blocks);
+  for (size_t row = 0; row < rows; ++row) {
+    keys[row / 16][0].low[row % 16] = static_cast<int32_t>(row < 20 ? 0 : 3 * row);
+    keys[row / 16][0].high[row % 16] = static_cast<int32_t>(row < 90 ? 150 + 6 * row : count);
+    keys[row / 16][1].high[row % 16] = static_cast<int32_t>(row % 5 == 0 ? 0 : 70);
+  }
+  for (size_t b = 0; b < blocks; ++b)
+    for (size_t r = 0; r < 2; ++r) {
+      wide[b][r] = run.wide(stride), wide[b][r].low = keys[b][r].low, wide[b][r].high = keys[b][r].high;
+      KeyRun half = run.half(stride);
+      half.low = keys[b][r].low, half.high = keys[b][r].high;
+      keys[b][r] = half;
+    }
+  for (const kernels::KernelTable* table : kernels::available()) {
+    const tensor::BlockMatrix all(rows, width), one(rows, width), exact(rows, width);
+    Exec exec(*table, 1);
+    attention(exec, {heads, kv_heads, dim}, in.view(), keys, all.view());
+    attention(exec, {heads, kv_heads, dim}, in.view(), wide, exact.view());
+    for (size_t b = 0; b < blocks; ++b)
+      attention(exec, {heads, kv_heads, dim}, in.view().block_range(b, 1), std::span(keys).subspan(b, 1),
+                one.view().block_range(b, 1));
+    for (size_t row = 0; row < rows; ++row)
+      for (size_t d = 0; d < width; ++d) {
+        ASSERT_EQ(all.view().at(row, d), one.view().at(row, d)) << table->name << " " << row;
+        ASSERT_NEAR(all.view().at(row, d), exact.view().at(row, d), 0.05) << table->name << " " << row;
+      }
+  }
+}
+
 // Few rows of several heads share their lanes: 5 rows of 3 heads do, 6 do not.
 TEST(AttentionOfFewRows, gives_the_bits_of_many_rows) {
-  const size_t heads = 6, kv_heads = 2, dim = 12, stride = kv_heads * dim, width = heads * dim, count = 131;
+  const size_t heads = 6, kv_heads = 2, dim = 12, stride = kv_heads * dim, width = heads * dim, count = 431;
   const RandomRun run(count, stride);
   const auto in = to_blocks(random_values(32 * width, 1, 0.5f), 32, width);
   const tensor::BlockMatrix all(32, width), few(32, width);
@@ -143,7 +180,7 @@ TEST(AttentionOfFewRows, gives_the_bits_of_many_rows) {
     for (BlockKeys& k : keys) {
       k[0] = k[1] = keys_of_all;
       for (size_t lane = 0; lane < 16; ++lane) {
-        k[0].low[lane] = static_cast<int32_t>(lane), k[0].high[lane] = static_cast<int32_t>(count - 8 * lane);
+        k[0].low[lane] = static_cast<int32_t>(20 * lane), k[0].high[lane] = static_cast<int32_t>(count - 8 * lane);
         k[1].high[lane] = static_cast<int32_t>(lane % 3);
       }
     }
