@@ -10,7 +10,11 @@
 
 namespace dgemma::base {
 
-void prefer_huge_pages(void* begin, size_t bytes) { ::madvise(begin, bytes, MADV_HUGEPAGE); }
+void prefer_huge_pages(void* begin, size_t bytes) {
+  const auto first = (reinterpret_cast<uintptr_t>(begin) + kHugePage - 1) / kHugePage * kHugePage;
+  const auto end = (reinterpret_cast<uintptr_t>(begin) + bytes) / kHugePage * kHugePage;
+  if (first < end) ::madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);
+}
 
 Result<HugeMemory> HugeMemory::allocate(size_t bytes) {
   HugeMemory memory;

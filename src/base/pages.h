@@ -8,7 +8,8 @@ namespace dgemma::base {
 
 inline constexpr size_t kHugePage = size_t{2} << 20;
 
-/// Wishes huge pages for memory that nobody has touched yet. Without them it is as good, only slower.
+/// Wishes huge pages for what fits whole ones of some memory that nobody has touched yet. Without them it is as good, only
+/// slower.
 void prefer_huge_pages(void* begin, size_t bytes);
 
 }  // namespace dgemma::base

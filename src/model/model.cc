@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/philox.h"
 #include "model/pass.h"
+#include "ops/attention.h"
 #include "ops/packed_vocabulary.h"
 #include "ops/product.h"
 
@@ -101,16 +102,21 @@ uint64_t planned_bytes(const Config& c, tensor::DType cache_type, size_t blocks)
 /// Of what Exec keeps: each worker's scratch and panel, as large as the operation needs that needs most, and what all
 /// share, the rows of the vocabulary pass as they are multiplied.
 uint64_t planned_exec_bytes(const Config& c, size_t blocks, int threads) {
-  constexpr size_t kTileFloats = size_t{64} << 10;    // attention's tiles, logits of tiles of the vocabulary
-  constexpr size_t kQueryFloats = size_t{128} << 10;  // attention's queries in bf16: kCacheBytes of ops/attention.cc
+  constexpr size_t kTileFloats = size_t{64} << 10;  // logits of tiles of the vocabulary
   const size_t width = size_t(c.width), widest = std::max({width, size_t(c.dense_width), query_width(c)});
   const size_t together = std::min(blocks, ops::VocabularyWorkspace::kMostBlocksTogether);
-  const size_t scratch = std::max({expert_scratch(c, blocks * kLanes), widest * kLanes, kTileFloats,
+  ops::AttentionScratch attention;
+  for (const LayerConfig& layer : c.layer) {
+    const ops::AttentionScratch one =
+        ops::attention_scratch({size_t(c.heads), size_t(layer.kv_heads), size_t(layer.head_dim)}, blocks);
+    attention = {std::max(attention.floats, one.floats), std::max(attention.weight_floats, one.weight_floats)};
+  }
+  const size_t scratch = std::max({attention.floats, expert_scratch(c, blocks * kLanes), widest * kLanes, kTileFloats,
                                    ops::VocabularyWorkspace::scratch_floats(together)});
   const size_t tile = 64 * width + 2 * width + kTileFloats / 4;            // a tile of the vocabulary, decoded
   const size_t rows = 26 * widest;                                         // 24 rows decoded, or 48 rounded
   const size_t summed = ops::PackedWeightedSum::scratch_floats(together);  // probabilities of the vocabulary, quantised
-  const size_t panel = std::max({tile, rows, summed, kQueryFloats + 32 * key_width(c)});
+  const size_t panel = std::max({tile, rows, summed, attention.weight_floats});
   return sizeof(float) * (size_t(threads) * (scratch + panel) + blocks * kLanes * prepared_width(width));
 }
 

@@ -29,6 +29,17 @@ size_t block_bytes(size_t heads, size_t head_dim) {
   return heads * kLanes * (head_dim * (sizeof(float) + sizeof(uint16_t)) + kKeyTile * sizeof(float));
 }
 
+size_t most_blocks(size_t heads, size_t head_dim) {
+  return std::clamp(kCacheBytes / block_bytes(heads, head_dim), size_t{1}, kMostBlocks);
+}
+
+// Floats of a unit of an AttentionTask: statistics, scale, sums and scores; and of its queries in pairs.
+size_t unit_floats(size_t head_dim) {
+  return sizeof(SoftmaxLanes) / sizeof(float) + kLanes * (1 + head_dim + static_cast<size_t>(kKeyTile));
+}
+size_t unit_weight_floats(size_t head_dim) { return head_dim * kLanes / 2; }
+size_t value_floats(size_t head_dim) { return static_cast<size_t>(kKeyTile) / 2 * head_dim; }
+
 /// The query heads of one kv head in some lane blocks that see the same runs. A "unit" is one of the heads in one of
 /// the blocks, in this order.
 class AttentionTask {
@@ -41,8 +52,7 @@ class AttentionTask {
         q_(q),
         keys_(keys),
         units_(q.blocks * heads) {
-    float* memory = exec.scratch(worker, units_ * (sizeof(SoftmaxLanes) / sizeof(float) +
-                                                   kLanes * (1 + head_dim_ + static_cast<size_t>(kKeyTile))));
+    float* memory = exec.scratch(worker, units_ * unit_floats(head_dim_));
     stats_ = reinterpret_cast<SoftmaxLanes*>(memory);
     rescale_ = reinterpret_cast<float*>(stats_ + units_);
     sums_ = rescale_ + units_ * kLanes;
@@ -84,7 +94,7 @@ class AttentionTask {
 
   void round_queries(Exec& exec, int worker) {
     DG_CHECK(head_dim_ % 2 == 0, "bf16 heads of ", head_dim_);
-    q_pairs_ = exec.weight_scratch(worker, units_ * head_floats() / 2 + kKeyTile / 2 * head_dim_);
+    q_pairs_ = exec.weight_scratch(worker, units_ * unit_weight_floats(head_dim_) + value_floats(head_dim_));
     values_ = reinterpret_cast<uint32_t*>(q_pairs_ + units_ * head_floats() / 2);
     for (size_t block = 0; block < q_.blocks; ++block)
       table_.round_pairs(q_.block(block), q_.features, q_pairs_ + block * heads_ * head_floats() / 2);
@@ -213,6 +223,13 @@ void attend_blocks(Exec& exec, int worker, size_t heads, size_t kv_offset, Const
 
 }  // namespace
 
+AttentionScratch attention_scratch(const AttentionShape& shape, size_t blocks) {
+  const size_t group = shape.heads / shape.kv_heads, head_dim = shape.head_dim;
+  const size_t units = std::min(blocks, most_blocks(group, head_dim)) * group;
+  return {std::max(units * unit_floats(head_dim), few_rows_floats(head_dim)),
+          units * unit_weight_floats(head_dim) + value_floats(head_dim)};
+}
+
 void attention(Exec& exec, const AttentionShape& shape, ConstBlocks q, std::span<const BlockKeys> keys, Blocks out,
                size_t rows) {
   const size_t kv_heads = shape.kv_heads, head_dim = shape.head_dim;
@@ -225,8 +242,8 @@ void attention(Exec& exec, const AttentionShape& shape, ConstBlocks q, std::span
   const bool few = last_rows > 0 && last_rows <= kLanes / 2 && last_rows * group <= kLanes &&  // in the last block
                    keys.back()[0].dtype == DType::kBF16;
   const size_t blocks = q.blocks - (few ? 1 : 0);
-  const size_t most = std::clamp(kCacheBytes / block_bytes(group, head_dim), size_t{1}, kMostBlocks);
-  const size_t share = exec.rows_per_task(blocks * kv_heads, 1, most), shares = (blocks + share - 1) / share;
+  const size_t share = exec.rows_per_task(blocks * kv_heads, 1, most_blocks(group, head_dim)),
+               shares = (blocks + share - 1) / share;
   const size_t few_heads =
       few ? std::clamp(kv_heads / static_cast<size_t>(exec.threads()), size_t{1}, kLanes / (last_rows * group)) : 1;
   const auto few_task = [&](size_t task, int worker) {

@@ -49,6 +49,12 @@ struct AttentionShape {
   size_t head_dim = 0;  ///< Dh
 };
 
+/// What attention() takes at most of a worker's scratch and of its scratch for weights, for so many blocks.
+struct AttentionScratch {
+  size_t floats = 0, weight_floats = 0;
+};
+AttentionScratch attention_scratch(const AttentionShape& shape, size_t blocks);
+
 /// out = softmax(q k^T) v by row and head.  q, out [B, H * Dh, 16]; keys: one entry per block. Rows that see no key get
 /// zeros. The scale is 1, as in the reference. rows: so many of q count, the others get any finite value.
 void attention(Exec& exec, const AttentionShape& shape, tensor::ConstBlocks q, std::span<const BlockKeys> keys,

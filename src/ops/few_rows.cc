@@ -22,7 +22,7 @@ class FewRowsTask {
         head_tokens_(tokens_ / shape.kv_heads) {
     const size_t dim = shape.head_dim;
     DG_CHECK(tokens_ <= kLanes && tokens_ % shape.kv_heads == 0, tokens_, " tokens of ", shape.kv_heads, " kv heads");
-    float* memory = exec.scratch(worker, kLanes * (dim / 2 + dim + 2 * kKeyTile));
+    float* memory = exec.scratch(worker, few_rows_floats(dim));
     q_ = reinterpret_cast<uint16_t*>(memory);
     sums_ = memory + kLanes * dim / 2;
     scores_ = sums_ + kLanes * dim;

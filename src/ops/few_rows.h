@@ -19,6 +19,11 @@ struct FewRows {
   size_t kv_offset = 0;  ///< of the first kv head in a row of keys
 };
 
+/// Floats that it takes of a worker's scratch.
+inline size_t few_rows_floats(size_t head_dim) {
+  return tensor::kLanes * (head_dim / 2 + head_dim + 2 * static_cast<size_t>(kKeyTile));
+}
+
 /// out = softmax(q k^T) v.  q, out: one block, [heads * Dh, 16]; the lanes of out past `rows` get zeros.
 void attend_few_rows(Exec& exec, int worker, const FewRows& task, const float* q, const BlockKeys& keys, float* out);
 

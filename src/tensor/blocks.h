@@ -56,9 +56,8 @@ class AlignedBuffer {
   AlignedBuffer() = default;
   explicit AlignedBuffer(size_t count) : count_(count) {
     const size_t bytes = (count * sizeof(T) + kCacheLine - 1) / kCacheLine * kCacheLine;
-    const std::align_val_t alignment{bytes < base::kHugePage ? kCacheLine : base::kHugePage};
-    data_ = {static_cast<T*>(::operator new[](bytes, alignment)), Free{alignment}};
-    if (bytes >= base::kHugePage) base::prefer_huge_pages(data_.get(), bytes);
+    data_.reset(static_cast<T*>(::operator new[](bytes, std::align_val_t{kCacheLine})));
+    if (bytes >= 2 * base::kHugePage) base::prefer_huge_pages(data_.get(), bytes);
     __builtin_memset(static_cast<void*>(data_.get()), 0, bytes);
   }
   T* data() const { return data_.get(); }
@@ -67,8 +66,7 @@ class AlignedBuffer {
 
  private:
   struct Free {
-    std::align_val_t alignment{kCacheLine};
-    void operator()(T* p) const { ::operator delete[](p, alignment); }
+    void operator()(T* p) const { ::operator delete[](p, std::align_val_t{kCacheLine}); }
   };
   std::unique_ptr<T[], Free> data_;
   size_t count_ = 0;
