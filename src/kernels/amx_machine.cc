@@ -23,7 +23,7 @@ bool tiles_are_permitted() {
 
 uint32_t next_random(uint32_t& state) { return (state = state * 1664525u + 1013904223u) >> 8; }
 
-/// A product with rest rows, rest columns and rest tokens: two strips of weights, two blocks, chunks of 4 and 1.
+/// A product with rest rows, rest columns and rest tokens: three panels, two blocks, folds of 4 and 1 superblocks.
 struct SmallProduct {
   static constexpr size_t kTokens = 19, kBlocks = 2, kRows = 35, kPanels = 3, kColumns = 270, kLanes = 16;
   static constexpr size_t kSuperblocks = tensor::superblocks_for(kColumns);
