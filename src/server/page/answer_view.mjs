@@ -132,7 +132,6 @@ export class AnswerView {
   /// It ended; message.finish or message.error is set.
   end() {
     this.root.classList.remove('live');
-    this.root.removeAttribute('aria-busy');
     this.#paint.now();
     this.#clearStage();
     this.#showText();
@@ -143,6 +142,9 @@ export class AnswerView {
     this.sheet.finish();
     this.#opened = true;
   }
+
+  /// What is to be kept of it is kept.
+  kept() { this.root.removeAttribute('aria-busy'); }
 
   traceRecord() { return this.#trace?.canvases.length ? this.#trace.record() : null; }
 

@@ -280,10 +280,14 @@ async function answer() {
   running.delete(conversation);
   say('busy', '');
   updateShutter();
-  await touch(conversation);
-  if (!running.has(conversation)) tabs.answering(conversation.id, false);
-  const record = view.traceRecord();
-  if (record && isKept(conversation)) await store.saveTrace(message.id, record);
+  try {
+    await touch(conversation);
+    if (!running.has(conversation)) tabs.answering(conversation.id, false);
+    const record = view.traceRecord();
+    if (record && isKept(conversation)) await store.saveTrace(message.id, record);
+  } finally {
+    view.kept();
+  }
 }
 
 async function receive(conversation, messages, view, signal) {
