@@ -122,9 +122,9 @@ void product_packed_exactly(const uint8_t* w, size_t panel_stride, const float* 
 
 namespace {
 
-constexpr size_t kFold = tensor::kFold / kSuperblock;  // superblocks
+constexpr size_t kFoldSuperblocks = tensor::kFold / kSuperblock;  // superblocks
 
-/// The folded codes of one row of up to kFold superblocks, and their scale.
+/// The folded codes of one row of up to kFoldSuperblocks superblocks, and their scale.
 template <int kBits>
 struct FoldedRow {
   int code[tensor::kFold];
@@ -155,9 +155,9 @@ template <int kBits>
 void product_folded_exactly(const uint8_t* w, size_t panel_stride, const float* x, size_t x_stride, float* c,
                             size_t c_stride, const float* scale, size_t tokens, size_t n, size_t k) {
   for (size_t row = 0; row < n; ++row)
-    for (size_t s = 0; s < tensor::superblocks_for(k); s += kFold) {
+    for (size_t s = 0; s < tensor::superblocks_for(k); s += kFoldSuperblocks) {
       const uint8_t* superblocks = w + row / kPanelRows * panel_stride + s * superblock_bytes<kBits>();
-      const size_t count = std::min(kFold, tensor::superblocks_for(k) - s);
+      const size_t count = std::min(kFoldSuperblocks, tensor::superblocks_for(k) - s);
       const FoldedRow<kBits> weights(superblocks, count, row % kPanelRows);
       for (size_t token = 0; token < tokens; ++token) {
         const size_t block = token / kLanes, lane = token % kLanes;
