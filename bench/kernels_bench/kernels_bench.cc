@@ -106,11 +106,16 @@ void weighted_sum(State& state, const KernelTable& t, Shape s, const W* w) {
 }
 
 // Weights of random codes; the scales are small numbers, whatever bits they are.
-void packed_product(State& state, const KernelTable& t, tensor::DType type, Shape s) {
-  const size_t panel = tensor::panel_bytes(type, s.k), blocks = tensor::blocks_for(s.blocks);
-  const AlignedBuffer<uint8_t> w(tensor::panels_for(s.n) * panel);
+AlignedBuffer<uint8_t> packed_values(tensor::DType type, size_t rows, size_t columns) {
+  AlignedBuffer<uint8_t> w(tensor::panels_for(rows) * tensor::panel_bytes(type, columns));
   uint32_t seed = 1;
   for (uint8_t& byte : w.span()) byte = static_cast<uint8_t>((seed = seed * 1664525u + 1013904223u) >> 24 & 0x3f);
+  return w;
+}
+
+void packed_product(State& state, const KernelTable& t, tensor::DType type, Shape s) {
+  const size_t panel = tensor::panel_bytes(type, s.k), blocks = tensor::blocks_for(s.blocks);
+  const auto w = packed_values(type, s.n, s.k);
   const auto x = values(s.k * kLanes);
   const size_t stride = tensor::quantised_features(s.k) * kLanes;
   const AlignedBuffer<float> quantised(blocks * stride), c(blocks * s.n * kLanes);
@@ -121,6 +126,25 @@ void packed_product(State& state, const KernelTable& t, tensor::DType type, Shap
     benchmark::ClobberMemory();
   }
   set_flops(state, 2.0 * static_cast<double>(s.n * s.k * s.blocks));
+}
+
+// As of the vocabulary's rows: n columns, k rows.
+void packed_sum(State& state, const KernelTable& t, tensor::DType type, Shape s) {
+  const size_t panel = tensor::panel_bytes(type, s.n), stride = tensor::quantised_features(s.k) * kLanes;
+  const auto w = packed_values(type, s.k, s.n);
+  const bool four = type == tensor::DType::kPacked4;
+  const AlignedBuffer<float> row_scale(s.k), p(s.k * kLanes), prepared(s.blocks * stride), c(s.blocks * s.n * kLanes);
+  (four ? t.row_scales4 : t.row_scales8)(w.data(), panel, tensor::panels_for(s.k), s.n, row_scale.data());
+  for (size_t i = 0; i < p.size(); ++i) p.data()[i] = static_cast<float>(i % 7);
+  for (size_t b = 0; b < s.blocks; ++b)
+    t.quantise_probabilities(p.data(), row_scale.data(), s.k, prepared.data() + b * stride);
+  const auto sum = four ? t.weighted_sum_packed4 : t.weighted_sum_packed8;
+  for (auto _ : state) {
+    sum(w.data(), panel, row_scale.data(), prepared.data(), stride, c.data(), s.n * kLanes, nullptr, s.blocks, s.n,
+        s.k);
+    benchmark::ClobberMemory();
+  }
+  set_flops(state, 2.0 * static_cast<double>(s.n * s.k * s.blocks * kLanes));
 }
 
 // One block of `features`; "items" are values.
@@ -175,6 +199,11 @@ void add_products(const KernelTable& t, const float* w, const uint16_t* half) {
       benchmark::RegisterBenchmark(
           label(type == tensor::DType::kPacked4 ? "product_packed4" : "product_packed8", t, s).c_str(),
           [&t, type, s](State& st) { packed_product(st, t, type, s); });
+  for (const Shape s : {Shape{2816, 4096, 16}, Shape{128, 2048, 4}, Shape{128, 2048, 1}})
+    for (const tensor::DType type : {tensor::DType::kPacked4, tensor::DType::kPacked8})
+      benchmark::RegisterBenchmark(
+          label(type == tensor::DType::kPacked4 ? "weighted_sum_packed4" : "weighted_sum_packed8", t, s).c_str(),
+          [&t, type, s](State& st) { packed_sum(st, t, type, s); });
   for (const Shape s : {Shape{128, 64, 4}, Shape{32, 64, 4}, Shape{2816, 256, 16}, Shape{256, 256, 16}}) {
     benchmark::RegisterBenchmark(label("weighted_sum_f32", t, s).c_str(),
                                  [&t, s, w](State& st) { weighted_sum(st, t, s, w); });
@@ -213,6 +242,9 @@ void add_elementwise(const KernelTable& t, size_t n) {
   add("round_pairs", [&t, n](const float* in, float* x, float*) { t.round_pairs(in, n, x); });
   add("round_values",
       [&t, n](const float* in, float* x, float*) { t.round_values(in, n * kLanes, reinterpret_cast<uint16_t*>(x)); });
+  add("quantise_probabilities", [&t, n](const float* in, float* x, float*) {
+    t.quantise_probabilities(in, in, n, x);  // some are negative: not of use, but as fast
+  });
   add("quantise", [&t, n](const float* in, float* x, float*) { t.quantise(in, n, x); });
   add("lanes_to_rows_f32", [&t, n](const float* in, float* x, float*) { t.lanes_to_rows_f32(in, n, x, n, kLanes); });
   add("lanes_to_rows_bf16", [&t, n](const float* in, float* x, float*) {
