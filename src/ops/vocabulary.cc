@@ -32,11 +32,14 @@ constexpr size_t kParts = 8;
 // Tiles of a packed table whose probabilities are kept until all of them are summed: a constant of the result, too.
 constexpr size_t kSpanTiles = kMostSummedRows / kTile;
 // Lane blocks that walk the table together; each row of the table is read once for all of them. In bf16 and int8 rows
-// are turned once for all of them too, so they are more: in int8, where turning costs most, a whole canvas.
-constexpr size_t blocks_per_task(Arithmetic arithmetic) {
-  return arithmetic == Arithmetic::kF32    ? 4
-         : arithmetic == Arithmetic::kBF16 ? 8
-                                           : VocabularyWorkspace::kMostBlocksTogether;
+// are turned once for all of them too, so they are more: in int8, where turning costs most, a whole canvas. But with
+// many threads they are fewer, so that each thread has two tasks. Results do not depend on it.
+size_t blocks_together(Arithmetic arithmetic, size_t blocks, int threads) {
+  const size_t most = arithmetic == Arithmetic::kF32    ? 4
+                      : arithmetic == Arithmetic::kBF16 ? 8
+                                                        : VocabularyWorkspace::kMostBlocksTogether;
+  const size_t groups = std::clamp((2 * static_cast<size_t>(threads) + kParts - 1) / kParts, size_t{1}, blocks);
+  return std::min(most, (blocks + groups - 1) / groups);
 }
 
 size_t tiles_of(const VocabularyWeights& w) { return (w.head.rows + kTile - 1) / kTile; }
@@ -331,7 +334,7 @@ bool vocabulary_pass(Exec& exec, const VocabularyWeights& weights, const Vocabul
       query.top.empty() || (query.top.size() == blocks && query.top_tokens.size() == blocks * kLanes * kMostTopTokens),
       blocks, " blocks");
   const TableWalk walk(exec, weights, query, workspace);
-  const size_t together = blocks_per_task(walk.arithmetic);
+  const size_t together = blocks_together(walk.arithmetic, blocks, exec.threads());
   const size_t groups = (blocks + together - 1) / together;
   exec.run(kParts * groups, [&](size_t task, int worker) {
     const size_t first = task % groups * together;

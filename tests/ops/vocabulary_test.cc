@@ -125,11 +125,14 @@ TEST(VocabularyPass, near_certainty_the_sum_of_the_normaliser_is_a_float32_too) 
 
 TEST(VocabularyPass, threads_and_neighbours_do_not_change_a_row) {
   const auto table = random_values(777 * 40, 1, 0.5f), h = random_values(80 * 40, 2);
-  const VocabularyRun a = run_pass(table, 777, h, 80, 40, 0.3, 3), b = run_pass(table, 777, h, 5, 40, 0.3, 1);
-  for (size_t r = 0; r < 5; ++r) {
-    EXPECT_EQ(a.predictions[r].sample, b.predictions[r].sample);
-    EXPECT_EQ(a.predictions[r].entropy, b.predictions[r].entropy);
-    for (size_t i = 0; i < 40; ++i) EXPECT_EQ(a.soft.view().at(r, i), b.soft.view().at(r, i));
+  const VocabularyRun b = run_pass(table, 777, h, 5, 40, 0.3, 1);
+  for (const int threads : {1, 3, 17}) {  // blocks walk the table four together, and with 17 threads each alone
+    const VocabularyRun a = run_pass(table, 777, h, 80, 40, 0.3, threads);
+    for (size_t r = 0; r < 5; ++r) {
+      EXPECT_EQ(a.predictions[r].sample, b.predictions[r].sample);
+      EXPECT_EQ(a.predictions[r].entropy, b.predictions[r].entropy);
+      for (size_t i = 0; i < 40; ++i) EXPECT_EQ(a.soft.view().at(r, i), b.soft.view().at(r, i));
+    }
   }
 }
 
