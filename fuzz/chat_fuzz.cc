@@ -42,17 +42,12 @@ std::string shape(const text::AnswerDelta& answer) {
   return out;
 }
 
-void check_answer(const std::string& answer, size_t step) {
-  text::AnswerParser parser;
+void check_answer(const std::string& answer, size_t step, text::ToolCalls calls) {
+  text::AnswerParser parser(calls);
   text::AnswerDelta all;
-  const auto take = [&](text::AnswerDelta delta) {
-    all.content += delta.content;
-    all.reasoning += delta.reasoning;
-    for (text::ToolCall& call : delta.tool_calls) all.tool_calls.push_back(std::move(call));
-  };
-  for (size_t i = 0; i < answer.size(); i += step) take(parser.push(std::string_view(answer).substr(i, step)));
-  take(parser.finish());
-  DG_CHECK(shape(all) == shape(text::parse_answer(answer)), "a cut changed the answer");
+  for (size_t i = 0; i < answer.size(); i += step) all.append(parser.push(std::string_view(answer).substr(i, step)));
+  all.append(parser.finish());
+  DG_CHECK(shape(all) == shape(text::parse_answer(answer, calls)), "a cut changed the answer");
 }
 
 }  // namespace
@@ -60,6 +55,7 @@ void check_answer(const std::string& answer, size_t step) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
   check_request(input);
-  check_answer(dgemma::base::utf8_repair(input), size == 0 ? 1 : 1 + data[0] % 7);
+  for (const auto calls : {text::ToolCalls::kRead, text::ToolCalls::kWritten})
+    check_answer(dgemma::base::utf8_repair(input), size == 0 ? 1 : 1 + data[0] % 7, calls);
   return 0;
 }

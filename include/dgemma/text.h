@@ -66,7 +66,7 @@ struct ChatMessage {
 /// What a model is asked to answer: a conversation that ends where its answer begins.
 struct ChatRequest {
   std::vector<ChatMessage> messages = {};
-  bool think = false;      ///< let it think in a channel of its own first (split_answer takes that apart)
+  bool think = false;      ///< let it think in a channel of its own first (AnswerReader takes that apart)
   std::string tools = {};  ///< what it may call: a JSON array of tools in OpenAI form; "": nothing
 };
 
@@ -76,15 +76,6 @@ Result<std::string> render_chat(const ChatRequest& request);
 /// The same for a request in OpenAI form as JSON text, which can hold more (docs/MODEL.md, "Chat").
 Result<std::string> render_chat(std::string_view request_json);
 
-/// An answer's text (Answer::text, or its beginning) in two parts.
-struct AnswerParts {
-  std::string content;  ///< for the reader; everything outside the thought channel, tool calls as the model wrote them
-  std::string reasoning;  ///< inside the thought channel, without markers and the header "thought"
-};
-/// Splits at the Gemma 4 channel markers. A channel that is still open counts as reasoning up to the end, so both parts
-/// only grow while `text` grows by whole canvases.
-AnswerParts split_answer(std::string_view text);
-
 /// What some tokens added to an answer.
 struct AnswerDelta {
   std::string content;
@@ -93,12 +84,13 @@ struct AnswerDelta {
 };
 
 /// Reads an answer as it grows, token by token if need be: the deltas joined are the same however it is cut. Half a
-/// character, a marker that came in part and an unfinished tool call are held back until more tokens decide.
+/// character, a marker that came in part and (kChat) an unfinished tool call are held back until more tokens decide.
 class AnswerReader {
  public:
   enum class Form {
-    kChat,  ///< channels and tool calls are taken apart (the Gemma 4 chat format)
-    kRaw,   ///< everything is content; control tokens are left out
+    kChat,          ///< channels and tool calls are taken apart (the Gemma 4 chat format)
+    kWrittenCalls,  ///< channels only: tool calls are content, as the model wrote them
+    kRaw,           ///< everything is content; control tokens are left out
   };
   AnswerReader(const Tokenizer& tokenizer, Form form);
   AnswerReader(AnswerReader&&) noexcept;

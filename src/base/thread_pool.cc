@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <new>
 #include <set>
 #include <string>
 #include <system_error>
@@ -74,13 +75,18 @@ void ThreadPool::run_erased(size_t tasks, Call call, void* context) {
     else
       std::this_thread::yield();  // a worker has lost its core inside a task: give it ours
   }
+  if (no_memory_.exchange(false, std::memory_order_relaxed)) throw std::bad_alloc();
 }
 
 void ThreadPool::drain(int worker) {
   uint64_t ticket = tickets_.load(std::memory_order_acquire);
   while (next_of(ticket) < tasks_of(ticket)) {
     if (!tickets_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
-    call_(context_, next_of(ticket), worker);
+    try {
+      call_(context_, next_of(ticket), worker);
+    } catch (const std::bad_alloc&) {  // would end the process here; and the caller must not leave before the others
+      no_memory_.store(true, std::memory_order_relaxed);
+    }
     unfinished_.fetch_sub(1, std::memory_order_release);
     ticket = tickets_.load(std::memory_order_acquire);
   }

@@ -31,8 +31,10 @@ class ThreadPool {
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-  /// Runs body(task, worker) for task = 0 .. tasks-1, worker = 0 .. threads()-1, and returns when all are done. The
-  /// body must not throw and must not call run again. One caller at a time; others wait for their turn.
+  /// Runs body(task, worker) for task = 0 .. tasks-1, worker = 0 .. threads()-1, and returns when all are done. A body
+  /// that finds no memory may leave by std::bad_alloc: the round still ends first, and then run throws it on the
+  /// caller's thread; which other tasks ran is unknown. It must throw nothing else and must not call run again. One
+  /// caller at a time; others wait for their turn.
   template <class Body>
   void run(size_t tasks, Body&& body) {
     using Plain = std::remove_reference_t<Body>;
@@ -58,6 +60,7 @@ class ThreadPool {
   /// look at: [24 bits round | 20 bits tasks | 20 bits next].
   std::atomic<uint64_t> tickets_{0};
   std::atomic<size_t> unfinished_{0};
+  std::atomic<bool> no_memory_{false};  ///< in a task of this round
   std::atomic<bool> stop_{false};
   // Written between rounds, read by whoever holds a ticket.
   Call call_ = nullptr;

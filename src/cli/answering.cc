@@ -3,10 +3,9 @@
 
 #include <unistd.h>
 
-#include <atomic>
 #include <limits>
 #include <memory>
-#include <type_traits>
+#include <utility>
 
 #include "base/format.h"
 #include "cli/live_display.h"
@@ -49,7 +48,7 @@ class PlainDisplay {
 class Show {
  public:
   Show(const Engine& engine, const AnswerPlan& plan, Program& program)
-      : plan_(plan), program_(program), text_(plan.split, engine.tokenizer() != nullptr) {
+      : plan_(plan), program_(program), text_(engine.tokenizer(), plan.split) {
     const Environment& environment = program.environment;
     if (!plan.print) return;
     if (plan.arguments->live && environment.redraw && program.out.is_terminal()) {
@@ -70,6 +69,12 @@ class Show {
     std::visit([this](const auto& e) { on(e); }, event);
     if (program_.out.failed() || trace_is_unread(*plan_.arguments, plan_.trace))
       stop_.request_stop();  // nobody can see the rest
+  }
+  /// The answer is whole: what its text held back comes out.
+  void complete(const Answer& answer) {
+    const AnswerParts rest = text_.finish(answer);
+    if (live_) live_->commit(rest.content, rest.reasoning, false);
+    if (plain_) plain_->commit(rest);
   }
   /// An answer that was interrupted leaves the draft of its last canvas on the terminal.
   void finish(bool interrupted) {
@@ -125,18 +130,28 @@ std::string ids_text(std::span<const int32_t> ids, bool goes_on) {
 
 }  // namespace
 
+AnswerText::AnswerText(const Tokenizer* tokenizer, bool split) : has_text_(tokenizer != nullptr) {
+  if (has_text_ && split) reader_.emplace(*tokenizer, AnswerReader::Form::kWrittenCalls);
+}
+
 AnswerParts AnswerText::add(const Committed& committed) {
-  const AnswerParts before = parts_;
-  if (has_text_) {
-    raw_ += committed.text;
-    parts_ = split_ ? split_answer(raw_) : AnswerParts{raw_, ""};
-  } else {
-    parts_.content += ids_text(committed.tokens, !parts_.content.empty());
-  }
-  const auto added = [](const std::string& now, const std::string& then) {
-    return now.size() > then.size() ? now.substr(then.size()) : std::string();
-  };
-  return {added(parts_.content, before.content), added(parts_.reasoning, before.reasoning)};
+  if (!has_text_) return grow(ids_text(committed.tokens, !parts_.content.empty()), "");
+  if (!reader_) return grow(std::string(committed.text), "");
+  AnswerDelta added = reader_->push(committed.tokens);
+  return grow(std::move(added.content), std::move(added.reasoning));
+}
+
+AnswerParts AnswerText::finish(const Answer& answer) {
+  if (!has_text_) return {};
+  if (!reader_) return grow(answer.text.substr(parts_.content.size()), "");
+  AnswerDelta rest = reader_->finish();
+  return grow(std::move(rest.content), std::move(rest.reasoning));
+}
+
+AnswerParts AnswerText::grow(std::string content, std::string reasoning) {
+  parts_.content += content;
+  parts_.reasoning += reasoning;
+  return {std::move(content), std::move(reasoning)};
 }
 
 Result<ShownAnswer> answer_and_show(Session& session, const Engine& engine, const AnswerPlan& plan, Program& program) {
@@ -156,8 +171,9 @@ Result<ShownAnswer> answer_and_show(Session& session, const Engine& engine, cons
   options.stop = show.stop();
   auto answer = session.generate(options, [&show](const Event& event) { show.on_event(event); });
   program.signals.set_drawing(nullptr);
-  if (answer) show.finish(answer->summary.reason == FinishReason::kCancelled);
   if (!answer) return Unexpected(answer.error());
+  show.complete(*answer);
+  show.finish(answer->summary.reason == FinishReason::kCancelled);
   return ShownAnswer{std::move(*answer), show.parts()};
 }
 

@@ -16,19 +16,28 @@
 
 namespace dgemma::cli {
 
-/// The text of an answer, growing by canvases, split into what the reader gets and the thought channel.
+/// The two parts of an answer's text, or what was added to each.
+struct AnswerParts {
+  std::string content;    ///< for the reader, tool calls as the model wrote them
+  std::string reasoning;  ///< of the thought channel, without its markers and header
+};
+
+/// The text of an answer, growing by canvases, split into its parts.
 class AnswerText {
  public:
-  /// `split`: look for the thought channel. `has_text`: false where the model has no tokenizer, so that ids are shown.
-  AnswerText(bool split, bool has_text) : split_(split), has_text_(has_text) {}
+  /// `tokenizer`: null where the model has none, so that ids are shown. `split`: look for the thought channel.
+  AnswerText(const Tokenizer* tokenizer, bool split);
   /// What this canvas adds to each part.
   AnswerParts add(const Committed& committed);
+  /// What had to wait for the end of the answer: a character of several tokens, a marker that came in part.
+  AnswerParts finish(const Answer& answer);
   const AnswerParts& parts() const { return parts_; }
 
  private:
-  bool split_;
+  AnswerParts grow(std::string content, std::string reasoning);
+
   bool has_text_;
-  std::string raw_;
+  std::optional<AnswerReader> reader_;  // where the parts are split
   AnswerParts parts_;
 };
 

@@ -61,6 +61,8 @@ void CanvasView::draft(const CanvasDraft& draft) {
 
 void CanvasView::commit(std::string_view text, bool reasoning) {
   if (text.empty()) return;
+  if (!reasoning && !open_.empty() && open_.back().reasoning && !open_.back().text.ends_with('\n'))
+    open_.back().text += '\n';
   if (open_.empty() || open_.back().reasoning != reasoning) open_.push_back({"", reasoning});
   open_.back().text += safe_for_terminal(text);
 }

@@ -39,7 +39,8 @@ class CanvasView {
   /// The canvas before its first step.
   void noise(std::span<const int32_t> input);
   void draft(const CanvasDraft& draft);
-  /// Final text that follows what was committed before; the canvas it came from is gone.
+  /// Final text that follows what was committed before; the canvas it came from is gone. What follows thoughts begins
+  /// a line.
   void commit(std::string_view text, bool reasoning);
   void clear_canvas() { canvas_rows_.clear(); }
 

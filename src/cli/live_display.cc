@@ -48,12 +48,11 @@ void LiveDisplay::draft(const CanvasDraft& draft) {
   hold(lock);
 }
 
-void LiveDisplay::commit(std::string_view content, std::string_view reasoning) {
+void LiveDisplay::commit(std::string_view content, std::string_view reasoning, bool canvas) {
   const std::lock_guard lock(mutex_);
   view_.commit(reasoning, true);
-  if (!reasoning.empty() && !content.empty() && !reasoning.ends_with('\n')) view_.commit("\n", true);
   view_.commit(content, false);
-  view_.clear_canvas();
+  if (canvas) view_.clear_canvas();
   const std::string lines = view_.take_lines();
   if (!lines.empty()) draw(lines);
 }

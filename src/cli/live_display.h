@@ -26,8 +26,8 @@ class LiveDisplay : public Drawing {
   void start(const Started& started);
   void noise(const CanvasStarted& canvas);
   void draft(const CanvasDraft& draft);
-  /// The end of a canvas: text that is final from now on.
-  void commit(std::string_view content, std::string_view reasoning);
+  /// The end of a canvas: text that is final from now on. `canvas`: false for text that waited for the answer's end.
+  void commit(std::string_view content, std::string_view reasoning, bool canvas = true);
   /// Leaves the final text only, as if it had been printed; `with_draft`: the whole canvas as it is now too.
   void finish(bool with_draft = false);
   /// Ends a pause that shows a step (--pace); later steps are not held. From any thread.

@@ -3,10 +3,7 @@
 
 #include <unistd.h>
 
-#include <new>
-#include <system_error>
-
-#include "base/format.h"
+#include "base/limit_errors.h"
 
 namespace dgemma::cli {
 namespace {
@@ -48,15 +45,9 @@ int finish_output(const Output& out) {
 int run_program(const std::vector<std::string>& arguments) {
   occupy_standard_descriptors();
   set_up_locale();
-  try {  // what the standard library throws where the system has no more of something; nothing here does
-    return run_command(arguments);
-  } catch (const std::bad_alloc&) {
-    return report({ErrorCode::kOutOfMemory,
-                   "memory: expected what the command needs, got less. Close other programs, or raise ulimit -v"});
-  } catch (const std::system_error& error) {
-    return report({ErrorCode::kBusy, base::concat("system: expected a thread, got: ", error.code().message(),
-                                                  ". Close other programs, or raise ulimit -u and -v")});
-  }
+  const auto status =
+      base::with_limit_errors("the command", [&arguments] { return Result<int>(run_command(arguments)); });
+  return status ? *status : report(status.error());
 }
 
 }  // namespace dgemma::cli

@@ -39,25 +39,6 @@ std::string Tokenizer::bytes(int32_t id) const { return impl_->tokenizer.bytes(i
 int Tokenizer::vocab_size() const { return impl_->tokenizer.vocab_size(); }
 int32_t Tokenizer::bos_id() const { return impl_->tokenizer.bos_id(); }
 
-AnswerParts split_answer(std::string_view text) {
-  constexpr std::string_view kOpen = "<|channel>", kClose = "<channel|>";
-  AnswerParts parts;
-  while (true) {
-    const size_t open = text.find(kOpen);
-    parts.content += text.substr(0, open);
-    if (open == std::string_view::npos) return parts;
-    text.remove_prefix(open + kOpen.size());
-    const size_t close = text.find(kClose);
-    std::string_view channel = text.substr(0, close);
-    const size_t header = channel.find('\n');  // "thought", the channel's name
-    channel.remove_prefix(header == std::string_view::npos ? channel.size() : header + 1);
-    if (close != std::string_view::npos && channel.ends_with('\n')) channel.remove_suffix(1);
-    parts.reasoning += channel;
-    if (close == std::string_view::npos) return parts;
-    text.remove_prefix(close + kClose.size());
-  }
-}
-
 struct AnswerReader::Impl {
   text::Detokenizer detokenizer;
   text::AnswerParser parser;
@@ -76,11 +57,10 @@ struct AnswerReader::Impl {
 };
 
 AnswerReader::AnswerReader(const Tokenizer& tokenizer, Form form)
-    : impl_(
-          new Impl{text::Detokenizer(tokenizer.impl_->tokenizer, form == Form::kChat ? text::ControlText::kKeepMarkers
-                                                                                     : text::ControlText::kDropSpecial),
-                   {},
-                   form}) {}
+    : impl_(new Impl{
+          text::Detokenizer(tokenizer.impl_->tokenizer,
+                            form == Form::kRaw ? text::ControlText::kDropSpecial : text::ControlText::kKeepMarkers),
+          text::AnswerParser(form == Form::kChat ? text::ToolCalls::kRead : text::ToolCalls::kWritten), form}) {}
 AnswerReader::AnswerReader(AnswerReader&&) noexcept = default;
 AnswerReader& AnswerReader::operator=(AnswerReader&&) noexcept = default;
 AnswerReader::~AnswerReader() = default;
@@ -88,13 +68,11 @@ AnswerReader::~AnswerReader() = default;
 AnswerDelta AnswerReader::push(std::span<const int32_t> ids) { return impl_->read(impl_->detokenizer.push(ids)); }
 
 AnswerDelta AnswerReader::finish() {
-  AnswerDelta all = impl_->read(impl_->detokenizer.finish());
-  if (impl_->form == Form::kRaw) return all;
-  AnswerDelta rest = Impl::as_public(impl_->parser.finish());
-  all.content += rest.content;
-  all.reasoning += rest.reasoning;
-  for (ToolCall& call : rest.tool_calls) all.tool_calls.push_back(std::move(call));
-  return all;
+  const std::string rest = impl_->detokenizer.finish();
+  if (impl_->form == Form::kRaw) return {rest, "", {}};
+  text::AnswerDelta all = impl_->parser.push(rest);
+  all.append(impl_->parser.finish());
+  return Impl::as_public(std::move(all));
 }
 
 Result<std::string> render_chat(const ChatRequest& request) {

@@ -13,6 +13,8 @@ SweepQueue::Rider::Rider(SweepQueue& queue) : queue_(queue) {
   const std::lock_guard lock(queue_.mutex_);
   awaited_ = true;
   queue_.riders_.push_back(this);
+  for (auto* requests : {&queue_.waiting_, &queue_.batch_})  // a leader that found no memory would keep the lead
+    requests->reserve(queue_.riders_.size());
 }
 
 SweepQueue::Rider::~Rider() {

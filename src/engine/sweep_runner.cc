@@ -2,6 +2,7 @@
 #include "engine/sweep_runner.h"
 
 #include "base/format.h"
+#include "base/limit_errors.h"
 #include "base/memory.h"
 
 namespace dgemma::engine {
@@ -15,8 +16,16 @@ SweepRunner::SweepRunner(const model::Model& model, const kernels::KernelTable& 
 Result<void> SweepRunner::sweep(std::span<const model::RowGroup> groups) {
   size_t rows = 0;  // whole lane blocks, as the workspace holds them
   for (const model::RowGroup& group : groups) rows += tensor::blocks_for(group.tokens.size()) * tensor::kLanes;
-  DG_TRY(plan_workspace(rows));
-  return model_.sweep(exec_, *workspace_, groups);
+  Result<void> done = base::with_limit_errors("a sweep", [&]() -> Result<void> {
+    if (!workspace_) workspace_ = model::make_workspace();
+    DG_TRY(plan_workspace(rows));
+    return model_.sweep(exec_, *workspace_, groups);
+  });
+  if (!done && done.error().code == ErrorCode::kOutOfMemory) {  // it may have grown in part
+    workspace_.reset();
+    planned_rows_ = 0;
+  }
+  return done;
 }
 
 /// Says before it is taken that the workspace of a larger sweep does not fit. In company that is no error yet: the

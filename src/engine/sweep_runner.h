@@ -26,8 +26,8 @@ class SweepRunner {
 
   const model::Model& model_;
   ops::Exec exec_;
-  std::unique_ptr<model::Workspace, void (*)(model::Workspace*)> workspace_;
-  size_t planned_rows_ = 0;  // what the workspace was checked for
+  std::unique_ptr<model::Workspace, void (*)(model::Workspace*)> workspace_;  // null after a sweep without memory
+  size_t planned_rows_ = 0;                                                   // what the workspace was checked for
   SweepQueue queue_;
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <unordered_map>
+#include <utility>
 
 #include "base/check.h"
 #include "base/format.h"
@@ -21,6 +22,31 @@ namespace {
 using formats::TensorEntry;
 using tensor::DType;
 using tensor::Weight;
+
+// Where a layer's tensors go.
+constexpr std::pair<Role, Weight LayerWeights::*> kLayerMatrices[] = {
+    {Role::kQuery, &LayerWeights::q},   {Role::kKey, &LayerWeights::k},         {Role::kValue, &LayerWeights::v},
+    {Role::kOutput, &LayerWeights::o},  {Role::kGate, &LayerWeights::gate},     {Role::kUp, &LayerWeights::up},
+    {Role::kDown, &LayerWeights::down}, {Role::kRouter, &LayerWeights::router},
+};
+constexpr std::pair<Role, Weight ops::ExpertWeights::*> kExpertMatrices[] = {
+    {Role::kExpertGate, &ops::ExpertWeights::gate},
+    {Role::kExpertUp, &ops::ExpertWeights::up},
+    {Role::kExpertDown, &ops::ExpertWeights::down},
+};
+constexpr std::pair<Role, const float * LayerWeights::*> kLayerVectors[] = {
+    {Role::kInputNorm, &LayerWeights::input_norm},
+    {Role::kPostAttentionNorm, &LayerWeights::post_attention_norm},
+    {Role::kPreFeedforwardNorm, &LayerWeights::pre_feedforward_norm},
+    {Role::kPostFeedforwardNorm, &LayerWeights::post_feedforward_norm},
+    {Role::kPostFeedforwardNorm1, &LayerWeights::post_feedforward_norm_1},
+    {Role::kPostFeedforwardNorm2, &LayerWeights::post_feedforward_norm_2},
+    {Role::kPreFeedforwardNorm2, &LayerWeights::pre_feedforward_norm_2},
+    {Role::kQueryNorm, &LayerWeights::q_norm},
+    {Role::kKeyNorm, &LayerWeights::k_norm},
+    {Role::kRouterScale, &LayerWeights::router_scale},
+    {Role::kPerExpertScale, &LayerWeights::per_expert_scale},
+};
 
 /// True where the tensor is used in the mapped file: matrices, unless a kernel would read them through a misaligned
 /// pointer. Block formats are read by bytes.
@@ -255,32 +281,10 @@ class Binder {
         break;
     }
     LayerWeights& l = weights_.layer[static_cast<size_t>(name.layer)];
-    switch (name.role) {
-      case Role::kQuery:
-        return &l.q;
-      case Role::kKey:
-        return &l.k;
-      case Role::kValue:
-        return &l.v;
-      case Role::kOutput:
-        return &l.o;
-      case Role::kGate:
-        return &l.gate;
-      case Role::kUp:
-        return &l.up;
-      case Role::kDown:
-        return &l.down;
-      case Role::kRouter:
-        return &l.router;
-      case Role::kExpertGate:
-        return &l.experts.gate;
-      case Role::kExpertUp:
-        return &l.experts.up;
-      case Role::kExpertDown:
-        return &l.experts.down;
-      default:
-        break;
-    }
+    for (const auto& [role, matrix] : kLayerMatrices)
+      if (role == name.role) return &(l.*matrix);
+    for (const auto& [role, matrix] : kExpertMatrices)
+      if (role == name.role) return &(l.experts.*matrix);
     DG_CHECK(false, "no matrix has role ", static_cast<int>(name.role));
     return nullptr;
   }
@@ -289,32 +293,8 @@ class Binder {
     if (name.role == Role::kFinalNorm) return &weights_.final_norm;
     if (name.role == Role::kConditioningNorm) return &weights_.self_conditioning.pre_norm;
     LayerWeights& l = weights_.layer[static_cast<size_t>(name.layer)];
-    switch (name.role) {
-      case Role::kInputNorm:
-        return &l.input_norm;
-      case Role::kPostAttentionNorm:
-        return &l.post_attention_norm;
-      case Role::kPreFeedforwardNorm:
-        return &l.pre_feedforward_norm;
-      case Role::kPostFeedforwardNorm:
-        return &l.post_feedforward_norm;
-      case Role::kPostFeedforwardNorm1:
-        return &l.post_feedforward_norm_1;
-      case Role::kPostFeedforwardNorm2:
-        return &l.post_feedforward_norm_2;
-      case Role::kPreFeedforwardNorm2:
-        return &l.pre_feedforward_norm_2;
-      case Role::kQueryNorm:
-        return &l.q_norm;
-      case Role::kKeyNorm:
-        return &l.k_norm;
-      case Role::kRouterScale:
-        return &l.router_scale;
-      case Role::kPerExpertScale:
-        return &l.per_expert_scale;
-      default:
-        break;
-    }
+    for (const auto& [role, vector] : kLayerVectors)
+      if (role == name.role) return &(l.*vector);
     DG_CHECK(false, "no vector has role ", static_cast<int>(name.role));
     return nullptr;
   }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/check.h"
 
@@ -28,17 +29,6 @@ constexpr int64_t kGrain = 64;
 /// Rows of a sliding layer that leave room behind the kept ones for `behind` more, in whole tiles.
 int64_t sliding_rows(int64_t keep, int64_t behind) { return keep + behind + ops::kKeyTile; }
 
-/// Brings `bytes` bytes from `skip` on to the start of a buffer, of a new one where `size` is another.
-void move_rows(tensor::AlignedBuffer<std::byte>& rows, size_t size, size_t skip, size_t bytes) {
-  if (size == rows.size()) {
-    if (skip > 0) std::memmove(rows.data(), rows.data() + skip, bytes);
-    return;
-  }
-  tensor::AlignedBuffer<std::byte> larger(size);
-  if (bytes > 0) std::memcpy(larger.data(), rows.data() + skip, bytes);
-  rows = std::move(larger);
-}
-
 }  // namespace
 
 KvCache::KvCache(const Config& config, DType type) : type_(type), window_(config.window) {
@@ -63,11 +53,18 @@ void KvCache::make_room(Layer& layer, int64_t count) {
   const int64_t spare = layer.keep > 0 ? std::max<int64_t>(0, used - layer.keep) : 0;
   const int64_t kept = used - spare / ops::kKeyTile * ops::kKeyTile;
   const int64_t needed = kept + count;
-  if (needed > layer.capacity) layer.capacity = grown(layer, needed);
-  const size_t size = static_cast<size_t>(layer.capacity) * layer.row_bytes;
   const size_t skip = static_cast<size_t>(used - kept) * layer.row_bytes;
-  for (tensor::AlignedBuffer<std::byte>* rows : {&layer.keys, &layer.values})
-    move_rows(*rows, size, skip, static_cast<size_t>(kept) * layer.row_bytes);
+  const size_t bytes = static_cast<size_t>(kept) * layer.row_bytes;
+  if (needed <= layer.capacity) {
+    for (const auto* rows : {&layer.keys, &layer.values}) std::memmove(rows->data(), rows->data() + skip, bytes);
+  } else {
+    const int64_t capacity = grown(layer, needed);
+    const size_t size = static_cast<size_t>(capacity) * layer.row_bytes;
+    tensor::AlignedBuffer<std::byte> keys(size), values(size);  // both first: either may find no memory
+    std::copy_n(layer.keys.data() + skip, bytes, keys.data());
+    std::copy_n(layer.values.data() + skip, bytes, values.data());
+    layer.keys = std::move(keys), layer.values = std::move(values), layer.capacity = capacity;
+  }
   layer.first = length_ - kept;
 }
 

@@ -10,7 +10,6 @@
 #include <cstring>
 #include <exception>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -234,7 +233,7 @@ class ConnectionThreads : public httplib::TaskQueue {
         --running_;
         ended_.notify_all();
       }).detach();
-    } catch (const std::system_error&) {  // no more threads
+    } catch (const std::exception&) {  // no more threads, or no memory for one
       return false;
     }
     ++running_;

@@ -1,12 +1,12 @@
 // See server.h.
 #include "server/server.h"
 
-#include <new>
 #include <system_error>
 #include <thread>
 #include <utility>
 
 #include "base/format.h"
+#include "base/limit_errors.h"
 #include "dgemma/inspect.h"
 #include "server/auth.h"
 #include "server/http.h"
@@ -28,17 +28,6 @@ struct Server::Impl {
     DG_TRY(service.ready(std::move(opened)));
     log_ready(log, info, inspect_machine().memory_bytes);
     return {};
-  }
-  /// The same on a thread of its own, where what the standard library throws would end the process.
-  Result<void> try_open(const EngineOptions& engine) {
-    try {
-      return open(engine);
-    } catch (const std::bad_alloc&) {
-      return Unexpected(ErrorCode::kOutOfMemory, "memory: expected what the model needs, got less. Raise ulimit -v");
-    } catch (const std::system_error& error) {
-      return Unexpected(ErrorCode::kBusy, base::concat("system: expected a thread, got: ", error.code().message(),
-                                                       ". Raise ulimit -u and -v"));
-    }
   }
 
   ServerOptions options;
@@ -77,7 +66,7 @@ int Server::port() const { return impl_->http.port(); }
 void Server::load(EngineOptions engine, std::function<void(const Result<void>&)> loaded) {
   impl_->loader = std::thread([this, engine = std::move(engine), loaded = std::move(loaded)]() mutable {
     engine.progress = [this](const LoadProgress& progress) { impl_->service.loading(progress); };
-    const Result<void> outcome = impl_->try_open(engine);
+    const auto outcome = base::with_limit_errors("the model", [&] { return impl_->open(engine); });
     if (!outcome) impl_->service.failed(outcome.error());
     loaded(outcome);
   });

@@ -21,14 +21,18 @@ size_t partial_marker(std::string_view text, std::initializer_list<std::string_v
   return longest;
 }
 
-void add_content(AnswerDelta& out, std::string_view text) { out.content += text; }
-
 size_t trailing_line_ends(std::string_view text) {
   const size_t last = text.find_last_not_of("\r\n");
   return last == std::string_view::npos ? text.size() : text.size() - last - 1;
 }
 
 }  // namespace
+
+void AnswerDelta::append(AnswerDelta more) {
+  content += more.content;
+  reasoning += more.reasoning;
+  for (ToolCall& call : more.tool_calls) tool_calls.push_back(std::move(call));
+}
 
 AnswerDelta AnswerParser::push(std::string_view text) {
   AnswerDelta out;
@@ -42,7 +46,7 @@ AnswerDelta AnswerParser::finish() {
   AnswerDelta out;
   while (step(out, true)) {
   }
-  *this = AnswerParser();
+  *this = AnswerParser(calls_);
   return out;
 }
 
@@ -66,14 +70,14 @@ bool AnswerParser::content_step(AnswerDelta& out, bool last) {
   const size_t marker = std::min(channel, call);
   if (marker == std::string::npos) {
     const size_t held = last ? 0 : partial_marker(pending_, {kOpenChannel, kOpenCall});
-    add_content(out, std::string_view(pending_).substr(0, pending_.size() - held));
+    out.content.append(pending_, 0, pending_.size() - held);
     pending_.erase(0, pending_.size() - held);
     return false;
   }
-  add_content(out, std::string_view(pending_).substr(0, marker));
+  out.content.append(pending_, 0, marker);
   place_ = channel < call ? Place::kChannelName : Place::kToolCall;
-  pending_.erase(0, marker + (channel < call ? kOpenChannel : kOpenCall).size());
-  scanned_ = 0;
+  pending_.erase(0, marker + (channel < call ? kOpenChannel.size() : 0));
+  scanned_ = kOpenCall.size();
   in_quote_ = false;
   return true;
 }
@@ -114,41 +118,44 @@ bool AnswerParser::call_step(AnswerDelta& out, bool last) {
     const size_t quote = pending_.find(kQuote, scanned_);
     const size_t close = in_quote_ ? std::string::npos : pending_.find(kCloseCall, scanned_);
     if (close < quote) {
-      const std::string_view body = std::string_view(pending_).substr(0, close);
-      if (auto call = parse_tool_call(body)) {
-        out.tool_calls.push_back(std::move(*call));
-      } else {
-        out.content.append(kOpenCall).append(body).append(kCloseCall);
-      }
-      pending_.erase(0, close + kCloseCall.size());
-      place_ = Place::kContent;
+      end_call(out, close, close + kCloseCall.size());
       return true;
     }
     if (quote == std::string::npos) break;
     in_quote_ = !in_quote_;
     scanned_ = quote + kQuote.size();
   }
-  if (!last) {
-    scanned_ = std::max(scanned_, pending_.size() - partial_marker(pending_, {kQuote, kCloseCall}));
+  if (last) {
+    end_call(out, pending_.size(), pending_.size());  // an end token may stand for the closing marker
     return false;
   }
-  if (auto call = parse_tool_call(pending_)) {  // an end token may stand for the closing marker
-    out.tool_calls.push_back(std::move(*call));
-  } else {
-    out.content.append(kOpenCall).append(pending_);
+  scanned_ = std::max(scanned_, pending_.size() - partial_marker(pending_, {kQuote, kCloseCall}));
+  if (calls_ == ToolCalls::kWritten) {
+    out.content.append(pending_, 0, scanned_);
+    pending_.erase(0, scanned_);
+    scanned_ = 0;
   }
-  pending_.clear();
-  place_ = Place::kContent;
   return false;
 }
 
-AnswerDelta parse_answer(std::string_view text) {
-  AnswerParser parser;
+/// Of `pending_`: the first `body` bytes are the call, `whole` with its closing marker.
+void AnswerParser::end_call(AnswerDelta& out, size_t body, size_t whole) {
+  std::optional<ToolCall> call;
+  if (calls_ == ToolCalls::kRead)
+    call = parse_tool_call(std::string_view(pending_).substr(kOpenCall.size(), body - kOpenCall.size()));
+  if (call) {
+    out.tool_calls.push_back(std::move(*call));
+  } else {
+    out.content.append(pending_, 0, whole);
+  }
+  pending_.erase(0, whole);
+  place_ = Place::kContent;
+}
+
+AnswerDelta parse_answer(std::string_view text, ToolCalls calls) {
+  AnswerParser parser(calls);
   AnswerDelta all = parser.push(text);
-  AnswerDelta rest = parser.finish();
-  all.content += rest.content;
-  all.reasoning += rest.reasoning;
-  for (ToolCall& call : rest.tool_calls) all.tool_calls.push_back(std::move(call));
+  all.append(parser.finish());
   return all;
 }
 

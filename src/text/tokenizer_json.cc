@@ -263,7 +263,6 @@ class SpecReader {
     std::vector<const RawFile::VocabEntry*> by_id(count, nullptr);
     size_t bytes = 0;
     for (const RawFile::VocabEntry& entry : raw_.vocab) {
-      const std::string where = "model.vocab";
       if (entry.id >= count) {
         return fault(base::concat("model.vocab[", base::quoted(raw_.at(entry.text)), "]"),
                      base::concat("an id of 0 to ", count - 1, " (", count, " tokens without gaps)"),

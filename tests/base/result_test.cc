@@ -3,7 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <new>
 #include <set>
+#include <system_error>
+
+#include "base/limit_errors.h"
 
 namespace dgemma {
 namespace {
@@ -51,6 +55,25 @@ TEST(ErrorTable, gives_each_code_a_name_of_its_own_and_the_documented_exit_statu
   EXPECT_EQ(exit_status(ErrorCode::kOutOfMemory), 4);
   EXPECT_EQ(exit_status(ErrorCode::kCancelled), 130);
   EXPECT_EQ(http_status(ErrorCode::kBusy), 429);
+}
+
+TEST(LimitErrors, say_what_the_system_has_no_more_of) {
+  const auto outcome = [](auto fails) {
+    return base::with_limit_errors("a test", [&]() -> Result<int> {
+      fails();
+      return 7;
+    });
+  };
+  EXPECT_EQ(*outcome([] {}), 7);
+  const auto memory = outcome([] { throw std::bad_alloc(); });
+  ASSERT_FALSE(memory);
+  EXPECT_EQ(memory.error().code, ErrorCode::kOutOfMemory);
+  EXPECT_EQ(memory.error().message,
+            "memory: expected what a test needs, got less. Close other programs, or raise ulimit -v");
+  const auto thread = outcome([] { throw std::system_error(std::make_error_code(std::errc::not_enough_memory)); });
+  ASSERT_FALSE(thread);
+  EXPECT_EQ(thread.error().code, ErrorCode::kBusy);
+  EXPECT_NE(thread.error().message.find("expected a thread for a test, got: "), std::string::npos);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <new>
 #include <vector>
 
 #include "no_threads.h"
@@ -58,6 +59,26 @@ TEST(ThreadPool, runs_with_the_threads_that_the_system_gives) {
   std::vector<int> runs(100, 0);
   pool.run(runs.size(), [&](size_t task, int) { ++runs[task]; });
   EXPECT_EQ(runs, std::vector<int>(100, 1));
+}
+
+TEST(ThreadPool, no_memory_in_a_task_is_the_callers_to_know) {
+  for (const int threads : {1, 2, 4}) {
+    ThreadPool pool(threads);
+    for (const size_t without : {0u, 5u, 63u}) {
+      std::atomic<int> inside{0};
+      const auto body = [&](size_t task, int) {
+        ++inside;
+        std::this_thread::sleep_for(std::chrono::microseconds(50));
+        --inside;
+        if (task == without) throw std::bad_alloc();
+      };
+      EXPECT_THROW(pool.run(64, body), std::bad_alloc);
+      EXPECT_EQ(inside.load(), 0) << "nobody works for a caller that has left";
+    }
+    std::vector<int> runs(64, 0);
+    pool.run(runs.size(), [&](size_t task, int) { ++runs[task]; });
+    EXPECT_EQ(runs, std::vector<int>(64, 1));
+  }
 }
 
 TEST(ThreadPool, several_callers_take_turns) {

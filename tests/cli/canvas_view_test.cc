@@ -135,7 +135,7 @@ TEST(CanvasView, the_canvas_follows_the_text_that_is_final) {
 
 TEST(CanvasView, thoughts_are_faint) {
   CanvasView view = view_of(ColorDepth::kBasic);
-  view.commit("Let me see.\n", true);
+  view.commit("Let me see.", true);
   view.commit("Yes.", false);
   EXPECT_EQ(view.take_lines(), "\x1b[2mLet me see.\n\x1b[0m");
   EXPECT_EQ(view.take_rest(), "Yes.");

@@ -1,6 +1,6 @@
 // A denoising step allocates nothing: counted with every operator new of this program replaced, so it has a program of
 // its own. What may allocate is a canvas's start (the cache grows) and the first step of all (the workspace grows), and
-// no more than was planned.
+// no more than was planned. Where one of these finds no memory, only that answer fails.
 #include <gtest/gtest.h>
 #include <malloc.h>
 
@@ -15,6 +15,7 @@
 
 namespace {
 std::atomic<size_t> allocations{0}, live_bytes{0};
+std::atomic<long> lines_left{-1};  // allocations of cache lines until one fails; below 0: none does
 
 void* take(size_t bytes, size_t alignment) {
   allocations.fetch_add(1, std::memory_order_relaxed);
@@ -33,7 +34,10 @@ void give(void* memory) {
 void* operator new(size_t bytes) { return take(bytes, alignof(std::max_align_t)); }
 void* operator new[](size_t bytes) { return take(bytes, alignof(std::max_align_t)); }
 void* operator new(size_t bytes, std::align_val_t a) { return take(bytes, static_cast<size_t>(a)); }
-void* operator new[](size_t bytes, std::align_val_t a) { return take(bytes, static_cast<size_t>(a)); }
+void* operator new[](size_t bytes, std::align_val_t a) {  // matrices and caches (tensor::AlignedBuffer)
+  if (lines_left.load() >= 0 && lines_left.fetch_sub(1) == 0) throw std::bad_alloc();
+  return take(bytes, static_cast<size_t>(a));
+}
 void operator delete(void* p) noexcept { give(p); }
 void operator delete[](void* p) noexcept { give(p); }
 void operator delete(void* p, size_t) noexcept { give(p); }
@@ -94,6 +98,36 @@ TEST(Allocation, none_where_the_soft_embedding_is_put_off) {
   const auto counts = allocations_of_steps("tiny-a", "f32", 1, 1e9);  // every step but a canvas's first is near the end
   EXPECT_EQ(counts, std::vector<size_t>(counts.size(), 0));
   EXPECT_FALSE(counts.empty());
+}
+
+/// An answer of two canvases. `failing`: the number of the allocation that finds no memory; below 0 for none.
+Result<Answer> two_canvases(Session& session, long failing) {
+  EXPECT_TRUE(session.sync_tokens(std::vector<int32_t>{5, 6, 7, 8, 9}));
+  GenerateOptions o;
+  o.seed = 1, o.max_new_tokens = 20, o.eos_ids = std::vector<int32_t>{}, o.sampler.max_denoising_steps = 3;
+  lines_left.store(failing);
+  return session.generate(o, {});
+}
+
+TEST(Allocation, that_finds_no_memory_fails_its_answer_and_nothing_else) {
+  for (const char* compute : {"f32", "int8"})
+    for (const int threads : {1, 2}) {
+      EngineOptions options;
+      options.model_path = std::string(DGEMMA_SOURCE_DIR) + "/tests/data/golden/tiny-a";
+      options.threads = threads, options.compute = compute;
+      std::vector<std::vector<int32_t>> answers;
+      for (long failing = 0;; ++failing) {
+        const Engine engine = Engine::open(options).value();  // with a workspace that has yet to grow
+        Session session = engine.new_session({}).value();
+        const auto answer = two_canvases(session, failing);
+        if (lines_left.exchange(-1) >= 0) break;
+        ASSERT_FALSE(answer) << compute << " " << failing;
+        EXPECT_EQ(answer.error().code, ErrorCode::kOutOfMemory);
+        answers.push_back(two_canvases(session, -1).value().tokens);
+        EXPECT_EQ(answers.back(), answers.front()) << compute << " " << failing;
+      }
+      EXPECT_GT(answers.size(), 20u) << "a sweep takes its workspace matrix by matrix";
+    }
 }
 
 /// What a sweep of a prompt and of several canvases behind it takes, beside the caches, and what was planned for it.

@@ -226,15 +226,6 @@ TEST(InspectModel, a_missing_tensor_is_a_problem_in_the_words_of_loading) {
   EXPECT_THAT(report->problems, testing::ElementsAre(open_error(o)));
 }
 
-TEST(SplitAnswer, takes_the_thought_channel_apart_from_the_answer) {
-  const AnswerParts closed = split_answer("<|channel>thought\nhm, 2\n<channel|>Two.");
-  EXPECT_EQ(closed.content, "Two.");
-  EXPECT_EQ(closed.reasoning, "hm, 2");
-  EXPECT_EQ(split_answer("<|channel>thought\nhm").reasoning, "hm");
-  EXPECT_EQ(split_answer("<|channel>tho").reasoning, "");
-  EXPECT_EQ(split_answer("plain <channel|>").content, "plain <channel|>");
-}
-
 TEST(InspectModel, a_tokenizer_or_a_template_that_cannot_be_used_is_a_problem) {
   for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
     const std::string folder =

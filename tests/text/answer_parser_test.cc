@@ -68,13 +68,9 @@ TEST(AnswerParser, gives_the_same_answer_for_any_cut) {
       AnswerDelta all;
       for (const std::string& piece :
            {text.substr(0, first), text.substr(first, second - first), text.substr(second), std::string()}) {
-        const AnswerDelta delta = piece.empty() ? AnswerDelta() : parser.push(piece);
-        all.content += delta.content, all.reasoning += delta.reasoning;
-        for (const ToolCall& call : delta.tool_calls) all.tool_calls.push_back(call);
+        if (!piece.empty()) all.append(parser.push(piece));
       }
-      const AnswerDelta rest = parser.finish();
-      all.content += rest.content, all.reasoning += rest.reasoning;
-      for (const ToolCall& call : rest.tool_calls) all.tool_calls.push_back(call);
+      all.append(parser.finish());
       ASSERT_EQ(shape(all), expected) << first << " " << second;
     }
   }
@@ -89,6 +85,19 @@ TEST(AnswerParser, gives_text_out_as_soon_as_it_is_sure) {
   EXPECT_EQ(parser.push("<|channel>thought\nhm").reasoning, "hm");
   EXPECT_EQ(parser.push(" yes\n<chan").reasoning, " yes");
   EXPECT_EQ(parser.push("nel|>").reasoning, "");
+}
+
+TEST(AnswerParser, leaves_calls_in_the_content_where_they_are_wanted_as_written) {
+  const std::string calls = "a<|tool_call>call:f{a:<|\"|><tool_call|><|channel><|\"|>}<tool_call|>b<|tool_call>call:g{";
+  EXPECT_EQ(shape(parse_answer("<|channel>thought\nx<channel|>" + calls, ToolCalls::kWritten)), "(x)" + calls);
+  for (size_t cut = 0; cut <= calls.size(); ++cut) {
+    AnswerParser parser(ToolCalls::kWritten);
+    const std::string first = parser.push(calls.substr(0, cut)).content;
+    EXPECT_GT(first.size() + std::string_view("<|tool_call>").size(), cut) << "only a partial marker waits";
+    AnswerDelta rest = parser.push(calls.substr(cut));
+    rest.append(parser.finish());
+    EXPECT_EQ(first + rest.content, calls) << cut;
+  }
 }
 
 TEST(AnswerParser, reads_the_calls_that_the_chat_template_writes) {
