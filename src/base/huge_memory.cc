@@ -6,15 +6,8 @@
 #include <cstdint>
 
 #include "base/format.h"
-#include "base/pages.h"
 
 namespace dgemma::base {
-
-void prefer_huge_pages(void* begin, size_t bytes) {
-  const auto first = (reinterpret_cast<uintptr_t>(begin) + kHugePage - 1) / kHugePage * kHugePage;
-  const auto end = (reinterpret_cast<uintptr_t>(begin) + bytes) / kHugePage * kHugePage;
-  if (first < end) ::madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);
-}
 
 Result<HugeMemory> HugeMemory::allocate(size_t bytes) {
   HugeMemory memory;
@@ -26,7 +19,7 @@ Result<HugeMemory> HugeMemory::allocate(size_t bytes) {
   memory.mapping_ = mapping, memory.size_ = bytes;
   const auto address = reinterpret_cast<uintptr_t>(mapping);
   memory.data_ = static_cast<std::byte*>(mapping) + (kHugePage - address % kHugePage) % kHugePage;
-  prefer_huge_pages(memory.data_, bytes);
+  ::madvise(memory.data_, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);  // a wish, for whole ones
   return memory;
 }
 

@@ -58,7 +58,7 @@ class Exec {
 
  private:
   static float* grown(tensor::AlignedBuffer<float>& buffer, size_t floats) {
-    if (buffer.size() < floats) buffer = tensor::AlignedBuffer<float>(floats);
+    buffer.grow(floats);
     return buffer.data();
   }
 

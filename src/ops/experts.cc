@@ -35,13 +35,13 @@ void reserve(ExpertWorkspace& space, size_t blocks, size_t rows, const ExpertWei
   const size_t slots = most_slots(weights, rows),
                words = blocks * kLanes * prepared_features(weights.arithmetic(), features);
   space.features = features;
-  if (space.rows.size() < words) space.rows = tensor::AlignedBuffer<float>(words);
+  space.rows.grow(words);
   if (slots <= space.reserved) return;
   space.reserved = slots;
   space.slots.row_of.reserve(slots);
   space.input = {slots, prepared_features(weights.arithmetic(), features)};
   space.hidden = {slots, prepared_features(weights.arithmetic(), weights.width)};
-  space.output = tensor::AlignedBuffer<float>(std::max(slots, kLanes) * features);
+  space.output.grow(std::max(slots, kLanes) * features);
 }
 
 }  // namespace

@@ -71,8 +71,7 @@ struct TableWalk {
     space.tile_sum.resize(tiles * blocks * kLanes);
     space.tile_max.resize(tiles * blocks * kLanes);
     const bool soft = std::any_of(q.want_soft.begin(), q.want_soft.end(), [](uint8_t x) { return x != 0; });
-    const size_t floats = soft ? kParts * blocks * features * kLanes : 0;
-    if (space.soft_parts.size() < floats) space.soft_parts = tensor::AlignedBuffer<float>(floats);
+    if (soft) space.soft_parts.grow(kParts * blocks * features * kLanes);
     const bool any_top = std::any_of(q.top.begin(), q.top.end(), [](uint8_t x) { return x != 0; });
     if (any_top) space.top_lists.resize(kParts * blocks * kLanes * kMostTopTokens);
   }

@@ -17,8 +17,9 @@
 #include <memory>
 #include <new>
 #include <span>
+#include <utility>
 
-#include "base/pages.h"
+#include "base/huge_memory.h"
 
 namespace dgemma::tensor {
 
@@ -49,26 +50,41 @@ struct BasicBlocks {
 using Blocks = BasicBlocks<float>;
 using ConstBlocks = BasicBlocks<const float>;
 
-/// Owned, 64-byte aligned, zeroed memory of one element type; on huge pages where it is large.
+/// Owned, 64-byte aligned, zeroed memory of one element type. Large memory is a mapping of its own: on huge pages, taken
+/// when it is first written, and given back to the system at once.
 template <class T>
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
+  /// Throws std::bad_alloc, as containers do.
   explicit AlignedBuffer(size_t count) : count_(count) {
     const size_t bytes = (count * sizeof(T) + kCacheLine - 1) / kCacheLine * kCacheLine;
-    data_.reset(static_cast<T*>(::operator new[](bytes, std::align_val_t{kCacheLine})));
-    if (bytes >= 2 * base::kHugePage) base::prefer_huge_pages(data_.get(), bytes);
-    __builtin_memset(static_cast<void*>(data_.get()), 0, bytes);
+    if (bytes >= kLeastLarge) {
+      auto memory = base::HugeMemory::allocate(bytes);
+      if (!memory) throw std::bad_alloc();
+      large_ = std::move(*memory);
+    } else {
+      small_.reset(static_cast<T*>(::operator new[](bytes, std::align_val_t{kCacheLine})));
+      __builtin_memset(static_cast<void*>(small_.get()), 0, bytes);
+    }
   }
-  T* data() const { return data_.get(); }
+  T* data() const { return small_ ? small_.get() : reinterpret_cast<T*>(large_.data()); }
   size_t size() const { return count_; }
-  std::span<T> span() const { return {data_.get(), count_}; }
+  std::span<T> span() const { return {data(), count_}; }
+  /// Makes it `count` elements if it has fewer; what was there is gone then, before the new memory is taken.
+  void grow(size_t count) {
+    if (count_ >= count) return;
+    *this = {};
+    *this = AlignedBuffer(count);
+  }
 
  private:
+  static constexpr size_t kLeastLarge = 2 * base::kHugePage;
   struct Free {
     void operator()(T* p) const { ::operator delete[](p, std::align_val_t{kCacheLine}); }
   };
-  std::unique_ptr<T[], Free> data_;
+  std::unique_ptr<T[], Free> small_;
+  base::HugeMemory large_;
   size_t count_ = 0;
 };
 

@@ -26,5 +26,19 @@ TEST(AlignedBuffer, is_aligned_and_zeroed_whether_it_may_lie_on_huge_pages_or_no
   }
 }
 
+TEST(AlignedBuffer, grows_without_its_content_and_never_shrinks) {
+  AlignedBuffer<uint8_t> buffer(100);
+  buffer.span()[7] = 1;
+  buffer.grow(50);
+  EXPECT_EQ(buffer.size(), 100u);
+  EXPECT_EQ(buffer.span()[7], 1);
+  for (const size_t bytes : {size_t{200}, 3 * base::kHugePage, 4 * base::kHugePage}) {
+    buffer.grow(bytes);
+    ASSERT_EQ(buffer.size(), bytes);
+    for (const uint8_t value : buffer.span()) ASSERT_EQ(value, 0);
+    buffer.span()[bytes - 1] = 1;
+  }
+}
+
 }  // namespace
 }  // namespace dgemma::tensor
