@@ -175,6 +175,35 @@ def the_slider_goes_through_every_step_and_back_to_the_answer(reader):
 
 
 @test()
+def the_text_stays_in_view_however_many_frames_lie_below_it(reader, service):
+    reader.resize(360, 520)
+    view = "const s = document.getElementById('scroller').getBoundingClientRect();"
+    reader.ask("to the second canvas")
+    reader.at(".margin").contains("canvas 2")
+    reader.at(".stage .canvas").becomes("part && part.getBoundingClientRect().bottom > 200")
+    reader.at(".roll").first.is_hidden()
+    reader.at(".roll").last.is_shown()
+    service.release.set()
+    answer = reader.answered()
+    answer.at(".roll").first.is_shown()
+    text = answer.at(".stage").look("part.getBoundingClientRect().bottom")
+    top, bottom = reader.run(view + "return [s.top, s.bottom]")
+    assert (top + bottom) / 2 - 2 <= text <= bottom, (top, text, bottom)
+
+
+@test()
+def a_question_asked_from_a_step_of_the_last_answer_goes_back_to_its_text(reader):
+    reader.ask("short")
+    reader.answered()
+    reader.at(".frame").first.click()
+    reader.at(".scrubbing").exists()
+    reader.ask("another short one")
+    reader.answered()
+    reader.at(".scrubbing").has_count(0)
+    reader.at("#prompt").has_focus()
+
+
+@test()
 def a_row_tells_its_history_to_pointer_and_keyboard(reader):
     reader.ask("Why is the sky blue?")
     reader.answered()

@@ -154,13 +154,19 @@ export class ContactSheet {
   }
 
   leave() {
+    this.close();
+    this.range.focus({preventScroll: true});
+  }
+
+  /// As leave(), with the focus left where it is.
+  close() {
+    if (!this.active) return;
     this.#stopReplay();
     this.#mark(-1);
     this.range.value = this.range.max;
     this.where.textContent = this.#describe(this.#frames.length - 1);
     this.backButton.hidden = true;
     this.onleave();
-    this.range.focus({preventScroll: true});
   }
 
   #stopReplay() {

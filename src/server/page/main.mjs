@@ -83,8 +83,10 @@ function show(conversation) {
   say('busy', '');
   say('tabs', '');
   updateShutter();
-  const scroller = byId('scroller');
-  scroller.scrollTop = conversation ? scroller.scrollHeight : 0;
+  if (conversation)
+    goToEnd();
+  else
+    byId('scroller').scrollTop = 0;
 }
 
 function nameConversation() {
@@ -215,6 +217,7 @@ function isBusy() {
 
 function ask(text) {
   if (!text.trim() || isBusy()) return;
+  for (const view of views) view.sheet.close();
   if (!open) {
     open = {id: newId(), title: '', updated: 0, messages: []};
     conversations.unshift(open);
@@ -265,8 +268,7 @@ async function answer() {
   view.begin();
   tabs.answering(conversation.id, true);
   touch(conversation);
-  const scroller = byId('scroller');
-  scroller.scrollTop = scroller.scrollHeight;
+  goToEnd();
   try {
     await receive(conversation, history, view, abort.signal);
   } catch (error) {
@@ -358,10 +360,25 @@ function announce(conversation, text) {
 // The parts around.
 
 let following = true;
+/// Where the page stands when it follows the last answer: at its end, but half of the view is the answer's text,
+/// however many frames lie below it.
+function endOfPage() {
+  const scroller = byId('scroller');
+  const {scrollHeight, scrollTop, clientHeight} = scroller;
+  const end = scrollHeight - clientHeight;
+  if (!views.length) return end;
+  const text = views.at(-1).stage.getBoundingClientRect().bottom - scroller.getBoundingClientRect().top;
+  return Math.min(end, scrollTop + text - clientHeight / 2);
+}
+
+function goToEnd() {
+  byId('scroller').scrollTop = endOfPage();
+  following = true;
+}
+
 /// Keeps the end in view while it is what the reader looks at.
 function follow(conversation) {
-  const scroller = byId('scroller');
-  if (following && conversation === open && running.has(open)) scroller.scrollTop = scroller.scrollHeight;
+  if (following && conversation === open && running.has(open)) byId('scroller').scrollTop = endOfPage();
 }
 
 function updateShutter() {
@@ -455,7 +472,7 @@ function listen() {
     }
   });
   byId('scroller').addEventListener('scroll', ({target}) => {
-    following = target.scrollHeight - target.scrollTop - target.clientHeight < 80;
+    following = Math.abs(target.scrollTop - endOfPage()) < 80;
   }, {passive: true});
   for (const id of ['new', 'new-narrow']) byId(id).addEventListener('click', newConversation);
   byId('theme').addEventListener('click', changeTheme);
