@@ -14,7 +14,17 @@ const {areCrossed, kKnobs, problemWith, requestBody} = await load('settings.mjs'
 const {soundConversation} = await load('store.mjs');
 const {runsOf} = await load('row_history.mjs');
 const {rowLook} = await load('canvas_view.mjs');
-const {titleOf} = await load('question.mjs');
+const {titleOf, toldOf} = await load('question.mjs');
+
+test('a question that failed without an answer is not told again', () => {
+  const said = (...pairs) => pairs.map(([role, content, error]) => ({id: 'x', role, content, error}));
+  const told = (...pairs) => toldOf(said(...pairs)).map(({content}) => content).join();
+  assert.equal(told(['user', 'a'], ['assistant', 'b'], ['user', 'c']), 'a,b,c');
+  assert.equal(told(['user', 'a'], ['assistant', '', 'too long'], ['user', 'c']), 'c');
+  assert.equal(told(['user', 'a'], ['assistant', 'half', 'broke off'], ['user', 'c']), 'a,half,c');
+  assert.equal(told(['user', 'a'], ['assistant', ''], ['user', 'c']), 'a,c');
+  assert.deepEqual(toldOf(said(['user', 'a'])), [{role: 'user', content: 'a'}]);
+});
 
 test('a conversation is called after the first line that says something', () => {
   assert.equal(titleOf('\n \n  Who are you?  \nReally?'), 'Who are you?');
@@ -25,6 +35,7 @@ test('a conversation is called after the first line that says something', () => 
   assert.equal(titleOf('```\n#include <x>\n```\nWhat is this?'), 'What is this?');
   assert.equal(titleOf('.4.2.1\n5.2.6.'), '.4.2.1');
   assert.equal(titleOf('```'), '```');
+  assert.equal(titleOf('Solve this Sudoku:\n.5....'), 'Solve this Sudoku');
   assert.equal(titleOf(' ?!\n🙂 '), '?! 🙂');
 });
 

@@ -295,7 +295,7 @@ def retry_replaces_the_answer_and_edit_replaces_the_question(reader, service):
 
 @test()
 def what_went_wrong_is_said_where_the_answer_would_be(reader):
-    for question, words in (("busy", "try again in 3 s"), ("fail", "Out of memory in step 3."), ("break", "broke off")):
+    for question, words in (("busy", "try again in 3 s"), ("endless", "begin a new conversation"), ("fail", "Out of memory in step 3."), ("break", "broke off")):
         reader.ask(question)
         reader.answered().at(".trouble").contains(words)
     reader.ask("short")

@@ -4,7 +4,7 @@ import {AnswerView} from './answer_view.mjs';
 import {statsOf} from './colophon.mjs';
 import {forgetPalette} from './contact_sheet.mjs';
 import {byId, h, pace} from './dom.mjs';
-import {questionTurn, titleOf} from './question.mjs';
+import {questionTurn, titleOf, toldOf} from './question.mjs';
 import * as rail from './rail.mjs';
 import {Service} from './service.mjs';
 import {requestBody, Settings} from './settings.mjs';
@@ -255,8 +255,7 @@ function retry(message) {
 
 async function answer() {
   const conversation = open;
-  const history =
-      conversation.messages.filter((message) => message.content).map(({role, content}) => ({role, content}));
+  const history = toldOf(conversation.messages);
   const message = {id: newId(), role: 'assistant', content: '', reasoning: ''};
   const view = new AnswerView(message, answerActions(conversation, message));
   const abort = new AbortController();
@@ -327,6 +326,8 @@ function explain(error) {
   if (!(error instanceof ServiceError)) return `The page could not read the answer: ${error.message}`;
   if (error.status === 429)
     return `The service is busy${error.retryAfter ? `; try again in ${error.retryAfter} s` : ''}. ${error.message}`;
+  if (error.code === 'context_length_exceeded')
+    return `This is more than the model can read at once: begin a new conversation, or shorten it. (${error.message})`;
   return error.message;
 }
 
