@@ -65,6 +65,7 @@ def an_answer_comes_into_focus(reader):
     answer.at(".prose").last.becomes("part?.textContent.trim()")
     answer.at(".margin").contains("per forward pass")
     answer.at(".caption").first.contains("converged after")
+    answer.at(".legend span").has_texts(["noise", "draft", "accepted", "settled"])
 
 
 @test()

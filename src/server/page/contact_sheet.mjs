@@ -48,6 +48,12 @@ function picture(state) {
   return h('img', {src: canvas.toDataURL(), alt: '', decoding: 'sync', draggable: 'false'});
 }
 
+/// What the colours say.
+function legend() {
+  const says = [['noise', 'noise'], ['draft', 'draft'], ['accepted', 'accepted'], ['settled', 'settled']];
+  return h('p', {class: 'legend caption'}, ...says.map(([state, text]) => h('span', {class: state}, text)));
+}
+
 export class ContactSheet {
   #trace = null;
   #states = [];  // CanvasState per canvas, as of the last frame drawn
@@ -77,7 +83,8 @@ export class ContactSheet {
           h('span', {class: 'words'}, this.replayButton, this.backButton));
     this.rolls = h('div', {class: 'rolls', 'aria-hidden': 'true'});
     this.root =
-        h('section', {class: 'sheet-of-frames', 'aria-label': 'Every step of this answer'}, this.controls, this.rolls);
+        h('section', {class: 'sheet-of-frames', 'aria-label': 'Every step of this answer'}, this.controls, this.rolls,
+          legend());
     this.rolls.addEventListener('pointerdown', (event) => this.#point(event));
     this.rolls.addEventListener('pointermove', (event) => {
       if (event.buttons & 1) this.#point(event);

@@ -361,16 +361,7 @@ function announce(conversation, text) {
 // The parts around.
 
 let following = true;
-/// Where the page stands when it follows the last answer: at its end, but half of the view is the answer's text,
-/// however many frames lie below it.
-function endOfPage() {
-  const scroller = byId('scroller');
-  const {scrollHeight, scrollTop, clientHeight} = scroller;
-  const end = scrollHeight - clientHeight;
-  if (!views.length) return end;
-  const text = views.at(-1).stage.getBoundingClientRect().bottom - scroller.getBoundingClientRect().top;
-  return Math.min(end, scrollTop + text - clientHeight / 2);
-}
+const endOfPage = () => views.at(-1)?.endOfPage(byId('scroller')) ?? 0;
 
 function goToEnd() {
   byId('scroller').scrollTop = endOfPage();
