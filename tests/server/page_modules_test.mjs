@@ -14,7 +14,36 @@ const {areCrossed, kKnobs, problemWith, requestBody} = await load('settings.mjs'
 const {soundConversation} = await load('store.mjs');
 const {runsOf} = await load('row_history.mjs');
 const {rowLook} = await load('canvas_view.mjs');
-const {titleOf} = await load('question.mjs');
+const {colophonLines, statsOf} = await load('colophon.mjs');
+const {titleOf, toldOf} = await load('question.mjs');
+
+test('the notes on an answer count its steps per canvas and what the cache spared', () => {
+  const usage = {
+    prompt_tokens: 59,
+    completion_tokens: 120,
+    prompt_tokens_details: {cached_tokens: 55},
+    diffusion: {steps_per_canvas: [20, 11], tokens_per_forward: 3.87, timing: {total_s: 0.5}},
+  };
+  assert.deepEqual(colophonLines({stats: statsOf(usage, '7'), finish: 'stop'}), [
+    ['120 tokens', 'of the answer'],
+    ['16 steps per canvas', '31 on 2 canvases'],
+    ['3.9 tokens', 'per forward pass'],
+    ['240 tokens/s', '0.50 s in all'],
+    ['59 prompt tokens', '55 from the cache'],
+    ['seed 7', ''],
+    ['ended with its stop token', ''],
+  ]);
+});
+
+test('a question that failed without an answer is not told again', () => {
+  const said = (...pairs) => pairs.map(([role, content, error]) => ({id: 'x', role, content, error}));
+  const told = (...pairs) => toldOf(said(...pairs)).map(({content}) => content).join();
+  assert.equal(told(['user', 'a'], ['assistant', 'b'], ['user', 'c']), 'a,b,c');
+  assert.equal(told(['user', 'a'], ['assistant', '', 'too long'], ['user', 'c']), 'c');
+  assert.equal(told(['user', 'a'], ['assistant', 'half', 'broke off'], ['user', 'c']), 'a,half,c');
+  assert.equal(told(['user', 'a'], ['assistant', ''], ['user', 'c']), 'a,c');
+  assert.deepEqual(toldOf(said(['user', 'a'])), [{role: 'user', content: 'a'}]);
+});
 
 test('a conversation is called after the first line that says something', () => {
   assert.equal(titleOf('\n \n  Who are you?  \nReally?'), 'Who are you?');
@@ -25,6 +54,7 @@ test('a conversation is called after the first line that says something', () => 
   assert.equal(titleOf('```\n#include <x>\n```\nWhat is this?'), 'What is this?');
   assert.equal(titleOf('.4.2.1\n5.2.6.'), '.4.2.1');
   assert.equal(titleOf('```'), '```');
+  assert.equal(titleOf('Solve this Sudoku:\n.5....'), 'Solve this Sudoku');
   assert.equal(titleOf(' ?!\n🙂 '), '?! 🙂');
 });
 

@@ -1,7 +1,7 @@
 """A stand-in for `dgemma serve`, for the page's browser test: serves src/server/page and plays answers from a script.
 
 What it says over the wire is docs/PAGE.md, "What the page asks of the service". The question chooses the scene: a word
-of SCENES in it, "busy", "fail" and "break" for what goes wrong, and "hold", "second canvas" or "wait" for an answer
+of SCENES in it, "busy", "endless", "fail" and "break" for what goes wrong, and "hold", "second canvas" or "wait" for an answer
 that stands still after two steps, after two of its second canvas, or before the first one until it is released. No model; the noise is drawn with a fixed seed. Also for trying the page by hand:
 
     python3 tests/server/page_stand_in.py 8080
@@ -118,6 +118,9 @@ class Handler(BaseHTTPRequestHandler):
             return
         if "busy" in question:
             self.reply(429, {"error": {"message": "All places are taken."}}, retry_after="3")
+            return
+        if "endless" in text:
+            self.reply(400, {"error": {"message": "messages: too many", "code": "context_length_exceeded"}})
             return
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")

@@ -65,6 +65,7 @@ def an_answer_comes_into_focus(reader):
     answer.at(".prose").last.becomes("part?.textContent.trim()")
     answer.at(".margin").contains("per forward pass")
     answer.at(".caption").first.contains("converged after")
+    answer.at(".legend span").has_texts(["noise", "draft", "accepted", "settled"])
 
 
 @test()
@@ -175,6 +176,36 @@ def the_slider_goes_through_every_step_and_back_to_the_answer(reader):
 
 
 @test()
+def the_text_stays_in_view_however_many_frames_lie_below_it(reader, service):
+    reader.resize(360, 520)
+    view = "const s = document.getElementById('scroller').getBoundingClientRect();"
+    reader.ask("to the second canvas")
+    reader.at(".margin").contains("canvas 2")
+    reader.at(".stage .canvas").becomes("part && part.getBoundingClientRect().bottom > 200")
+    reader.at(".roll").first.is_hidden()
+    reader.at(".roll").last.is_shown()
+    service.release.set()
+    answer = reader.answered()
+    answer.at(".roll").first.is_shown()
+    text = answer.at(".stage").look("part.getBoundingClientRect().bottom")
+    top, bottom = reader.run(view + "return [s.top, s.bottom]")
+    # 40: a font that comes late moves the lines a little.
+    assert (top + bottom) / 2 - 40 <= text <= bottom, (top, text, bottom)
+
+
+@test()
+def a_question_asked_from_a_step_of_the_last_answer_goes_back_to_its_text(reader):
+    reader.ask("short")
+    reader.answered()
+    reader.at(".frame").first.click()
+    reader.at(".scrubbing").exists()
+    reader.ask("another short one")
+    reader.answered()
+    reader.at(".scrubbing").has_count(0)
+    reader.at("#prompt").has_focus()
+
+
+@test()
 def a_row_tells_its_history_to_pointer_and_keyboard(reader):
     reader.ask("Why is the sky blue?")
     reader.answered()
@@ -266,7 +297,7 @@ def retry_replaces_the_answer_and_edit_replaces_the_question(reader, service):
 
 @test()
 def what_went_wrong_is_said_where_the_answer_would_be(reader):
-    for question, words in (("busy", "try again in 3 s"), ("fail", "Out of memory in step 3."), ("break", "broke off")):
+    for question, words in (("busy", "try again in 3 s"), ("endless", "begin a new conversation"), ("fail", "Out of memory in step 3."), ("break", "broke off")):
         reader.ask(question)
         reader.answered().at(".trouble").contains(words)
     reader.ask("short")
@@ -461,6 +492,18 @@ def the_link_past_the_list_leads_to_the_prompt(reader):
     reader.press("ENTER")
     reader.at("#prompt").has_focus()
     reader.at(".asked").has_text("short")
+
+
+@test()
+def the_text_is_in_line_with_the_prompt_whether_or_not_there_is_a_scroll_bar(reader):
+    left = "Math.round(part.getBoundingClientRect().left)"
+    reader.ask("Why is the sky blue?")
+    reader.answered()
+    for width in (1900, 1280, 900, 400):
+        for height in (400, 2000):
+            reader.resize(width, height)
+            for text, below in ((".asked", "#prompt"), *(((".answer .margin", "#shutter"),) if width >= 1280 else ())):
+                assert reader.at(text).look(left) == reader.at(below).look(left), (width, height, text)
 
 
 @test()

@@ -9,6 +9,8 @@ import {render} from './markdown.mjs';
 import {Scrub} from './scrub.mjs';
 import {CanvasState, Trace} from './trace.mjs';
 
+const kSheetTitle = 'Contact sheet: every step';
+
 export class AnswerView {
   #trace = null;
   #state = null;    // CanvasState of the live canvas
@@ -46,7 +48,7 @@ export class AnswerView {
             if (this.exposures.open) this.#openSheet();
           }
         },
-          h('summary', {}, 'Contact sheet'), this.sheet.root);
+          h('summary', {}, kSheetTitle), this.sheet.root);
     this.root =
         h('article', {class: 'answer', 'aria-label': 'Answer'}, this.margin, this.reasoning, this.prose, this.stage,
           this.trouble, this.exposures, this.actions);
@@ -146,6 +148,16 @@ export class AnswerView {
   /// What is to be kept of it is kept.
   kept() { this.root.removeAttribute('aria-busy'); }
 
+  /// Where the page stands when it follows this answer: at its end, but however many frames lie below the text, half of
+  /// the view is text, or all of it from the question on.
+  endOfPage(scroller) {
+    const {scrollHeight, scrollTop, clientHeight} = scroller;
+    const bounds = (node) => node.getBoundingClientRect();
+    const question = this.root.previousElementSibling ?? this.root;
+    const most = Math.max(bounds(this.stage).bottom - clientHeight / 2, bounds(question).top) - bounds(scroller).top;
+    return Math.min(scrollHeight - clientHeight, scrollTop + most);
+  }
+
   traceRecord() { return this.#trace?.canvases.length ? this.#trace.record() : null; }
 
   #clearStage() {
@@ -216,7 +228,6 @@ export class AnswerView {
       this.sheet.showAll(this.#trace);
     else
       this.exposures.replaceChildren(
-          h('summary', {}, 'Contact sheet'),
-          h('p', {class: 'caption'}, 'The steps of this answer are not kept any more.'));
+          h('summary', {}, kSheetTitle), h('p', {class: 'caption'}, 'The steps of this answer are not kept any more.'));
   }
 }

@@ -33,18 +33,15 @@ export function colophonLines(message) {
   const lines = [];
   if (stats) {
     lines.push([plural(stats.tokens, 'token'), 'of the answer']);
-    if (stats.stepsPerCanvas.length === 1) lines.push([plural(stats.stepsPerCanvas[0], 'step'), 'one canvas']);
-    if (stats.stepsPerCanvas.length > 1)
-      lines.push(
-          [`${stats.stepsPerCanvas.join(' + ')} steps`, plural(stats.stepsPerCanvas.length, 'canvas', 'canvases')]);
+    const steps = stats.stepsPerCanvas, sum = steps.reduce((a, b) => a + b, 0);
+    if (steps.length === 1) lines.push([plural(sum, 'step'), 'one canvas']);
+    if (steps.length > 1)
+      lines.push([`${short(sum / steps.length)} steps per canvas`, `${sum} on ${steps.length} canvases`]);
     if (stats.perForward > 0) lines.push([`${short(stats.perForward)} tokens`, 'per forward pass']);
     if (stats.perSecond > 0) lines.push([`${short(stats.perSecond)} tokens/s`, `${short(stats.seconds)} s in all`]);
-    if (stats.seed)
-      lines.push([
-        `seed ${stats.seed}`,
-        stats.cachedTokens ? `${stats.cachedTokens} of ${stats.promptTokens} prompt tokens known` :
-                             `${stats.promptTokens} prompt tokens`
-      ]);
+    lines.push(
+        [plural(stats.promptTokens, 'prompt token'), stats.cachedTokens ? `${stats.cachedTokens} from the cache` : '']);
+    if (stats.seed) lines.push([`seed ${stats.seed}`, '']);
   }
   if (finish) lines.push([kFinish[finish] ?? finish, '']);
   return lines;

@@ -48,6 +48,12 @@ function picture(state) {
   return h('img', {src: canvas.toDataURL(), alt: '', decoding: 'sync', draggable: 'false'});
 }
 
+/// What the colours say.
+function legend() {
+  const says = [['noise', 'noise'], ['draft', 'draft'], ['accepted', 'accepted'], ['settled', 'settled']];
+  return h('p', {class: 'legend caption'}, ...says.map(([state, text]) => h('span', {class: state}, text)));
+}
+
 export class ContactSheet {
   #trace = null;
   #states = [];  // CanvasState per canvas, as of the last frame drawn
@@ -77,7 +83,8 @@ export class ContactSheet {
           h('span', {class: 'words'}, this.replayButton, this.backButton));
     this.rolls = h('div', {class: 'rolls', 'aria-hidden': 'true'});
     this.root =
-        h('section', {class: 'sheet-of-frames', 'aria-label': 'Every step of this answer'}, this.controls, this.rolls);
+        h('section', {class: 'sheet-of-frames', 'aria-label': 'Every step of this answer'}, this.controls, this.rolls,
+          legend());
     this.rolls.addEventListener('pointerdown', (event) => this.#point(event));
     this.rolls.addEventListener('pointermove', (event) => {
       if (event.buttons & 1) this.#point(event);
@@ -154,13 +161,19 @@ export class ContactSheet {
   }
 
   leave() {
+    this.close();
+    this.range.focus({preventScroll: true});
+  }
+
+  /// As leave(), with the focus left where it is.
+  close() {
+    if (!this.active) return;
     this.#stopReplay();
     this.#mark(-1);
     this.range.value = this.range.max;
     this.where.textContent = this.#describe(this.#frames.length - 1);
     this.backButton.hidden = true;
     this.onleave();
-    this.range.focus({preventScroll: true});
   }
 
   #stopReplay() {

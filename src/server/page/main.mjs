@@ -4,7 +4,7 @@ import {AnswerView} from './answer_view.mjs';
 import {statsOf} from './colophon.mjs';
 import {forgetPalette} from './contact_sheet.mjs';
 import {byId, h, pace} from './dom.mjs';
-import {questionTurn, titleOf} from './question.mjs';
+import {questionTurn, titleOf, toldOf} from './question.mjs';
 import * as rail from './rail.mjs';
 import {Service} from './service.mjs';
 import {requestBody, Settings} from './settings.mjs';
@@ -83,8 +83,10 @@ function show(conversation) {
   say('busy', '');
   say('tabs', '');
   updateShutter();
-  const scroller = byId('scroller');
-  scroller.scrollTop = conversation ? scroller.scrollHeight : 0;
+  if (conversation)
+    goToEnd();
+  else
+    byId('scroller').scrollTop = 0;
 }
 
 function nameConversation() {
@@ -215,6 +217,7 @@ function isBusy() {
 
 function ask(text) {
   if (!text.trim() || isBusy()) return;
+  for (const view of views) view.sheet.close();
   if (!open) {
     open = {id: newId(), title: '', updated: 0, messages: []};
     conversations.unshift(open);
@@ -252,8 +255,7 @@ function retry(message) {
 
 async function answer() {
   const conversation = open;
-  const history =
-      conversation.messages.filter((message) => message.content).map(({role, content}) => ({role, content}));
+  const history = toldOf(conversation.messages);
   const message = {id: newId(), role: 'assistant', content: '', reasoning: ''};
   const view = new AnswerView(message, answerActions(conversation, message));
   const abort = new AbortController();
@@ -265,8 +267,7 @@ async function answer() {
   view.begin();
   tabs.answering(conversation.id, true);
   touch(conversation);
-  const scroller = byId('scroller');
-  scroller.scrollTop = scroller.scrollHeight;
+  goToEnd();
   try {
     await receive(conversation, history, view, abort.signal);
   } catch (error) {
@@ -325,6 +326,8 @@ function explain(error) {
   if (!(error instanceof ServiceError)) return `The page could not read the answer: ${error.message}`;
   if (error.status === 429)
     return `The service is busy${error.retryAfter ? `; try again in ${error.retryAfter} s` : ''}. ${error.message}`;
+  if (error.code === 'context_length_exceeded')
+    return `This is more than the model can read at once: begin a new conversation, or shorten it. (${error.message})`;
   return error.message;
 }
 
@@ -358,10 +361,16 @@ function announce(conversation, text) {
 // The parts around.
 
 let following = true;
+const endOfPage = () => views.at(-1)?.endOfPage(byId('scroller')) ?? 0;
+
+function goToEnd() {
+  byId('scroller').scrollTop = endOfPage();
+  following = true;
+}
+
 /// Keeps the end in view while it is what the reader looks at.
 function follow(conversation) {
-  const scroller = byId('scroller');
-  if (following && conversation === open && running.has(open)) scroller.scrollTop = scroller.scrollHeight;
+  if (following && conversation === open && running.has(open)) byId('scroller').scrollTop = endOfPage();
 }
 
 function updateShutter() {
@@ -455,7 +464,7 @@ function listen() {
     }
   });
   byId('scroller').addEventListener('scroll', ({target}) => {
-    following = target.scrollHeight - target.scrollTop - target.clientHeight < 80;
+    following = Math.abs(target.scrollTop - endOfPage()) < 80;
   }, {passive: true});
   for (const id of ['new', 'new-narrow']) byId(id).addEventListener('click', newConversation);
   byId('theme').addEventListener('click', changeTheme);

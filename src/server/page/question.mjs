@@ -1,5 +1,5 @@
-// A question: what the reader asked, what a conversation is called after it, and the form in which it can be asked
-// differently.
+// A question: what the reader asked, what a conversation is called after it, what of earlier ones the service is told,
+// and the form in which it can be asked differently.
 import {h, word} from './dom.mjs';
 import {plainPieces} from './markdown.mjs';
 
@@ -13,7 +13,7 @@ export function titleOf(text) {
   const line = ordered.flatMap((piece) => piece.text.split('\n'))
                    .map((each) => each.replace(/^(\s*([#>*+-]+|\d+[.)])\s)*/, ''))
                    .find((each) => /[\p{L}\p{N}]/u.test(each));
-  return shortened((line ?? text).replace(/\s+/gu, ' ').trim());
+  return shortened((line ?? text).replace(/\s+/gu, ' ').trim().replace(/(?<=.):$/, ''));
 }
 
 /// At most kTitleLength characters, ended at a word where there is one.
@@ -23,6 +23,14 @@ function shortened(line) {
   const begin = characters.slice(0, kTitleLength).join('');
   const space = begin.lastIndexOf(' ');
   return `${space < kShortestCut ? begin : begin.slice(0, space)} …`;
+}
+
+/// What the service is told of a conversation: all but questions that failed without an answer, of which one that was
+/// too long would otherwise stand in the way of all that follow.
+export function toldOf(messages) {
+  const failed = (message) => Boolean(message?.error) && !message.content;
+  return messages.filter((message, i) => message.content && !failed(messages[i + 1]))
+      .map(({role, content}) => ({role, content}));
 }
 
 /// The element of a message; `onedit(message, text)` when the reader asks something else instead.

@@ -37,22 +37,23 @@ export class EventParser {
 
 /// What the service said no with. `status` 0: it could not be reached, or broke off.
 export class ServiceError extends Error {
-  constructor(message, status, retryAfter = 0) {
+  constructor(message, status, {retryAfter = 0, code = ''} = {}) {
     super(message);
-    this.status = status;
-    this.retryAfter = retryAfter;
+    Object.assign(this, {status, retryAfter, code});
   }
 }
 
 async function errorOf(response) {
-  let message = `The service answered ${response.status}.`;
+  let message = `The service answered ${response.status}.`, code;
   try {
     const body = await response.json();
     if (typeof body.error?.message === 'string') message = body.error.message;
+    code = body.error?.code;
   } catch {
     // Not JSON: the status has to do.
   }
-  return new ServiceError(message, response.status, Number(response.headers.get('retry-after')) || 0);
+  return new ServiceError(
+      message, response.status, {code, retryAfter: Number(response.headers.get('retry-after')) || 0});
 }
 
 async function request(path, options) {
