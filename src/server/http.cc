@@ -25,6 +25,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int kBacklog = 128;
 constexpr size_t kLongestPath = 512;
 constexpr int kRetryAfter = 1;               // seconds; a place is free after the shortest answer
+constexpr int kMostRefused = 64;             // connections that are told so by threads of their own
 constexpr size_t kManyRequests = 1'000'000;  // on one connection: there is no limit
 
 /// What is going on in this thread's connection; httplib's handlers have no room for it.
@@ -42,7 +43,10 @@ struct Exchange : Peer {
   bool takes_chunks = true;   ///< HTTP/1.0 knows none: there a stream ends with its connection
 };
 thread_local Exchange* t_exchange = nullptr;
-thread_local bool t_refuse = false;
+/// What becomes of this thread's connection. One past the limit is refused, which takes a while where the client does
+/// not close it; on the accepting thread, which others wait for, it is closed at once.
+enum class Fate { kServed, kRefused, kRefusedAtOnce };
+thread_local Fate t_fate = Fate::kServed;
 
 /// The connection as httplib reads and writes it.
 class ConnectionStream : public httplib::Stream {
@@ -206,14 +210,14 @@ class ConnectionThreads : public httplib::TaskQueue {
  public:
   explicit ConnectionThreads(int most) : most_(most) {}
   void enqueue(std::function<void()> serve) override {
-    if (try_start(serve)) return;
-    t_refuse = true;  // on the accepting thread, and quick: nothing is read
+    if (try_start(serve, Fate::kServed, serving_, most_)) return;
+    if (try_start(serve, Fate::kRefused, refusing_, kMostRefused)) return;
+    t_fate = Fate::kRefusedAtOnce;
     serve_one(serve);
-    t_refuse = false;
   }
   void shutdown() override {
     std::unique_lock lock(mutex_);
-    ended_.wait(lock, [this] { return running_ == 0; });
+    ended_.wait(lock, [this] { return serving_ + refusing_ == 0; });
   }
 
  private:
@@ -223,27 +227,29 @@ class ConnectionThreads : public httplib::TaskQueue {
     } catch (const std::exception&) {  // no memory for the response: this connection ends, the service goes on
     }
   }
-  bool try_start(const std::function<void()>& serve) {
+  /// On a thread of its own, counted in `running`; false where there are `most` already.
+  bool try_start(const std::function<void()>& serve, Fate fate, int& running, int most) {
     const std::lock_guard lock(mutex_);
-    if (running_ >= most_) return false;
+    if (running >= most) return false;
     try {
-      std::thread([this, serve] {
+      std::thread([this, serve, fate, &running] {
+        t_fate = fate;
         serve_one(serve);
         const std::lock_guard ending(mutex_);
-        --running_;
+        --running;
         ended_.notify_all();
       }).detach();
     } catch (const std::exception&) {  // no more threads, or no memory for one
       return false;
     }
-    ++running_;
+    ++running;
     return true;
   }
 
   const int most_;
   std::mutex mutex_;
   std::condition_variable ended_;
-  int running_ = 0;
+  int serving_ = 0, refusing_ = 0;
 };
 
 }  // namespace
@@ -312,7 +318,7 @@ class HttpServer::Impl : public httplib::Server {
                     : exchange.connection.header_malformed() ? 400
                                                              : bad_framing(request, head, limits_);
     exchange.takes_chunks = request.version != "HTTP/1.0";
-    exchange.close = bad != 0;
+    exchange.close = bad != 0 || accepts(lower_case(request.get_header_value("Connection")), "close");
     std::optional<HttpResponse> refused = handler_.refuse(head);
     if (!refused && bad != 0) refused = handler_.error(bad, head.path);
     if (!refused && head.method == "POST") return HandlerResponse::Unhandled;  // the body comes first
@@ -358,9 +364,9 @@ class HttpServer::Impl : public httplib::Server {
 
   bool process_and_close_socket(socket_t socket) override {
     HttpConnection connection(socket, limits_);
-    if (t_refuse) {
+    if (t_fate != Fate::kServed) {
       write_plainly(connection, 503, "Service Unavailable");
-      connection.linger();
+      connection.linger(t_fate == Fate::kRefused);
       return false;
     }
     ConnectionStream stream(connection);

@@ -178,12 +178,12 @@ bool HttpConnection::writable() const {
   return events > 0 && (events & (POLLHUP | POLLERR)) == 0;
 }
 
-void HttpConnection::linger() {
+void HttpConnection::linger(bool patience) {
   ::shutdown(socket_.get(), SHUT_WR);
-  const auto deadline = Clock::now() + kLinger;
+  const auto deadline = Clock::now() + (patience ? kLinger : Clock::duration::zero());
+  const size_t most = patience ? kMostDrained : buffer_.size();
   size_t drained = 0;
-  while (drained < kMostDrained &&
-         wait_for(socket_.get(), POLLIN, std::min(kSilence, milliseconds_until(deadline))) > 0) {
+  while (drained < most && wait_for(socket_.get(), POLLIN, std::min(kSilence, milliseconds_until(deadline))) > 0) {
     const ssize_t got = ::recv(socket_.get(), buffer_.data(), buffer_.size(), 0);
     if (got <= 0) return;
     drained += static_cast<size_t>(got);

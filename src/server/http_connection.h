@@ -76,8 +76,9 @@ class HttpConnection {
   bool body_too_large() const { return too_much_ && !in_headers_; }           ///< chunk sizes count too
   /// Something of the current request's response is written.
   bool answered() const { return answered_; }
-  /// Says that no more follows, and lets the client read what was sent before the socket closes.
-  void linger();
+  /// Says that no more follows, and lets the client read what was sent before the socket closes: waits for it to close
+  /// first, or to send nothing for a while. Without `patience` only takes what has come already.
+  void linger(bool patience = true);
   int socket() const { return socket_.get(); }
 
  private:

@@ -338,6 +338,28 @@ TEST_F(Http, more_connections_than_the_limit_are_told_so) {
   ::close(waiting);
 }
 
+TEST_F(Http, clients_past_the_limit_that_stay_keep_nobody_waiting) {
+  Limits limits;
+  limits.connections = 1;
+  start(limits);
+  std::vector<int> sockets = {connect()};
+  send(sockets[0], "GET /wait HTTP/1.1\r\n\r\n");
+  handler_.waiting.get_future().wait();
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < 100; ++i) {
+    sockets.push_back(connect());
+    EXPECT_THAT(receive(sockets.back()), StartsWith("HTTP/1.1 503")) << i;
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20)) << "half a second each";
+  for (const int socket : sockets) ::close(socket);
+}
+
+TEST_F(Http, close_counts_among_other_connection_options) {
+  start();
+  EXPECT_THAT(talk("GET /a HTTP/1.1\r\nConnection: TE, Close\r\n\r\nGET /b HTTP/1.1\r\n\r\n"),
+              testing::AllOf(HasSubstr("Connection: close\r\n"), testing::Not(HasSubstr("GET /b"))));
+}
+
 TEST_F(Http, sees_that_a_client_left_while_it_waited_or_read) {
   start();
   for (const char* path : {"/wait", "/stream"}) {
