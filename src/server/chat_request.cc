@@ -20,6 +20,7 @@ void read_part(Fields part) {
     part.fault().unsupported(
         part.path("type"), "expected text, got " + base::quoted(type->get<std::string>()) + ". Only text is supported");
   part.text("text");
+  part.ignore("prompt_cache_breakpoint");  // prompts are kept without being told
   part.finish();
 }
 
@@ -128,7 +129,8 @@ void read_tool_choice(Fields& fields, const ToolNames& names, ChatRequest& reque
 }
 
 void read_thinking(Fields& fields, Json& chat) {
-  const std::string effort = fields.word("reasoning_effort", {"none", "minimal", "low", "medium", "high", "xhigh"});
+  const std::string effort =
+      fields.word("reasoning_effort", {"none", "minimal", "low", "medium", "high", "xhigh", "max"});
   bool think = !effort.empty() && effort != "none" && effort != "minimal";
   if (const Json* options = fields.object("chat_template_kwargs")) {
     Fields inner(*options, "chat_template_kwargs", fields.fault());

@@ -143,6 +143,15 @@ bool read_anthropic_thinking(Fields& fields) {
   return type == "enabled" || type == "adaptive";
 }
 
+void read_output_config(Fields& fields) {
+  const Json* config = fields.object("output_config");
+  if (config == nullptr) return;
+  Fields inner(*config, "output_config", fields.fault());
+  inner.word("effort", {"low", "medium", "high", "xhigh", "max"});  // thoughts have no bound of their own
+  inner.only("format", {}, "not supported: output is not constrained");
+  inner.finish();
+}
+
 }  // namespace
 
 Result<ChatRequest> parse_messages_request(const Json& body, const ServedModel& model, bool counting) {
@@ -162,8 +171,10 @@ Result<ChatRequest> parse_messages_request(const Json& body, const ServedModel& 
   read_stop(fields, "stop_sequences", request.answer);
   request.response.stream = fields.flag("stream").value_or(false);
   fields.only("top_p", {1}, "not supported by text diffusion: leave it out or give 1");
+  read_output_config(fields);
   fields.only("top_k", {}, "not supported by text diffusion: leave it out");
   fields.only("service_tier", {"auto", "standard_only"}, "expected auto: there is one tier here");
+  fields.only("speed", {"standard"}, "expected standard: there is one speed here");
   for (const char* name : {"metadata", "cache_control"}) fields.ignore(name);
   fields.finish();
   DG_TRY(fault.result());

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <limits>
 
 #include "base/format.h"
@@ -13,6 +14,7 @@ namespace {
 constexpr int kMost = std::numeric_limits<int>::max();
 constexpr size_t kMostStops = 4;
 constexpr size_t kLongestStop = 1024;
+constexpr double kExact = int64_t{1} << 53;                             // whole numbers of a double, up to here
 constexpr double kLowestTemperature = 1e-3, kHighestTemperature = 100;  // of t_max
 
 std::optional<uint64_t> parse_seed(const std::string& text) {
@@ -62,6 +64,10 @@ void read_seed(Fields& fields, AnswerRequest& answer) {
   if (seed->is_number_integer()) {  // negative ones are 64 bits too
     answer.generate.seed =
         seed->is_number_unsigned() ? seed->get<uint64_t>() : static_cast<uint64_t>(seed->get<int64_t>());
+  } else if (seed->is_number_float()) {  // 5.0 is 5; beyond 53 bits nobody knows which number was meant
+    const double number = seed->get<double>();
+    if (number == std::floor(number) && std::abs(number) <= kExact)
+      answer.generate.seed = static_cast<uint64_t>(static_cast<int64_t>(number));
   } else if (seed->is_string()) {
     answer.generate.seed = parse_seed(seed->get_ref<const std::string&>());
   }
@@ -121,7 +127,8 @@ void read_openai_rest(Fields& fields) {
   fields.only("frequency_penalty", {0}, "not supported by text diffusion: leave it out or give 0");
   fields.only("presence_penalty", {0}, "not supported by text diffusion: leave it out or give 0");
   fields.only("logit_bias", {Json::object()}, "not supported by text diffusion: leave it out");
-  for (const char* name : {"user", "metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"})
+  for (const char* name :
+       {"user", "metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"})
     fields.ignore(name);
   fields.only("service_tier", {"auto", "default"}, "expected auto or default: there is one tier here");
   fields.only("store", {false}, "not supported: answers are not kept here");

@@ -62,6 +62,23 @@ TEST(ChatRequest, takes_what_openai_clients_send) {
   EXPECT_THAT(request->chat, HasSubstr(R"("enable_thinking":true)"));
 }
 
+TEST(ChatRequest, takes_the_newest_fields_of_openai_clients) {
+  const Json part = {{"type", "text"}, {"text", "a"}, {"prompt_cache_breakpoint", {{"mode", "explicit"}}}};
+  const Json message = {{"role", "user"}, {"content", Json::array({part})}};
+  EXPECT_EQ(error({{"messages", Json::array({message})},
+                   {"prompt_cache_options", {{"mode", "implicit"}}},
+                   {"reasoning_effort", "max"}}),
+            "fine");
+}
+
+TEST(ChatRequest, a_seed_is_any_whole_number_of_64_bits_however_it_is_written) {
+  EXPECT_EQ(chat({{"seed", 5.0}})->answer.generate.seed, 5u);
+  EXPECT_EQ(chat({{"seed", -1.0}})->answer.generate.seed, UINT64_MAX);
+  EXPECT_EQ(chat({{"seed", "5"}})->answer.generate.seed, 5u);
+  for (const Json& seed : {Json(5.5), Json(1e30), Json("5.0"), Json("-1"), Json(""), Json(true)})
+    EXPECT_THAT(error({{"seed", seed}}), StartsWith("seed: expected a whole number of 64 bits, got ")) << seed;
+}
+
 TEST(ChatRequest, temperature_one_leaves_the_schedule_and_zero_fixes_the_seed) {
   EXPECT_FALSE(chat({{"temperature", 1}})->answer.generate.sampler.t_max);
   EXPECT_FALSE(chat({{"temperature", 1}})->answer.generate.seed);
@@ -270,8 +287,8 @@ TEST(MessagesRequest, a_tools_result_stands_behind_its_call) {
 }
 
 TEST(MessagesRequest, takes_what_says_nothing_here) {
-  const Json body = Json::parse(R"({"max_tokens": 5, "cache_control": {"type": "ephemeral"},
-    "tools": [{"name": "look", "strict": false}], "messages": [{"role": "user", "content": "Hi"}]})");
+  const Json body = Json::parse(R"({"max_tokens": 5, "cache_control": {"type": "ephemeral"}, "speed": "standard",
+    "output_config": {"effort": "max", "format": null}, "tools": [{"name": "look", "strict": false}], "messages": [{"role": "user", "content": "Hi"}]})");
   const auto request = parse_messages_request(body, model());
   EXPECT_TRUE(request) << request.error().message;
 }
@@ -298,6 +315,9 @@ TEST(MessagesRequest, refuses_by_name) {
               StartsWith("messages[0].role: "));
   EXPECT_THAT(message(R"({"max_tokens": 1, "top_k": 5, "messages": [{"role": "user", "content": "a"}]})"),
               StartsWith("top_k: "));
+  EXPECT_THAT(message(R"({"max_tokens": 1, "output_config": {"format": {}},
+                "messages": [{"role": "user", "content": "a"}]})"),
+              StartsWith("output_config.format: not supported"));
   EXPECT_THAT(message(R"({"max_tokens": 1, "messages": [{"role": "user"}]})"), StartsWith("messages[0].content: "));
   const auto block = [&](const std::string& json) {
     return message((R"({"max_tokens": 1, "messages": [{"role": "user", "content": [)" + json + "]}]}").c_str());
