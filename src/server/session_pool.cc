@@ -16,26 +16,35 @@ size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
 
 }  // namespace
 
-std::optional<Session> SessionPool::take_or_copy(std::span<const int32_t> prompt) {
-  const std::lock_guard lock(mutex_);
-  auto best = idle_.end(), beginning = idle_.end();
-  size_t longest = 0, longest_beginning = 0;
+SessionPool::Match SessionPool::find(std::span<const int32_t> prompt) {
+  Match match{idle_.end(), idle_.end()};
   for (auto it = idle_.begin(); it != idle_.end(); ++it) {
     const size_t shared = common_prefix(it->tokens(), prompt);
-    if (shared > longest && shared * 2 >= it->tokens().size()) best = it, longest = shared;
-    if (shared > longest_beginning) beginning = it, longest_beginning = shared;
+    if (shared > match.kept && shared * 2 >= it->tokens().size()) match.session = it, match.kept = shared;
+    if (shared > match.copied) match.beginning = it, match.copied = shared;
   }
-  if (longest_beginning >= longest + kWorthCopying) {
-    // Under the lock: a copy takes milliseconds, and its owner may come back for the original at any time.
-    auto copy = beginning->fork(longest_beginning);
-    if (copy && copy->tokens().size() > longest) {
-      idle_.splice(idle_.begin(), idle_, beginning);  // it was of use
-      return std::move(*copy);
-    }
+  return match;
+}
+
+std::optional<Session> SessionPool::take_or_copy(std::span<const int32_t> prompt) {
+  const std::lock_guard taking(taking_);
+  std::unique_lock lock(mutex_);
+  Match match = find(prompt);
+  if (match.copied >= match.kept + kWorthCopying) {
+    // A copy may take a part of a second, in which sessions can come back: only those who take one wait for it, as its
+    // owner may be among them.
+    std::list<Session> original;
+    original.splice(original.begin(), idle_, match.beginning);
+    lock.unlock();
+    auto copy = original.front().fork(match.copied);
+    lock.lock();
+    idle_.splice(idle_.begin(), original);  // it was of use
+    if (copy && copy->tokens().size() > match.kept) return std::move(*copy);
+    match = find(prompt);  // some may have gone
   }
-  if (best == idle_.end()) return std::nullopt;
-  Session session = std::move(*best);
-  idle_.erase(best);
+  if (match.session == idle_.end()) return std::nullopt;
+  Session session = std::move(*match.session);
+  idle_.erase(match.session);
   return session;
 }
 

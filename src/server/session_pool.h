@@ -35,12 +35,19 @@ class SessionPool {
 
  private:
   Result<Session> take_or_make(std::span<const int32_t> prompt);
+  /// What idle sessions share with a prompt.
+  struct Match {
+    std::list<Session>::iterator session, beginning;  ///< to take over, and to copy from; the end for none
+    size_t kept = 0, copied = 0;                      ///< tokens
+  };
+  Match find(std::span<const int32_t> prompt);
   /// An idle session, or a copy of the beginning of one; nothing where neither is worth it.
   std::optional<Session> take_or_copy(std::span<const int32_t> prompt);
 
   const Engine& engine_;
   SessionOptions options_;
   uint64_t most_bytes_;
+  std::mutex taking_;  ///< one taker at a time; locked before `mutex_`
   mutable std::mutex mutex_;
   std::list<Session> idle_;  ///< most recently used first
 };

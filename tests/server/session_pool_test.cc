@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "golden.h"
 
 namespace dgemma::server {
@@ -70,6 +72,27 @@ TEST(SessionPool, a_long_beginning_of_another_conversation_is_copied) {
   EXPECT_EQ(answer(pool, second), 60);
   EXPECT_EQ(pool.stats().idle, 2u);
   EXPECT_EQ(answer(pool, third), 40);
+}
+
+TEST(SessionPool, who_comes_back_while_it_is_copied_finds_its_cache) {
+  SessionPool pool(engine(), {}, kPlenty);
+  const auto conversation = [](int32_t start) {
+    std::vector<int32_t> ids = prompt(1, 40);
+    for (const int32_t id : prompt(start, 60)) ids.push_back(id);
+    return ids;
+  };
+  answer(pool, conversation(100));
+  std::vector<std::thread> users;
+  for (const int32_t user : {200, 300, 400})
+    users.emplace_back([&, user] {
+      EXPECT_EQ(answer(pool, conversation(user)), 40);
+      for (int32_t i = 0; i < 10; ++i) {
+        EXPECT_EQ(answer(pool, conversation(user)), 100);
+        answer(pool, conversation(user + 1 + i));  // copies somebody's
+        static_cast<void>(pool.stats());
+      }
+    });
+  for (std::thread& user : users) user.join();
 }
 
 TEST(SessionPool, the_least_recently_used_go_first_when_memory_is_short) {
