@@ -2,6 +2,7 @@
 #include "server/answer_job.h"
 
 #include <exception>
+#include <new>
 #include <utility>
 
 #include "server/assembler.h"
@@ -56,7 +57,9 @@ void AnswerJob::run() {
   total_.queue_s = std::chrono::duration<double>(waited).count();
   try {
     if (const auto made = run_choices(); !made) fail(failure(made.error()));
-  } catch (const std::exception& error) {  // std::bad_alloc, and our own bugs: the service goes on
+  } catch (const std::bad_alloc&) {  // the session is gone, and what it held is free
+    fail(ApiError(Error{ErrorCode::kOutOfMemory, "memory: expected what the answer needs, got less. Try again later"}));
+  } catch (const std::exception& error) {  // our own bugs: the service goes on
     fail(ApiError(Error{ErrorCode::kInternal, std::string("the answer failed: ") + error.what()}));
   }
   observer_->on_told();
