@@ -50,8 +50,8 @@ struct BasicBlocks {
 using Blocks = BasicBlocks<float>;
 using ConstBlocks = BasicBlocks<const float>;
 
-/// Owned, 64-byte aligned, zeroed memory of one element type. Large memory is a mapping of its own: on huge pages, taken
-/// when it is first written, and given back to the system at once.
+/// Owned, 64-byte aligned, zeroed memory of one element type. Large memory is a mapping of its own: on huge pages where
+/// it fills some, taken when it is first written, and given back to the system at once.
 template <class T>
 class AlignedBuffer {
  public:
@@ -79,7 +79,7 @@ class AlignedBuffer {
   }
 
  private:
-  static constexpr size_t kLeastLarge = 2 * base::kHugePage;
+  static constexpr size_t kLeastLarge = base::kHugePage / 2;  // caches that grow leave little in the heap
   struct Free {
     void operator()(T* p) const { ::operator delete[](p, std::align_val_t{kCacheLine}); }
   };

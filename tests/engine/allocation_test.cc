@@ -1,13 +1,16 @@
-// A denoising step allocates nothing: counted with every operator new of this program replaced, so it has a program of
-// its own. What may allocate is a canvas's start (the cache grows) and the first step of all (the workspace grows), and
+// A denoising step allocates nothing: counted with every operator new of this program replaced, and mmap, by which large
+// matrices come (base/huge_memory.h), so it has a program of its own. What may allocate is a canvas's start (the cache grows) and the first step of all (the workspace grows), and
 // no more than was planned. Where one of these finds no memory, only that answer fails.
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <malloc.h>
+#include <sys/mman.h>
 
 #include <atomic>
 #include <cstdlib>
 #include <new>
 
+#include "base/huge_memory.h"
 #include "dgemma/engine.h"
 #include "dgemma/session.h"
 #include "engine/loaded_model.h"
@@ -47,6 +50,21 @@ void operator delete[](void* p, std::align_val_t) noexcept { give(p); }
 void operator delete(void* p, size_t, std::align_val_t) noexcept { give(p); }
 void operator delete[](void* p, size_t, std::align_val_t) noexcept { give(p); }
 
+// Counted without the room that aligning takes, which nobody touches. Files' mappings are there before and after.
+extern "C" void* mmap(void* at, size_t bytes, int protection, int flags, int file, off_t offset) noexcept {
+  static const auto real = reinterpret_cast<decltype(&mmap)>(::dlsym(RTLD_NEXT, "mmap"));
+  if ((flags & MAP_ANONYMOUS) != 0) {
+    allocations.fetch_add(1, std::memory_order_relaxed);
+    live_bytes.fetch_add(bytes - dgemma::base::kHugePage, std::memory_order_relaxed);
+  }
+  return real(at, bytes, protection, flags, file, offset);
+}
+extern "C" int munmap(void* at, size_t bytes) noexcept {
+  static const auto real = reinterpret_cast<decltype(&munmap)>(::dlsym(RTLD_NEXT, "munmap"));
+  live_bytes.fetch_sub(bytes - dgemma::base::kHugePage, std::memory_order_relaxed);
+  return real(at, bytes);
+}
+
 namespace dgemma {
 namespace {
 
@@ -79,6 +97,10 @@ TEST(Allocation, counts) {
   const size_t before = allocations.load();
   const std::vector<int> numbers(100);
   EXPECT_EQ(allocations.load(), before + 1);
+  const size_t bytes = live_bytes.load(), large = size_t{3} << 20;
+  const auto memory = base::HugeMemory::allocate(large);
+  EXPECT_EQ(allocations.load(), before + 2);
+  EXPECT_EQ(live_bytes.load(), bytes + large);
 }
 
 TEST(Allocation, none_in_a_step) {

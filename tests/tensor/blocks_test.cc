@@ -18,7 +18,7 @@ TEST(Blocks, rows_are_lanes) {
 }
 
 TEST(AlignedBuffer, is_aligned_and_zeroed_whether_it_may_lie_on_huge_pages_or_not) {
-  for (const size_t bytes : {size_t{1}, base::kHugePage, 2 * base::kHugePage, 3 * base::kHugePage + 1}) {
+  for (const size_t bytes : {size_t{1}, base::kHugePage / 2, base::kHugePage, 3 * base::kHugePage + 1}) {
     AlignedBuffer<uint8_t> buffer(bytes);
     const AlignedBuffer<uint8_t> moved = std::move(buffer);
     EXPECT_EQ(reinterpret_cast<uintptr_t>(moved.data()) % kCacheLine, 0u);
