@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/limit_errors.h"
+
 namespace dgemma::engine {
 
 using Clock = std::chrono::steady_clock;
@@ -13,8 +15,6 @@ SweepQueue::Rider::Rider(SweepQueue& queue) : queue_(queue) {
   const std::lock_guard lock(queue_.mutex_);
   awaited_ = true;
   queue_.riders_.push_back(this);
-  for (auto* requests : {&queue_.waiting_, &queue_.batch_})  // a leader that found no memory would keep the lead
-    requests->reserve(queue_.riders_.size());
 }
 
 SweepQueue::Rider::~Rider() {
@@ -80,11 +80,10 @@ void SweepQueue::lead(std::unique_lock<std::mutex>& lock) {
   compute();
   lock.lock();
   last_sweep_ = Clock::now() - start;
-  for (Request* request : batch_) {
+  for (Request* request = batch_; request != nullptr; request = request->next) {
     request->place = Place::kDone;
     request->rider->awaited_ = true;
   }
-  batch_.clear();
   led_ = false;
   changed_.notify_all();
 }
@@ -102,26 +101,30 @@ void SweepQueue::gather(std::unique_lock<std::mutex>& lock) {
 /// Moves requests from the line to the batch: always the first one, then whoever fits.
 void SweepQueue::take() {
   size_t rows = 0, prompt_rows = 0;
+  batch_ = nullptr;
+  Request** end = &batch_;
   for (Request* request : waiting_) {
     const size_t encoded = request->only_encodes ? request->rows : 0;
     const bool fits = rows + request->rows <= limits_.most_rows && prompt_rows + encoded <= limits_.most_prompt_rows;
-    if (!batch_.empty() && !fits) continue;
+    if (batch_ != nullptr && !fits) continue;
     rows += request->rows, prompt_rows += encoded;
     request->place = Place::kTaken;
-    batch_.push_back(request);
+    *end = request, end = &request->next;
   }
   std::erase_if(waiting_, [](const Request* request) { return request->place == Place::kTaken; });
 }
 
 /// Runs the batch in one sweep. One that fails is run again request by request, so that an error stays with its owner.
 void SweepQueue::compute() {
-  groups_.clear();
-  for (const Request* request : batch_) groups_.insert(groups_.end(), request->groups.begin(), request->groups.end());
-  const Result<void> together = sweep_(groups_);
-  for (Request* request : batch_) {
-    const bool own = together || batch_.size() == 1;
+  const Result<void> together = base::with_limit_errors("a sweep", [this] {
+    groups_.clear();
+    for (const Request* request = batch_; request != nullptr; request = request->next)
+      groups_.insert(groups_.end(), request->groups.begin(), request->groups.end());
+    return sweep_(groups_);
+  });
+  const bool own = together || batch_->next == nullptr;
+  for (Request* request = batch_; request != nullptr; request = request->next)
     request->outcome = own ? together : sweep_(request->groups);
-  }
 }
 
 bool SweepQueue::any_awaited() const {

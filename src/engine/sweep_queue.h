@@ -76,6 +76,7 @@ class SweepQueue {
     bool only_encodes;
     Place place = Place::kWaiting;
     Result<void> outcome = {};
+    Request* next = nullptr;  // in the batch
 
     bool cancelled() const;
   };
@@ -96,7 +97,7 @@ class SweepQueue {
   std::vector<Request*> waiting_;  // in order of arrival
   bool led_ = false;               // somebody leads
   // Of the leader.
-  std::vector<Request*> batch_;
+  Request* batch_ = nullptr;  // a list: a leader that found no memory for one would keep the lead
   std::vector<model::RowGroup> groups_;
   std::chrono::nanoseconds last_sweep_{0};
 };
