@@ -16,12 +16,12 @@ SweepRunner::SweepRunner(const model::Model& model, const kernels::KernelTable& 
 Result<void> SweepRunner::sweep(std::span<const model::RowGroup> groups) {
   size_t rows = 0;  // whole lane blocks, as the workspace holds them
   for (const model::RowGroup& group : groups) rows += tensor::blocks_for(group.tokens.size()) * tensor::kLanes;
-  Result<void> done = base::with_limit_errors("a sweep", [&]() -> Result<void> {
+  DG_TRY(plan_workspace(rows));
+  Result<void> done = base::with_limit_errors("a sweep", [&] {
     if (!workspace_) workspace_ = model::make_workspace();
-    DG_TRY(plan_workspace(rows));
     return model_.sweep(exec_, *workspace_, groups);
   });
-  if (!done && done.error().code == ErrorCode::kOutOfMemory) {  // it may have grown in part
+  if (!done && done.error().code == ErrorCode::kOutOfMemory) {  // the workspace may have grown in part
     workspace_.reset();
     planned_rows_ = 0;
   }

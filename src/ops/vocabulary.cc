@@ -38,8 +38,8 @@ size_t blocks_together(Arithmetic arithmetic, size_t blocks, int threads) {
   const size_t most = arithmetic == Arithmetic::kF32    ? 4
                       : arithmetic == Arithmetic::kBF16 ? 8
                                                         : VocabularyWorkspace::kMostBlocksTogether;
-  const size_t groups = std::clamp((2 * static_cast<size_t>(threads) + kParts - 1) / kParts, size_t{1}, blocks);
-  return std::min(most, (blocks + groups - 1) / groups);
+  const size_t groups = (2 * static_cast<size_t>(threads) + kParts - 1) / kParts;
+  return std::clamp((blocks + groups - 1) / groups, size_t{1}, most);
 }
 
 size_t tiles_of(const VocabularyWeights& w) { return (w.head.rows + kTile - 1) / kTile; }
