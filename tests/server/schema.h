@@ -40,6 +40,11 @@ class Schema {
       const std::string ref = schema["$ref"];
       return check(document_.at(Json::json_pointer(ref.substr(1))), value, where);
     }
+    if (schema.contains("allOf")) {
+      for (const Json& one : schema["allOf"])
+        if (const std::string wrong = check(one, value, where); !wrong.empty()) return wrong;
+      return "";
+    }
     if (schema.contains("anyOf")) {
       std::string all;
       for (const Json& one : schema["anyOf"]) {
