@@ -102,6 +102,23 @@ def build(spec, out):
     return DiffusionGemmaForBlockDiffusion.from_pretrained(out, dtype=torch.float32).eval()
 
 
+def trace(case, prompt, options, noise, new):
+    """The lines of a trace: of the steps that noise has kept, and of the tokens `new` that generate gave."""
+    eos = set(case.get("eos") or [])
+    end = next((i for i, t in enumerate(new) if t in eos), len(new))
+    lines = [{"type": "start", "prompt_ids": prompt, "seed": case["seed"], "canvas_length": noise.length,
+              "vocab_size": noise.vocab, "eos_ids": sorted(eos), "canvas_ids": case.get("canvas_ids"),
+              "options": options}]
+    for c in range(noise.canvas + 1):
+        steps = [s for s in noise.steps if s["canvas"] == c]
+        lines += steps
+        tokens = steps[-1]["best"]
+        cut = next((i for i, t in enumerate(tokens) if t in eos), noise.length)
+        lines.append({"type": "canvas", "canvas": c, "steps": len(steps), "tokens": tokens, "committed": cut,
+                      "reason": "converged" if len(steps) < options["max_denoising_steps"] else "max_steps"})
+    return lines + [{"type": "end", "tokens": new[:end], "finish_reason": "stop" if end < len(new) else "length"}]
+
+
 def run(model, case, canvas_length, out):
     vocab = model.config.text_config.vocab_size
     g = torch.Generator().manual_seed(case.get("prompt_seed", case["prompt_length"]))
@@ -187,19 +204,7 @@ def run(model, case, canvas_length, out):
         for h in hooks:
             h.remove()
 
-    new = result.sequences[0, len(prompt):].tolist()
-    eos = set(case.get("eos") or [])
-    end = next((i for i, t in enumerate(new) if t in eos), len(new))
-    lines = [{"type": "start", "prompt_ids": prompt, "seed": case["seed"], "canvas_length": canvas_length,
-              "vocab_size": vocab, "eos_ids": sorted(eos), "canvas_ids": case.get("canvas_ids"), "options": options}]
-    for c in range(noise.canvas + 1):
-        steps = [s for s in noise.steps if s["canvas"] == c]
-        lines += steps
-        tokens = steps[-1]["best"]
-        cut = next((i for i, t in enumerate(tokens) if t in eos), canvas_length)
-        lines.append({"type": "canvas", "canvas": c, "steps": len(steps), "tokens": tokens, "committed": cut,
-                      "reason": "converged" if len(steps) < options["max_denoising_steps"] else "max_steps"})
-    lines.append({"type": "end", "tokens": new[:end], "finish_reason": "stop" if end < len(new) else "length"})
+    lines = trace(case, prompt, options, noise, result.sequences[0, len(prompt):].tolist())
     with open(out / f"{case['name']}.trace.jsonl", "w") as f:
         for line in lines:
             f.write(json.dumps(line) + "\n")
