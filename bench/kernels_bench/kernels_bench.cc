@@ -190,11 +190,11 @@ void add_products(const KernelTable& t, const float* w, const uint16_t* half) {
     benchmark::RegisterBenchmark(label("product_pairs", t, s).c_str(),
                                  [&t, s, half](State& st) { product_pairs(st, t, s, half); });
   }
-  for (const Shape s :
-       {Shape{1024, 2816, 256}, Shape{704, 2816, 32}, Shape{704, 2816, 16}, Shape{704, 2816, 8}, Shape{704, 2816, 6},
-        Shape{704, 2816, 4}, Shape{704, 2816, 2}, Shape{704, 2816, 1}, Shape{65536, 2816, 16}, Shape{65536, 2816, 8},
-        Shape{65536, 2816, 6}, Shape{65536, 2816, 4}, Shape{65536, 2816, 2}, Shape{65536, 2816, 1},
-        Shape{2816, 704, 16}, Shape{2816, 704, 256}, Shape{2816, 64, 128}, Shape{128, 128, 64}, Shape{64, 128, 16}})
+  for (const Shape s : {Shape{1024, 2816, 256}, Shape{704, 2816, 32},  Shape{704, 2816, 16},   Shape{704, 2816, 8},
+                        Shape{704, 2816, 6},    Shape{704, 2816, 4},   Shape{704, 2816, 2},    Shape{704, 2816, 1},
+                        Shape{65536, 2816, 16}, Shape{65536, 2816, 8}, Shape{65536, 2816, 6},  Shape{65536, 2816, 4},
+                        Shape{65536, 2816, 2},  Shape{65536, 2816, 1}, Shape{65536, 2816, 32}, Shape{2816, 704, 16},
+                        Shape{2816, 704, 256},  Shape{2816, 64, 128},  Shape{128, 128, 64},    Shape{64, 128, 16}})
     for (const tensor::DType type : {tensor::DType::kPacked4, tensor::DType::kPacked8})
       benchmark::RegisterBenchmark(
           label(type == tensor::DType::kPacked4 ? "product_packed4" : "product_packed8", t, s).c_str(),
