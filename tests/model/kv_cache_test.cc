@@ -55,16 +55,20 @@ TEST_P(Cache, keeps_every_row_of_full_layers_and_the_last_ones_of_sliding_layers
 }
 
 TEST_P(Cache, takes_no_more_than_was_planned) {
-  const Config config = two_layers();
-  for (const int positions : {1, 63, 64, 65, 400, 1000, 5000})
-    for (const int chunk : {1, 7, 256, kPromptChunk}) {
-      KvCache cache = make();
-      cache.plan(positions);
-      while (cache.length() < positions) {
-        append(cache, static_cast<int>(std::min<int64_t>(chunk, positions - cache.length())));
-        ASSERT_LE(cache.bytes(), KvCache::planned_bytes(config, GetParam(), positions)) << positions << " by " << chunk;
+  Config config = two_layers();
+  for (const int window : {5, 2000})  // less and more than a chunk
+    for (const int positions : {1, 63, 64, 65, 400, 1000, 5000})
+      for (const int chunk : {1, 7, 256, kPromptChunk}) {
+        config.window = window;
+        KvCache cache(config, GetParam());
+        cache.plan(positions);
+        while (cache.length() < positions) {
+          append(cache, static_cast<int>(std::min<int64_t>(chunk, positions - cache.length())));
+          ASSERT_LE(cache.bytes(), KvCache::planned_bytes(config, GetParam(), positions))
+              << window << ": " << positions << " by " << chunk;
+          ASSERT_LE(cache.first_kept(0), std::max<int64_t>(0, cache.length() - (window - 1)));
+        }
       }
-    }
 }
 
 TEST_P(Cache, grows_past_the_plan_where_it_must) {
