@@ -24,7 +24,7 @@
 #define DG_INT8_ROWS_1 16  // 16 sums
 #define DG_INT8_ROWS_2 8
 #define DG_INT8_BLOCKS 2
-#define DG_INT8_KEPT_ROWS_1 8  // 8 sums, 8 kept ones
+#define DG_INT8_KEPT_ROWS_1 8  // 8 sums, 8 kept ones; so with two blocks
 #define DG_INT8_KEPT_ROWS_2 4
 #define DG_INT8_FEW_TOKENS 6
 #define DG_INT8_FEW_PANELS 4

@@ -12,7 +12,7 @@
 #define DG_INT8_ROWS_2 8
 #define DG_INT8_ROWS_3 8
 #define DG_INT8_BLOCKS 3
-#define DG_INT8_KEPT_ROWS_1 8
+#define DG_INT8_KEPT_ROWS_1 8  // 8 sums, 8 kept ones; so with two blocks
 #define DG_INT8_KEPT_ROWS_2 4
 #define DG_INT8_KEPT_ROWS_3 4  // 12 sums, 12 kept ones, 3 of x, a weight, a scale
 #define DG_INT8_FEW_TOKENS 6

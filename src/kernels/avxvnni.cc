@@ -10,7 +10,7 @@
 #define DG_DOT(sum, w, x) (I) _mm256_dpbusd_avx_epi32((__m256i)(sum), (__m256i)(w), (__m256i)(x))
 #define DG_INT8_ROWS_1 4  // 8 sums, 2 of x, a weight: 11 of 16 registers
 #define DG_INT8_BLOCKS 1
-#define DG_INT8_KEPT_ROWS_1 4
+#define DG_INT8_KEPT_ROWS_1 4  // 8 sums; of the 8 kept ones some are on the stack
 #define DG_INT8_FEW_TOKENS 4
 #define DG_INT8_FEW_PANELS 1
 #define DG_INT8_DIRECT_TOKENS 2

@@ -26,12 +26,9 @@ uint64_t row_bytes(const LayerConfig& layer, DType type) {
 // Rows that a layer takes at first and by which it grows at least.
 constexpr int64_t kGrain = 64;
 
-/// Rows of a sliding layer that leave room behind the kept ones for `behind` more, in whole tiles.
-int64_t sliding_rows(int64_t keep, int64_t behind) { return keep + behind + ops::kKeyTile; }
-
-/// How many rows a sliding layer leaves room for if it can choose: a chunk, or half of the kept ones. Of the 26B model
-/// each row is moved four times then, 2 % of what encoding 512 tokens takes; with twice the room, two times and 0.1 GB more.
-int64_t rows_behind(int64_t keep) { return std::min<int64_t>(keep / 2, kPromptChunk); }
+/// Rows of a sliding layer: those that it keeps, and room for a chunk behind them, in whole tiles. A row of the 26B
+/// model is moved four times until it is dropped; with twice the room two times, for 0.1 GB more.
+int64_t sliding_rows(int64_t keep) { return keep + kPromptChunk + ops::kKeyTile; }
 
 }  // namespace
 
@@ -74,7 +71,7 @@ void KvCache::make_room(Layer& layer, int64_t count) {
 /// The next capacity of a layer that needs so many rows: half as much again, no more than it will ever use.
 int64_t KvCache::grown(const Layer& layer, int64_t needed) const {
   int64_t most = planned_;
-  if (layer.keep > 0) most = std::min(most, sliding_rows(layer.keep, rows_behind(layer.keep)));
+  if (layer.keep > 0) most = std::min(most, sliding_rows(layer.keep));
   return std::max(needed, std::min(most, layer.capacity + layer.capacity / 2 + kGrain));
 }
 
@@ -137,7 +134,7 @@ uint64_t KvCache::planned_bytes(const Config& config, DType type, int64_t positi
   uint64_t total = 0;
   for (const LayerConfig& layer : config.layer) {
     int64_t rows = positions;
-    if (layer.sliding) rows = std::min(rows, sliding_rows(kept_rows(config), kPromptChunk));
+    if (layer.sliding) rows = std::min(rows, sliding_rows(kept_rows(config)));
     total += 2 * row_bytes(layer, type) * static_cast<uint64_t>(rows);
   }
   return total;
