@@ -11,7 +11,7 @@ endif()
 if(DGEMMA_SANITIZE)
   target_compile_options(dg_options INTERFACE -fsanitize=${DGEMMA_SANITIZE} -fno-omit-frame-pointer -g1)
   target_link_options(dg_options INTERFACE -fsanitize=${DGEMMA_SANITIZE})
-  if(DGEMMA_SANITIZE MATCHES "undefined") # without what a quarter of the build would go into, and the address sanitizer sees
+  if(DGEMMA_SANITIZE MATCHES "undefined") # without checks of pointers that take a quarter of the build; address sees most
     target_compile_options(dg_options INTERFACE -fno-sanitize-recover=all
                                                 -fno-sanitize=null,object-size,pointer-overflow,vptr)
   endif()
