@@ -94,7 +94,7 @@ TEST(Answering, ctrl_c_while_the_prompt_is_made_stops_the_answer) {
   AnswerPlan plan;
   plan.arguments = &arguments;
   plan.print = false;
-  plan.options.eos_ids = std::vector<int32_t>{};
+  plan.options.eos_ids = std::vector<int32_t>{}, plan.options.seed = 7;
   plan.sync = [](Session& s) {
     ::kill(::getpid(), SIGINT);
     return s.sync_tokens(std::vector<int32_t>{5, 6, 7});

@@ -78,7 +78,7 @@ without_tokenizer() {
   is "$out" "$tokens"$'\n'; has "$err" 'steps per canvas'; has "$err" 'seed 7'
   run 0 generate -m "$tiny" --prompt-ids 2,5,9 --seed 7 -n 4 --t-min 0
   run 0 generate -m "$tiny.gguf" --prompt-ids 2,5,9 --seed 7 -n 20 --compute f32; is "$out" "$tokens"$'\n'
-  DGEMMA_MODEL=$tiny run 0 generate --prompt-ids 2,5,9 -n 1
+  DGEMMA_MODEL=$tiny run 0 generate --prompt-ids 2,5,9 --seed 7 -n 1
 
   traces "$tiny" "$tokens"
   [ -n "${DGEMMA_SANITIZE-}" ] || limits "$tiny" "$tokens"
@@ -94,7 +94,7 @@ without_tokenizer() {
   # The trace's place is full: the answer is printed all the same. Then: the answer's place is full.
   run 1 generate -m "$tiny" --prompt-ids 2,5,9 --seed 7 -n 20 --compute f32 --trace /dev/full
   is "$out" "$tokens"$'\n'; has "$err" '/dev/full'
-  "$program" generate -m "$tiny" --prompt-ids 2,5,9 -n 20 >/dev/full 2>"$work/err"; status 1 $? 'generate > /dev/full'
+  "$program" generate -m "$tiny" --prompt-ids 2,5,9 --seed 7 -n 20 >/dev/full 2>"$work/err"; status 1 $? 'generate > /dev/full'
   has "$err" 'No space left'
   "$program" info >&- 2>"$work/err"; status 1 $? 'info >&-'
   has "$err" 'standard output'
@@ -130,7 +130,7 @@ traces() {
   status 1 $? 'generate --trace with a full disk'
   is "$out" "$tokens"$'\n'; has "$err" 'kept: the trace is incomplete'; is "$(cat "$work"/kept*)" 'old'
   # Killed in the act.
-  "$program" generate -m "$tiny" --prompt-ids 2,5,9 --eos-ids none --confidence-threshold 0 --max-denoising-steps 4000 \
+  "$program" generate -m "$tiny" --prompt-ids 2,5,9 --seed 7 --eos-ids none --confidence-threshold 0 --max-denoising-steps 4000 \
     --trace "$work/kept" >"$work/out" 2>"$work/err" &
   pid=$!
   until [ -s "$work"/kept.partial-* ] || ! kill -0 $pid 2>"$work/null"; do sleep 0.02; done
@@ -265,7 +265,7 @@ other_chat_formats() {
   run 2 compare "$other" "$model" -p 'Who are you?'; has "$err" 'chat_template.jinja: expected the Gemma 4 chat format'
   run 0 generate -m "$other" --raw -p $'<|turn>user\nWho are you?<turn|>\n<|turn>model\n<|channel>thought\n<channel|>' --seed 7
   is "$out" "$text"
-  run 0 generate -m "$other" --prompt-ids 2,5,9 -n 5
+  run 0 generate -m "$other" --prompt-ids 2,5,9 --seed 7 -n 5
   run 0 quantize -m "$other" -o "$work/other.gguf"
   run 2 generate -m "$work/other.gguf" -p x; has "$err" 'other.gguf: tokenizer.chat_template: expected the Gemma 4 chat format'
   rm "$other/chat_template.jinja"

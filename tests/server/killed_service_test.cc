@@ -68,6 +68,7 @@ class ServiceProcess {
 Json short_chat() {
   return {{"messages", Json::array({{{"role", "user"}, {"content", "Hi"}}})},
           {"max_tokens", 24},
+          {"seed", 3},
           {"diffusion", {{"max_denoising_steps", 3}}}};
 }
 

@@ -119,7 +119,7 @@ TEST(Service, the_most_probable_tokens_are_told_in_both_forms) {
     EXPECT_EQ(token["top_logprobs"][0]["logprob"], token["logprob"]);
     EXPECT_GE(token["top_logprobs"][1]["logprob"], token["top_logprobs"][2]["logprob"]);
   }
-  const Json completion = {{"prompt", "Hi"}, {"max_tokens", 20}, {"logprobs", 2}, {"diffusion", chat["diffusion"]}};
+  const Json completion = quick_completion(2);
   const Json logprobs = service.post("/v1/completions", completion).json["choices"][0]["logprobs"];
   ASSERT_FALSE(logprobs["tokens"].empty());
   for (size_t i = 0; i < logprobs["tokens"].size(); ++i)
@@ -132,8 +132,7 @@ TEST(Service, every_response_is_what_the_openapi_document_says) {
   const Schema schema(document);
   Json chat = quick_chat();
   chat["logprobs"] = true, chat["top_logprobs"] = 20, chat["n"] = 2;
-  const Json messages = {{"messages", chat["messages"]}, {"max_tokens", 20}, {"diffusion", chat["diffusion"]}};
-  const Json completion = {{"prompt", "Hi"}, {"max_tokens", 20}, {"logprobs", 1}, {"diffusion", chat["diffusion"]}};
+  const Json messages = quick_chat(), completion = quick_completion(1);
   EXPECT_EQ(schema.check("ChatRequest", chat), "");
   EXPECT_EQ(schema.check("MessagesRequest", messages), "");
   EXPECT_EQ(schema.check("CompletionRequest", completion), "");

@@ -145,6 +145,14 @@ inline Json quick_chat(const std::string& text = "Hi") {
           {"diffusion", {{"max_denoising_steps", 3}}}};
 }
 
+/// A completion of one short canvas, with the log-probabilities of so many tokens a row.
+inline Json quick_completion(int logprobs) {
+  Json request = quick_chat();
+  request.erase("messages");
+  request["prompt"] = "Hi", request["logprobs"] = logprobs;
+  return request;
+}
+
 /// A request that goes on until somebody stops it.
 inline Json endless_chat() {
   Json request = quick_chat();
