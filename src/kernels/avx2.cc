@@ -23,6 +23,8 @@
 #define DG_INT8_KEPT_ROWS_1 4  // 8 sums; of the 8 kept ones most are on the stack
 #define DG_INT8_FEW_TOKENS 4
 #define DG_INT8_FEW_PANELS 1
+#define DG_INT8_FEW_IN_PLACE
+#define DG_INT8_WHOLE_FROM 13
 #define DG_INT8_DIRECT_TOKENS 2
 #define DG_NAME "avx2"
 #define DG_GETTER avx2_table
