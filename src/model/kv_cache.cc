@@ -17,7 +17,8 @@ namespace {
 // answer of usual length can be rendered anew in the next turn.
 int64_t margin(const Config& config) { return int64_t{4} * config.canvas_length; }
 
-int64_t kept_rows(const Config& config) { return std::max(0, config.window - 1) + margin(config); }
+// Rows before a position that a sliding layer needs.
+int64_t needed_before(const Config& config) { return std::max(0, config.window - 1); }
 
 uint64_t row_bytes(const LayerConfig& layer, DType type) {
   return static_cast<uint64_t>(layer.kv_heads) * static_cast<uint64_t>(layer.head_dim) * tensor::info(type).block_bytes;
@@ -26,18 +27,20 @@ uint64_t row_bytes(const LayerConfig& layer, DType type) {
 // Rows that a layer takes at first and by which it grows at least.
 constexpr int64_t kGrain = 64;
 
-/// Rows of a sliding layer: those that it keeps, and room for a chunk behind them, in whole tiles. A row of the 26B
-/// model is moved four times until it is dropped; with twice the room two times, for 0.1 GB more.
-int64_t sliding_rows(int64_t keep) { return keep + kPromptChunk + ops::kKeyTile; }
+/// Rows of a sliding layer at most. Where a chunk finds no room as many tiles of the oldest rows go, which leaves the
+/// margin before what is new, or what the chunk needs where it is longer.
+int64_t sliding_rows(const Config& config) {
+  return needed_before(config) + std::max<int64_t>(margin(config), kPromptChunk) + ops::kKeyTile;
+}
 
 }  // namespace
 
-KvCache::KvCache(const Config& config, DType type) : type_(type), window_(config.window) {
+KvCache::KvCache(const Config& config, DType type) : type_(type), needed_before_(needed_before(config)) {
   DG_CHECK(type == DType::kF32 || type == DType::kBF16, tensor::info(type).name);
   for (const LayerConfig& layer : config.layer) {
     Layer l;
     l.row_bytes = static_cast<size_t>(row_bytes(layer, type));
-    l.keep = layer.sliding ? kept_rows(config) : 0;
+    if (layer.sliding) l.most = sliding_rows(config);
     layers_.push_back(std::move(l));
   }
 }
@@ -49,9 +52,10 @@ void KvCache::reserve(int64_t count) {
 void KvCache::make_room(Layer& layer, int64_t count) {
   const int64_t used = length_ - layer.first;
   if (used + count <= layer.capacity) return;
-  // Drop what a sliding layer no longer needs, in whole tiles, so that row 0 stays at the start of one.
-  const int64_t spare = layer.keep > 0 ? std::max<int64_t>(0, used - layer.keep) : 0;
-  const int64_t kept = used - spare / ops::kKeyTile * ops::kKeyTile;
+  // In whole tiles, so that row 0 stays at the start of one.
+  const int64_t surplus = (used + count - layer.most + ops::kKeyTile - 1) / ops::kKeyTile * ops::kKeyTile;
+  const int64_t droppable = (used - needed_before_) / ops::kKeyTile * ops::kKeyTile;
+  const int64_t kept = used - std::max<int64_t>(0, std::min(surplus, droppable));
   const int64_t needed = kept + count;
   const size_t skip = static_cast<size_t>(used - kept) * layer.row_bytes;
   const size_t bytes = static_cast<size_t>(kept) * layer.row_bytes;
@@ -70,9 +74,7 @@ void KvCache::make_room(Layer& layer, int64_t count) {
 
 /// The next capacity of a layer that needs so many rows: half as much again, no more than it will ever use.
 int64_t KvCache::grown(const Layer& layer, int64_t needed) const {
-  int64_t most = planned_;
-  if (layer.keep > 0) most = std::min(most, sliding_rows(layer.keep));
-  return std::max(needed, std::min(most, layer.capacity + layer.capacity / 2 + kGrain));
+  return std::max(needed, std::min({planned_, layer.most, layer.capacity + layer.capacity / 2 + kGrain}));
 }
 
 size_t KvCache::row_offset(size_t layer, int64_t position) const {
@@ -99,9 +101,8 @@ ops::KeyRun KvCache::run(size_t layer) const {
 
 /// Whether the sliding layers still have the rows that the tokens before `length` need.
 bool KvCache::can_go_back_to(int64_t length) const {
-  const int64_t needed_from = std::max<int64_t>(0, length - (window_ - 1));
-  return std::all_of(layers_.begin(), layers_.end(),
-                     [&](const Layer& layer) { return layer.keep == 0 || layer.first <= needed_from; });
+  const int64_t needed_from = std::max<int64_t>(0, length - needed_before_);
+  return std::all_of(layers_.begin(), layers_.end(), [&](const Layer& layer) { return layer.first <= needed_from; });
 }
 
 int64_t KvCache::truncate(int64_t length) {
@@ -134,7 +135,7 @@ uint64_t KvCache::planned_bytes(const Config& config, DType type, int64_t positi
   uint64_t total = 0;
   for (const LayerConfig& layer : config.layer) {
     int64_t rows = positions;
-    if (layer.sliding) rows = std::min(rows, sliding_rows(kept_rows(config)));
+    if (layer.sliding) rows = std::min(rows, sliding_rows(config));
     total += 2 * row_bytes(layer, type) * static_cast<uint64_t>(rows);
   }
   return total;

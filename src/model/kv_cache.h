@@ -6,8 +6,8 @@
 // where a prompt is cut into chunks cannot matter in bf16 either.
 // Full layers keep every position. Sliding layers need the last W - 1 only, plus a margin behind them so that a
 // conversation can go back a little (the answer that is rendered anew, a retry) without encoding its prompt again;
-// older rows are dropped by moving the rest to the front now and then, so rows stay consecutive for the kernels. Tests:
-// tests/model/kv_cache_test.cc.
+// older rows are dropped by moving the rest to the front where room is wanted, so rows stay consecutive for the kernels.
+// Tests: tests/model/kv_cache_test.cc.
 #pragma once
 
 #include <cstddef>
@@ -61,11 +61,13 @@ class KvCache {
   uint64_t bytes() const;
 
  private:
+  static constexpr int64_t kAll = std::numeric_limits<int64_t>::max();
+
   bool can_go_back_to(int64_t length) const;
 
   struct Layer {
     size_t row_bytes = 0;  // of K * Dh values
-    int64_t keep = 0;      // rows to keep at least; 0: all
+    int64_t most = kAll;   // rows to have at most
     int64_t first = 0;     // position of row 0
     int64_t capacity = 0;  // rows
     tensor::AlignedBuffer<std::byte> keys, values;
@@ -77,8 +79,8 @@ class KvCache {
   tensor::DType type_;
   std::vector<Layer> layers_;
   int64_t length_ = 0;
-  int64_t planned_ = std::numeric_limits<int64_t>::max();
-  int64_t window_ = 0;
+  int64_t planned_ = kAll;
+  int64_t needed_before_ = 0;  // rows of sliding layers
 };
 
 }  // namespace dgemma::model

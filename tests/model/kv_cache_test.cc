@@ -90,31 +90,47 @@ TEST_P(Cache, memory_of_sliding_layers_stops_growing) {
 
 TEST_P(Cache, goes_back_within_the_margin_and_starts_anew_beyond_it) {
   KvCache cache = make();
-  for (int i = 0; i < 600; ++i) append(cache, 1);  // more than two tiles of keys
-  EXPECT_EQ(cache.truncate(590), 590);
+  for (int i = 0; i < 900; ++i) append(cache, 1);  // more than a sliding layer ever has
+  EXPECT_EQ(cache.truncate(890), 890);
   append(cache, 3);
-  EXPECT_EQ(get(cache.key_row(0, 592), 0), 592.0f - 512.0f);
+  EXPECT_EQ(get(cache.key_row(0, 892), 0), 892.0f - 768.0f);
   EXPECT_EQ(cache.truncate(20), 0) << "the sliding layer no longer has rows 16..19";
   EXPECT_EQ(cache.length(), 0);
   append(cache, 2);
   EXPECT_EQ(get(cache.key_row(0, 1), 0), 1.0f);
 }
 
+TEST_P(Cache, four_canvases_back_are_always_kept) {
+  Config config = two_layers();
+  for (const int window : {5, 1024})
+    for (const int canvas : {3, 100, 256, 400})  // four of them less and more than a chunk
+      for (const int chunk : {1, 100, kPromptChunk}) {
+        config.window = window, config.canvas_length = canvas;
+        KvCache cache(config, GetParam());
+        while (cache.length() < 5000) {
+          append(cache, chunk);
+          ASSERT_LE(cache.first_kept(0), std::max<int64_t>(0, cache.length() - 4 * canvas - (window - 1)))
+              << window << ", canvas " << canvas << ", by " << chunk;
+        }
+        EXPECT_GT(cache.first_kept(0), 0);
+      }
+}
+
 TEST_P(Cache, a_copy_has_the_beginning_and_goes_on_by_itself) {
   KvCache cache = make();
-  for (int i = 0; i < 600; ++i) append(cache, 1);  // more than two tiles of keys
+  for (int i = 0; i < 900; ++i) append(cache, 1);  // more than a sliding layer ever has
   KvCache copy = make(), none = make();
-  EXPECT_EQ(copy.copy_beginning(cache, 590), 590);
+  EXPECT_EQ(copy.copy_beginning(cache, 890), 890);
   append(copy, 50);
   append(cache, 1);
-  EXPECT_EQ(cache.length(), 601);
-  ASSERT_EQ(copy.length(), 640);
+  EXPECT_EQ(cache.length(), 901);
+  ASSERT_EQ(copy.length(), 940);
   for (size_t layer = 0; layer < 2; ++layer)
-    for (int64_t p = copy.first_kept(layer); p < 640; ++p) {
+    for (int64_t p = copy.first_kept(layer); p < 940; ++p) {
       ASSERT_EQ(get(copy.key_row(layer, p), 0), static_cast<float>(p % 128)) << layer << ' ' << p;
       ASSERT_EQ(get(copy.value_row(layer, p), 1), static_cast<float>(-p % 128)) << layer << ' ' << p;
     }
-  EXPECT_LE(copy.first_kept(0), 590 - 4);
+  EXPECT_LE(copy.first_kept(0), 890 - 4);
   EXPECT_EQ(copy.first_kept(1), 0);
   EXPECT_EQ(none.copy_beginning(cache, 20), 0) << "the sliding layer no longer has rows 16..19";
   EXPECT_EQ(none.bytes(), 0u);
