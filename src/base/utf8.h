@@ -6,6 +6,7 @@
 // what Python's errors="replace" does. Test: tests/base/utf8_test.cc.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -28,6 +29,11 @@ Utf8Part utf8_first(std::string_view bytes);
 inline size_t utf8_length(char first_byte) {
   const auto b = static_cast<unsigned char>(first_byte);
   return b < 0x80 ? 1 : b < 0xE0 ? 2 : b < 0xF0 ? 3 : 4;
+}
+
+/// How many characters valid UTF-8 has.
+inline size_t utf8_characters(std::string_view text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char byte) { return (byte & 0xC0) != 0x80; }));
 }
 
 /// The code point of the first character of valid, non-empty UTF-8.

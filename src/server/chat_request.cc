@@ -66,16 +66,8 @@ void read_message(Fields message, const Json* before) {
 }
 
 void read_messages(Fields& fields, const Limits& limits, Json& chat) {
-  const Json* messages = fields.array("messages");
-  if (messages == nullptr || messages->empty()) {
-    fields.fault().set(ErrorCode::kInvalidRequest,
-                       base::concat("messages: expected an array of at least one message, got ",
-                                    messages == nullptr ? "nothing" : "an empty one"));
-    return;
-  }
-  if (messages->size() > static_cast<size_t>(limits.messages))
-    fields.fault().set(ErrorCode::kInvalidRequest, base::concat("messages: expected at most ", limits.messages,
-                                                                " messages, got ", messages->size()));
+  const Json* messages = message_list(fields, limits);
+  if (messages == nullptr) return;
   for (size_t i = 0; i < messages->size(); ++i)
     read_message(Fields((*messages)[i], base::concat("messages[", i, "]"), fields.fault()),
                  i > 0 ? &(*messages)[i - 1] : nullptr);
@@ -149,6 +141,16 @@ void read_logprobs(Fields& fields, AnswerRequest& answer) {
 }
 
 }  // namespace
+
+const Json* message_list(Fields& fields, const Limits& limits) {
+  const Json* messages = fields.array("messages");
+  const size_t count = messages == nullptr ? 0 : messages->size();
+  if (count > 0 && count <= static_cast<size_t>(limits.messages)) return messages;
+  const std::string got = messages == nullptr ? "nothing" : count == 0 ? "an empty one" : std::to_string(count);
+  fields.fault().set(ErrorCode::kInvalidRequest,
+                     base::concat("messages: expected an array of 1 to ", limits.messages, " messages, got ", got));
+  return nullptr;
+}
 
 bool takes_tool_result(const Json* before) {
   if (before == nullptr || !before->is_object()) return false;

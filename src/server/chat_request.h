@@ -19,6 +19,8 @@ struct ChatRequest {
   std::string forced_call;  ///< text that the answer has to begin with, after a tool call marker; "" for none
 };
 
+/// The request's messages, null with a fault where there are none or too many.
+const Json* message_list(Fields& fields, const Limits& limits);
 /// Whether a tool's result may follow this message (null: none): it calls tools, or is a result itself.
 bool takes_tool_result(const Json* before);
 

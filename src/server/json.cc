@@ -2,11 +2,13 @@
 #include "server/json.h"
 
 #include "base/format.h"
+#include "base/utf8.h"
 
 namespace dgemma::server {
 namespace {
 
-constexpr int kMostDepth = 64;  // tool schemas nest, but not like this
+constexpr int kMostDepth = 64;       // tool schemas nest, but not like this
+constexpr size_t kMostReason = 300;  // bytes of the library's words, which have what it met whole
 
 /// The deepest nesting of brackets outside strings; meaningful for any bytes.
 int depth_of(std::string_view text) {
@@ -40,10 +42,11 @@ Result<Json> parse_body(std::string_view body) {
       return Unexpected(ErrorCode::kInvalidRequest, base::concat("body: expected an object, got ", json.type_name()));
     return json;
   } catch (const Json::exception& error) {  // the library's only way to say where
-    const std::string text = error.what();
-    const size_t reason = text.find("] ");
-    return Unexpected(ErrorCode::kInvalidRequest,
-                      "body: expected JSON, got something else: " + text.substr(reason == text.npos ? 0 : reason + 2));
+    std::string_view reason = error.what();
+    if (const size_t name = reason.find("] "); name != reason.npos) reason.remove_prefix(name + 2);
+    return Unexpected(ErrorCode::kInvalidRequest, base::concat("body: expected JSON, got something else: ",
+                                                               base::utf8_repair(reason.substr(0, kMostReason)),
+                                                               reason.size() > kMostReason ? "..." : ""));
   }
 }
 

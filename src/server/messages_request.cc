@@ -1,6 +1,7 @@
 // See messages_request.h.
 #include "server/messages_request.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/format.h"
@@ -59,11 +60,14 @@ class BlockReader {
             {{"name", block.required_text("name")}, {"arguments", input == nullptr ? "{}" : json_text(*input)}}}});
     } else if (type == "tool_result") {
       const std::string text = read_text(block.find("content"), block.path("content"), fault_);
-      Json result = {{"role", "tool"}, {"tool_call_id", block.required_text("tool_use_id")}, {"content", text}};
+      const std::string id = block.required_text("tool_use_id");
       if (messages_.empty() || !takes_tool_result(&messages_.back()))
         fault_.expected(block.path("type"), "tool_result only behind an assistant's message with tool_use",
                         block.find("type"));
-      messages_.push_back(std::move(result));
+      if (!called(id))
+        fault_.expected(block.path("tool_use_id"), "the id of a tool_use of the message before",
+                        block.find("tool_use_id"));
+      messages_.push_back({{"role", "tool"}, {"tool_call_id", id}, {"content", text}});
       block.ignore("is_error");
     } else if (type == "thinking") {
       reasoning_ += block.required_text("thinking");
@@ -72,6 +76,14 @@ class BlockReader {
       block.ignore("data");
     }
     block.finish();
+  }
+
+  /// Whether the assistant's message that the next tool result would answer has a call of that id.
+  bool called(const std::string& id) const {
+    const auto before = std::find_if(messages_.rbegin(), messages_.rend(),
+                                     [](const Json& message) { return message["role"] != "tool"; });
+    const Json calls = before == messages_.rend() ? Json() : before->value("tool_calls", Json());
+    return std::any_of(calls.begin(), calls.end(), [&](const Json& call) { return call["id"] == id; });
   }
 
   std::string role_;
@@ -85,9 +97,8 @@ void read_anthropic_messages(Fields& fields, const Limits& limits, Json& chat) {
   Json messages = Json::array();
   const std::string system = read_text(fields.find("system"), "system", fields.fault());
   if (!system.empty()) messages.push_back({{"role", "system"}, {"content", system}});
-  const Json* given = fields.array("messages");
-  if (given == nullptr || given->empty() || given->size() > static_cast<size_t>(limits.messages))
-    return fields.fault().expected("messages", base::concat("an array of 1 to ", limits.messages, " messages"), given);
+  const Json* given = message_list(fields, limits);
+  if (given == nullptr) return;
   for (size_t i = 0; i < given->size(); ++i) {
     Fields message((*given)[i], base::concat("messages[", i, "]"), fields.fault());
     const std::string role = message.required_word("role", {"user", "assistant"});
@@ -168,7 +179,7 @@ Result<ChatRequest> parse_messages_request(const Json& body, const ServedModel& 
   read_length(fields, "max_tokens", model, request.answer);
   read_seed(fields, request.answer);
   read_sampler(fields, 1, model, request.answer);
-  read_stop(fields, "stop_sequences", request.answer);
+  if (fields.array("stop_sequences") != nullptr) read_stop(fields, "stop_sequences", request.answer);
   request.response.stream = fields.flag("stream").value_or(false);
   fields.only("top_p", {1}, "not supported by text diffusion: leave it out or give 1");
   read_output_config(fields);

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/format.h"
+#include "base/utf8.h"
 
 namespace dgemma::server {
 namespace {
@@ -92,9 +93,9 @@ void read_stop(Fields& fields, const std::string& name, AnswerRequest& answer) {
     if (!list[i].is_string() || list[i].get_ref<const std::string&>().empty())
       return fields.fault().expected(where, "a string that is not empty", &list[i]);
     answer.stop.push_back(list[i].get<std::string>());
-    if (answer.stop.back().size() > kLongestStop)
+    if (const size_t characters = base::utf8_characters(answer.stop.back()); characters > kLongestStop)
       return fields.fault().set(ErrorCode::kInvalidRequest, base::concat(where, ": expected at most ", kLongestStop,
-                                                                         " bytes, got ", answer.stop.back().size()));
+                                                                         " characters, got ", characters));
   }
 }
 

@@ -33,6 +33,11 @@ TEST(Utf8, writes_and_reads_every_code_point) {
   }
 }
 
+TEST(Utf8, counts_characters) {
+  EXPECT_EQ(utf8_characters(""), 0u);
+  EXPECT_EQ(utf8_characters("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80"), 4u);
+}
+
 TEST(Utf8, tells_a_cut_character_from_a_wrong_one) {
   EXPECT_TRUE(utf8_first("\xF0\x9F\x98").cut);
   EXPECT_FALSE(utf8_first("\xF0\x9Fz").cut);

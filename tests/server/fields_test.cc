@@ -59,6 +59,11 @@ TEST(ParseBody, refuses_what_is_no_json_object) {
   };
   EXPECT_EQ(error(R"({"a": [1, {"b": "]}"}]})"), "fine");
   EXPECT_THAT(error(""), HasSubstr("body: expected JSON"));
+  for (const std::string& long_one : {std::string(100000, '9'), '"' + std::string(100000, 'y') + '\n'}) {
+    const std::string message = error("{\"a\": " + long_one);
+    EXPECT_THAT(message, HasSubstr("body: expected JSON"));
+    EXPECT_LT(message.size(), 400u);
+  }
   EXPECT_THAT(error("[1]"), HasSubstr("body: expected an object, got array"));
   EXPECT_THAT(error(R"({"a": "\xff"})"), HasSubstr("body: expected JSON"));
   EXPECT_THAT(error(std::string(1000000, '[')), HasSubstr("nested at most 64 deep"));

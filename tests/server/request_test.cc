@@ -10,6 +10,7 @@ namespace dgemma::server {
 namespace {
 
 using testing::ElementsAre;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
 
@@ -103,6 +104,10 @@ TEST(ChatRequest, refuses_by_name_what_it_cannot_do) {
   EXPECT_THAT(error({{"diffusion", {{"t_min", 0.9}}}}), StartsWith("diffusion.t_min: expected at most t_max, 0.8"));
   EXPECT_THAT(error({{"stop", {"a", "b", "c", "d", "e"}}}), StartsWith("stop: expected at most 4 strings, got 5"));
   EXPECT_THAT(error({{"stop", {"a", ""}}}), StartsWith("stop[1]: "));
+  std::string accents;
+  for (int i = 0; i < 1024; ++i) accents += "\u00e9";
+  EXPECT_EQ(error({{"stop", accents}}), "fine");
+  EXPECT_EQ(error({{"stop", accents + "e"}}), "stop: expected at most 1024 characters, got 1025");
   EXPECT_THAT(error({{"seed", 1.5}}), StartsWith("seed: "));
   EXPECT_THAT(error({{"seed", "18446744073709551616"}}), StartsWith("seed: "));
   EXPECT_THAT(error({{"model", "gpt"}}), StartsWith("model: expected 'pocket', got 'gpt'"));
@@ -115,8 +120,8 @@ TEST(ChatRequest, messages_have_to_be_text) {
   EXPECT_THAT(error({{"messages", image}}), StartsWith("messages[0].content[1].type: expected text, got 'image_url'"));
   const Json untyped = Json::array({{{"role", "user"}, {"content", Json::array({Json::object({{"text", "a"}})})}}});
   EXPECT_EQ(error({{"messages", untyped}}), "messages[0].content[0].type: expected text, got nothing");
-  EXPECT_EQ(error({{"messages", Json::array()}}),
-            "messages: expected an array of at least one message, got an empty one");
+  EXPECT_THAT(error({{"messages", Json::array()}}),
+              AllOf(StartsWith("messages: expected an array of 1 to "), EndsWith(" messages, got an empty one")));
 }
 
 TEST(ChatRequest, only_an_assistants_message_may_have_no_content) {
@@ -303,6 +308,19 @@ TEST(MessagesRequest, takes_back_the_thinking_blocks_that_clients_were_given) {
   EXPECT_EQ(Json::parse(request->chat)["messages"][1]["reasoning_content"], "Hm.");
 }
 
+TEST(MessagesRequest, names_the_result_that_answers_no_call_as_the_client_wrote_it) {
+  Json body = Json::parse(R"({"max_tokens": 5, "system": "s", "messages": [{"role": "user", "content": "Hi"},
+    {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "f", "input": {}},
+      {"type": "tool_use", "id": "b", "name": "f", "input": {}}]},
+    {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "b", "content": "1"},
+      {"type": "tool_result", "tool_use_id": "a", "content": "2"}]}]})");
+  const auto right = parse_messages_request(body, model());
+  ASSERT_TRUE(right) << right.error().message;
+  body["messages"][2]["content"][1]["tool_use_id"] = "c";
+  EXPECT_EQ(parse_messages_request(body, model()).error().message,
+            "messages[2].content[1].tool_use_id: expected the id of a tool_use of the message before, got 'c'");
+}
+
 TEST(MessagesRequest, refuses_by_name) {
   const auto message = [](const char* body) {
     const auto request = parse_messages_request(Json::parse(body), model());
@@ -313,6 +331,9 @@ TEST(MessagesRequest, refuses_by_name) {
               StartsWith("messages[0].content[0].type: "));
   EXPECT_THAT(message(R"({"max_tokens": 1, "messages": [{"role": "system", "content": "a"}]})"),
               StartsWith("messages[0].role: "));
+  EXPECT_THAT(message(R"({"max_tokens": 1, "messages": []})"), EndsWith(" messages, got an empty one"));
+  EXPECT_EQ(message(R"({"max_tokens": 1, "stop_sequences": "a", "messages": [{"role": "user", "content": "a"}]})"),
+            "stop_sequences: expected an array, got 'a'");
   EXPECT_THAT(message(R"({"max_tokens": 1, "top_k": 5, "messages": [{"role": "user", "content": "a"}]})"),
               StartsWith("top_k: "));
   EXPECT_THAT(message(R"({"max_tokens": 1, "output_config": {"format": {}},
