@@ -6,8 +6,8 @@
 // where a prompt is cut into chunks cannot matter in bf16 either.
 // Full layers keep every position. Sliding layers need the last W - 1 only, plus a margin behind them so that a
 // conversation can go back a little (the answer that is rendered anew, a retry) without encoding its prompt again;
-// older rows are dropped by moving the rest to the front where room is wanted, so rows stay consecutive for the kernels.
-// Tests: tests/model/kv_cache_test.cc.
+// older rows are dropped by moving the rest to the front where room is wanted, so rows stay consecutive for the
+// kernels. Tests: tests/model/kv_cache_test.cc.
 #pragma once
 
 #include <cstddef>
