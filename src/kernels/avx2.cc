@@ -20,7 +20,7 @@
 #define DG_PAIR_SUM(a) (I) _mm256_madd_epi16((__m256i)(a), _mm256_set1_epi16(1))
 #define DG_PAIR_SIGN(x, w) (I) _mm256_sign_epi8((__m256i)(x), (__m256i)(w))
 #define DG_MAGNITUDES(w) (I) _mm256_abs_epi8((__m256i)(w))
-#define DG_INT8_ROWS_1 4  // 8 sums, 2 of x, a weight, its magnitude, a product, ones: 14 of 16 registers
+#define DG_INT8_ROWS_1 4  // 8 sums, 2 of x, a weight, a product, ones: 13 of 16 registers
 #define DG_INT8_BLOCKS 1
 #define DG_INT8_KEPT_ROWS_1 4  // 8 sums; of the 8 kept ones most are on the stack
 #define DG_INT8_FEW_TOKENS 4
