@@ -40,6 +40,7 @@ struct Exchange : Peer {
   int status = 0;
   bool close = false;         ///< the request's end is not known, or it was not read
   bool body_follows = false;  ///< the next write is the head of a response whose body comes at once
+  bool told_close = false;    ///< the client asked for just that, which httplib repeats
   bool takes_chunks = true;   ///< HTTP/1.0 knows none: there a stream ends with its connection
 };
 thread_local Exchange* t_exchange = nullptr;
@@ -185,7 +186,7 @@ void fill_response(HttpHandler& handler, HttpResponse from, httplib::Response& t
   handler.add_headers(t_exchange->head, from);
   to.status = t_exchange->status = from.status;
   if (from.stream && !t_exchange->takes_chunks) t_exchange->close = true;
-  if (t_exchange->close) to.set_header("Connection", "close");
+  if (t_exchange->close && !t_exchange->told_close) to.set_header("Connection", "close");
   for (const auto& [name, value] : from.headers) to.set_header(name.c_str(), value);
   if (passes(from.status)) to.set_header("Retry-After", std::to_string(kRetryAfter));
   to.set_header("Vary", "Accept-Encoding");  // httplib packs what is text where the client takes it
@@ -318,7 +319,9 @@ class HttpServer::Impl : public httplib::Server {
                     : exchange.connection.header_malformed() ? 400
                                                              : bad_framing(request, head, limits_);
     exchange.takes_chunks = request.version != "HTTP/1.0";
-    exchange.close = bad != 0 || accepts(lower_case(request.get_header_value("Connection")), "close");
+    const std::string connection = request.get_header_value("Connection");
+    exchange.told_close = connection == "close";
+    exchange.close = bad != 0 || accepts(lower_case(connection), "close");
     std::optional<HttpResponse> refused = handler_.refuse(head);
     if (!refused && bad != 0) refused = handler_.error(bad, head.path);
     if (!refused && head.method == "POST") return HandlerResponse::Unhandled;  // the body comes first
