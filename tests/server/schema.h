@@ -43,16 +43,9 @@ class Schema {
     if (schema.contains("allOf")) {
       for (const Json& one : schema["allOf"])
         if (const std::string wrong = check(one, value, where); !wrong.empty()) return wrong;
-      return "";
     }
     if (schema.contains("anyOf")) {
-      std::string all;
-      for (const Json& one : schema["anyOf"]) {
-        const std::string wrong = check(one, value, where);
-        if (wrong.empty()) return "";
-        all += (all.empty() ? "" : " or ") + wrong;
-      }
-      return all;
+      if (const std::string wrong = check_any(schema["anyOf"], value, where); !wrong.empty()) return wrong;
     }
     if (schema.contains("const") && value != schema["const"]) return where + " is not " + schema["const"].dump();
     if (schema.contains("enum") &&
@@ -62,6 +55,15 @@ class Schema {
       return where + " is no " + schema["type"].dump() + ": " + value.dump();
     if (value.is_number() && !in_range(schema, value.get<double>())) return where + " is out of range: " + value.dump();
     return value.is_object() ? check_object(schema, value, where) : check_array(schema, value, where);
+  }
+  std::string check_any(const Json& schemas, const Json& value, const std::string& where) const {
+    std::string all;
+    for (const Json& one : schemas) {
+      const std::string wrong = check(one, value, where);
+      if (wrong.empty()) return "";
+      all += (all.empty() ? "" : " or ") + wrong;
+    }
+    return all;
   }
   std::string check_object(const Json& schema, const Json& value, const std::string& where) const {
     for (const Json& name : schema.value("required", Json::array()))

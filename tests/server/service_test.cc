@@ -136,6 +136,10 @@ TEST(Service, every_response_is_what_the_openapi_document_says) {
   EXPECT_EQ(schema.check("ChatRequest", chat), "");
   EXPECT_EQ(schema.check("MessagesRequest", messages), "");
   EXPECT_EQ(schema.check("CompletionRequest", completion), "");
+  EXPECT_EQ(schema.check("Message", {{"role", "assistant"}, {"content", nullptr}}), "");
+  for (const Json& refused : {Json{{"role", "user"}}, Json{{"role", "tool"}, {"content", nullptr}},
+                              Json{{"role", "user"}, {"content", "Hi"}, {"other", 1}}})
+    EXPECT_NE(schema.check("Message", refused), "") << refused;
   EXPECT_EQ(schema.check("ChatResponse", service.post("/v1/chat/completions", chat).json), "");
   EXPECT_EQ(schema.check("MessagesResponse", service.post("/v1/messages", messages).json), "");
   EXPECT_EQ(schema.check("CompletionResponse", service.post("/v1/completions", completion).json), "");
