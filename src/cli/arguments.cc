@@ -92,8 +92,17 @@ std::string joined(const std::vector<std::string>& words) {
 
 std::string unknown_argument(const CLI::App& command, const std::string& typed) {
   const std::string page = base::concat(" See dgemma ", command.get_name(), " --help");
-  if (!typed.starts_with('-'))
-    return base::concat("argument: expected no more arguments, got ", base::quoted(typed), ".", page);
+  if (!typed.starts_with('-')) {
+    const auto lacks = [&command](const char* option) {
+      const CLI::Option* found = command.get_option_no_throw(option);
+      return found != nullptr && found->count() == 0;
+    };
+    const char* meant = lacks("--model")    ? " Did you mean --model "
+                        : lacks("--prompt") ? " Did you mean --prompt "
+                                            : "";
+    return base::concat("argument: expected no more arguments, got ", base::quoted(typed), ".", meant,
+                        *meant == '\0' ? "" : base::quoted(typed) + "?", page);
+  }
   std::vector<std::string> known;
   for (const CLI::Option* option : command.get_options())
     for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
@@ -121,10 +130,21 @@ std::string usage_message(const CLI::App& app, const CLI::ParseError& error) {
   const std::string text = error.what();
   if (dynamic_cast<const CLI::ValidationError*>(&error) != nullptr) return text + page;
   if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr)
-    return unknown_argument(command, command.remaining().empty() ? text : command.remaining().front());
+    return command.remaining().empty() ? base::concat("command: expected nothing before ", command.get_name(), ", got ",
+                                                      base::quoted(app.remaining().front()), ".", page)
+                                       : unknown_argument(command, command.remaining().front());
   const std::string option = text.substr(0, text.find_first_of(": "));
   if (!option.starts_with('-')) return base::concat("--", option, ": expected no value, got one.", page);  // a flag
   return base::concat(option, ": expected a value, got none.", page);
+}
+
+/// "help" and "help COMMAND" are what --help is.
+std::vector<std::string> helped(std::vector<std::string> arguments) {
+  if (arguments.empty() || arguments.front() != "help") return arguments;
+  arguments.erase(arguments.begin());
+  arguments.resize(std::min<size_t>(arguments.size(), 1));
+  arguments.emplace_back("--help");
+  return arguments;
 }
 
 /// CLI11 reads "--name=" as an option without a value; here the value is the empty text, as GNU programs read it.
@@ -148,7 +168,7 @@ Result<Invocation> parse_arguments(const std::vector<std::string>& arguments, co
   CLI::App app("dgemma runs DiffusionGemma: text that comes into focus, canvas by canvas.", "dgemma");
   const OptionChecks checks = declare_program(app);
   try {
-    app.parse(reversed_arguments(arguments));
+    app.parse(reversed_arguments(helped(arguments)));
   } catch (const CLI::CallForHelp&) {
     return Invocation(ShowText{app.help()});
   } catch (const CLI::CallForVersion& version) {

@@ -150,6 +150,9 @@ class Chat {
     return {};
   }
   Result<void> save(const std::string& path) {
+    if (conversation_.messages.empty())
+      return Unexpected(ErrorCode::kUsage,
+                        "/save: expected something said before, got nothing. " + path + " stays as it is");
     DG_TRY(conversation_.save(path));
     note("saved " + message_count() + " to " + path);
     return {};

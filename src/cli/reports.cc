@@ -191,10 +191,11 @@ Json machine_json(const MachineReport& machine) {
 }
 
 std::string machine_text(const MachineReport& machine) {
-  std::string kernels;
+  std::string kernels, others;
   for (const std::string& name : machine.known_kernels) {
     const bool runs = std::find(machine.kernels.begin(), machine.kernels.end(), name) != machine.kernels.end();
-    kernels += (kernels.empty() ? "" : ", ") + name + (runs ? "" : " (not on this machine)");
+    std::string& list = runs ? kernels : others;
+    list += (list.empty() ? "" : ", ") + name;
   }
   if (!machine.kernels.empty()) kernels += "; default " + machine.kernels.back();
   std::string text = "dgemma " + machine.version + "\n";
@@ -202,6 +203,7 @@ std::string machine_text(const MachineReport& machine) {
                                          {"cores", std::to_string(machine.threads) + " (the default of --threads)"},
                                          {"features", machine.features},
                                          {"kernels", kernels},
+                                         {"not here", others.empty() ? "none" : others},
                                          {"memory", base::bytes_text(machine.memory_bytes) + ", " +
                                                         base::bytes_text(machine.available_bytes) + " available"}});
 }

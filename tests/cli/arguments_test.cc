@@ -291,6 +291,12 @@ TEST(Arguments, unknown_options_and_commands_are_refused_with_a_hint) {
             "generate --help");
   EXPECT_THAT(error_of_generate({"--sede=2"}), HasSubstr("got '--sede'. Did you mean --seed?"));
   EXPECT_THAT(error_of_generate({"stray"}), HasSubstr("expected no more arguments, got 'stray'"));
+  EXPECT_THAT(error_of({"inspect", "models/pocket"}), HasSubstr("Did you mean --model 'models/pocket'?"));
+  EXPECT_THAT(error_of({"generate", "-m", "x", "Hello there"}), HasSubstr("Did you mean --prompt 'Hello there'?"));
+  EXPECT_EQ(error_of({"generate", "-m", "x", "-p", "y", "z"}),
+            "argument: expected no more arguments, got 'z'. See dgemma generate --help");
+  EXPECT_EQ(error_of({"-m", "generate", "-p", "y"}),
+            "command: expected nothing before generate, got '-m'. See dgemma generate --help");
   EXPECT_THAT(error_of({"info", "-m", "x"}), HasSubstr("option: expected one that dgemma info has, got '-m'"));
   EXPECT_THAT(error_of({"info", "--canvas-ids", "1"}), HasSubstr("'--canvas-ids'"));
   EXPECT_THAT(error_of({}),
@@ -349,6 +355,8 @@ TEST(Arguments, help_has_examples_for_every_command) {
     EXPECT_THAT(parsed<ShowText>({"--help"}, {}).text, HasSubstr(std::string("  ") + command));
   }
   EXPECT_THAT(parsed<ShowText>({"--version"}, {}).text, testing::StartsWith("dgemma "));
+  EXPECT_EQ(parsed<ShowText>({"help"}, {}).text, parsed<ShowText>({"--help"}, {}).text);
+  EXPECT_EQ(parsed<ShowText>({"help", "bench"}, {}).text, parsed<ShowText>({"bench", "--help"}, {}).text);
 }
 
 TEST(Arguments, help_fits_eighty_columns_and_has_no_double_blank_lines) {

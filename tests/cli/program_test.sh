@@ -309,6 +309,8 @@ with_model() {
   "$program" chat --seed 7 <"$work/script" >"$work/out" 2>"$work/err"; status 0 $? 'chat < script'
   is "$out" "$text$text"
   has "$(cat "$work/chat.json")" '"content": "Who are you?"'
+  printf '/save %s\n' "$work/chat.json" | "$program" chat >"$work/out" 2>"$work/err"; status 2 $? '/save of nothing'
+  has "$err" '/save: expected something said before'; has "$(cat "$work/chat.json")" '"content": "Who are you?"'
   printf '/load %s\n' "$work/none" | "$program" chat >"$work/out" 2>"$work/err"; status 1 $? 'chat with a wrong /load'
   printf '/seed x\n' | "$program" chat >"$work/out" 2>"$work/err"; status 2 $? 'chat with a wrong /seed'
   has "$err" '/seed: expected a whole number'

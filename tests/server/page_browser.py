@@ -254,15 +254,22 @@ class Reader:
 
     def accept(self):
         """Says yes to the dialog that the page has opened."""
+        self._close_dialog(lambda dialog: dialog.accept())
+
+    def refuse(self):
+        """Says no to it."""
+        self._close_dialog(lambda dialog: dialog.dismiss())
+
+    def _close_dialog(self, close):
         from selenium.common.exceptions import NoAlertPresentException
 
-        def accepted():
+        def closed():
             try:
-                self.driver.switch_to.alert.accept()
+                close(self.driver.switch_to.alert)
                 return True
             except NoAlertPresentException:
                 return False
-        eventually(accepted, otherwise="no dialog was opened")
+        eventually(closed, otherwise="no dialog was opened")
 
     def reload(self):
         self.driver.refresh()

@@ -16,6 +16,20 @@ const {runsOf} = await load('row_history.mjs');
 const {rowLook} = await load('canvas_view.mjs');
 const {colophonLines, statsOf} = await load('colophon.mjs');
 const {titleOf, toldOf} = await load('question.mjs');
+const {sends} = await load('dom.mjs');
+
+test('Enter sends, but breaks a line where it is the only key for that', () => {
+  const key = {key: 'Enter', shiftKey: false, isComposing: false};
+  const keys = [key, {...key, shiftKey: true}, {...key, isComposing: true}, {...key, key: 'a'}];
+  try {
+    globalThis.matchMedia = () => ({matches: false});
+    assert.deepEqual(keys.map(sends), [true, false, false, false]);
+    globalThis.matchMedia = (query) => ({matches: query === '(pointer: coarse)'});
+    assert.deepEqual(keys.map(sends), [false, false, false, false]);
+  } finally {
+    delete globalThis.matchMedia;
+  }
+});
 
 test('the notes on an answer count its steps per canvas and what the cache spared', () => {
   const usage = {

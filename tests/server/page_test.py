@@ -65,7 +65,7 @@ def an_answer_comes_into_focus(reader):
     answer.at(".prose").last.becomes("part?.textContent.trim()")
     answer.at(".margin").contains("per forward pass")
     answer.at(".caption").first.contains("converged after")
-    answer.at(".legend span").has_texts(["noise", "draft", "accepted", "settled"])
+    answer.at(".legend span").has_texts(["noise", "draft", "accepted", "settled", "padding"])
 
 
 @test()
@@ -289,6 +289,10 @@ def retry_replaces_the_answer_and_edit_replaces_the_question(reader, service):
     reader.at(".rewrite").has_focus()
     reader.at(".rewrite").fill("short, but different")
     reader.press("ENTER")
+    reader.refuse()  # the second question would go, too
+    reader.at(".asked").has_texts(["and a short second"])
+    reader.press("ENTER")
+    reader.accept()
     reader.answered()
     reader.at(".asked").has_texts(["short, but different"])
     reader.at("#title").has_text("short, but different")

@@ -148,6 +148,12 @@ export class AnswerView {
   /// What is to be kept of it is kept.
   kept() { this.root.removeAttribute('aria-busy'); }
 
+  /// Something else is asked: back to the text, and the steps are put away.
+  fold() {
+    this.sheet.close();
+    this.exposures.open = false;
+  }
+
   /// Where the page stands when it follows this answer: at its end, but however many frames lie below the text, half of
   /// the view is text, or all of it from the question on.
   endOfPage(scroller) {

@@ -9,7 +9,6 @@ import {stepLine, whyCanvasStopped} from './colophon.mjs';
 import {h, word} from './dom.mjs';
 import {CanvasState, kLevels} from './trace.mjs';
 
-const kPaddingAlpha = 40;
 const kMany = 48;        // frames above which they are drawn small
 const kDevelopMs = 300;  // as in canvas.css
 
@@ -20,7 +19,7 @@ export function forgetPalette() { palette = null; }
 
 function colours() {
   if (palette) return palette;
-  const probe = document.body.appendChild(h('span', {hidden: true}));
+  const probe = document.body.appendChild(h('span', {class: 'probe', hidden: true}));
   palette = Array.from({length: kLevels}, (_, level) => {
     probe.style.color = `var(--focus-${level})`;
     return getComputedStyle(probe).color.match(/\d+/g).slice(0, 3).map(Number);
@@ -41,8 +40,8 @@ function picture(state) {
   const ramp = colours();
   for (let row = 0; row < state.length; ++row) {
     const [r, g, b] = ramp[state.level(row)];
-    // Padding is settled early and says nothing: it recedes, so that the text stands out.
-    image.data.set([r, g, b, state.texts[row] === '' && state.level(row) >= 5 ? kPaddingAlpha : 255], row * 4);
+    // Padding is settled early and says nothing: it is left blank, so that the text stands out.
+    image.data.set([r, g, b, state.texts[row] === '' && state.level(row) >= 5 ? 0 : 255], row * 4);
   }
   easel.putImageData(image, 0, 0);
   return h('img', {src: canvas.toDataURL(), alt: '', decoding: 'sync', draggable: 'false'});
@@ -50,8 +49,8 @@ function picture(state) {
 
 /// What the colours say.
 function legend() {
-  const says = [['noise', 'noise'], ['draft', 'draft'], ['accepted', 'accepted'], ['settled', 'settled']];
-  return h('p', {class: 'legend caption'}, ...says.map(([state, text]) => h('span', {class: state}, text)));
+  const says = ['noise', 'draft', 'accepted', 'settled', 'padding'];
+  return h('p', {class: 'legend caption'}, ...says.map((state) => h('span', {class: state}, state)));
 }
 
 export class ContactSheet {

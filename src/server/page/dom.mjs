@@ -48,6 +48,12 @@ export function copyButton(text) {
   return button;
 }
 
+/// Whether a key pressed in a text area sends it: Enter does, but where lines cannot be broken in another way, on a touch
+/// keyboard.
+export function sends(event) {
+  return event.key === 'Enter' && !event.shiftKey && !event.isComposing && !matchMedia('(pointer: coarse)').matches;
+}
+
 export const wantsStillness = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
 
 /// Runs `paint` at most once a frame, however often the returned function is called.

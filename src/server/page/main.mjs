@@ -3,7 +3,7 @@
 import {AnswerView} from './answer_view.mjs';
 import {statsOf} from './colophon.mjs';
 import {forgetPalette} from './contact_sheet.mjs';
-import {byId, h, pace} from './dom.mjs';
+import {byId, h, pace, sends} from './dom.mjs';
 import {questionTurn, titleOf, toldOf} from './question.mjs';
 import * as rail from './rail.mjs';
 import {Service} from './service.mjs';
@@ -217,7 +217,7 @@ function isBusy() {
 
 function ask(text) {
   if (!text.trim() || isBusy()) return;
-  for (const view of views) view.sheet.close();
+  for (const view of views) view.fold();
   if (!open) {
     open = {id: newId(), title: '', updated: 0, messages: []};
     conversations.unshift(open);
@@ -234,6 +234,15 @@ function ask(text) {
   answer();
 }
 
+/// Whether a message and all after it may be forgotten: asks, where later questions are among them.
+function mayCut(message) {
+  const later = open.messages.slice(open.messages.indexOf(message) + 1).filter(({role}) => role === 'user').length;
+  if (later === 0) return true;
+  const those = later === 1 ? 'The question after this one, and its answer, go' :
+                              `The ${later} questions after this one, and their answers, go`;
+  return confirm(`${those}. They are kept nowhere else.`);
+}
+
 /// Forgets a message and all after it.
 function cutAt(message) {
   const at = open.messages.indexOf(message);
@@ -242,13 +251,13 @@ function cutAt(message) {
 }
 
 function edit(message, text) {
-  if (isBusy()) return;
+  if (isBusy() || !mayCut(message)) return;
   cutAt(message);
   ask(text);
 }
 
 function retry(message) {
-  if (isBusy()) return;
+  if (isBusy() || !mayCut(message)) return;
   cutAt(message);
   answer();
 }
@@ -378,6 +387,7 @@ function updateShutter() {
   const busy = running.has(open);
   shutter.classList.toggle('running', busy);
   shutter.setAttribute('aria-label', busy ? 'Stop' : 'Send');
+  shutter.title = busy ? 'Stop' : 'Send';
   shutter.disabled = !busy && byId('prompt').value.trim() === '';
   shutter.style.setProperty('--progress', running.get(open)?.view.progress ?? 0);
 }
@@ -451,7 +461,7 @@ function listen() {
   });
   byId('prompt').addEventListener('input', fitPrompt);
   byId('prompt').addEventListener('keydown', (event) => {
-    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+    if (!sends(event)) return;
     event.preventDefault();
     submit();
   });

@@ -1,6 +1,6 @@
 // A question: what the reader asked, what a conversation is called after it, what of earlier ones the service is told,
 // and the form in which it can be asked differently.
-import {h, word} from './dom.mjs';
+import {h, sends, word} from './dom.mjs';
 import {plainPieces} from './markdown.mjs';
 
 const kTitleLength = 60, kShortestCut = 40;
@@ -63,7 +63,7 @@ export function questionTurn(message, {onedit}) {
         event.stopPropagation();
         restore();
       }
-      if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+      if (sends(event)) {
         event.preventDefault();
         form.requestSubmit();
       }

@@ -9,7 +9,7 @@ export function list(items, onremove) {
   listed = JSON.stringify(items);
   byId('conversations').replaceChildren(...items.map(({id, title, current, busy}) => {
     const link =
-        h('a', {href: `#${id}`, 'aria-current': current ? 'page' : null}, title,
+        h('a', {href: `#${id}`, title, 'aria-current': current ? 'page' : null}, title,
           busy ? h('span', {class: 'visually-hidden'}, ', being answered') : null);
     const remove = word('×', () => onremove(id), {class: 'remove', 'aria-label': `Delete “${title}”`});
     return h('li', {class: busy ? 'busy' : null}, link, remove);
