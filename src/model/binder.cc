@@ -120,6 +120,7 @@ Matches match_names(const formats::Checkpoint& file, const Config& config, bool 
   for (TensorName& name : gguf ? gguf_names(config) : safetensors_names(config)) {
     if (packed && is_packed_away(name)) continue;
     const TensorEntry* entry = nullptr;
+    bool fits = true;  // all that were found
     for (const std::string& candidate : name.names) {
       const TensorEntry* other = file.find(candidate);
       if (other == nullptr && !config.tied && !gguf)
@@ -128,14 +129,15 @@ Matches match_names(const formats::Checkpoint& file, const Config& config, bool 
       if (other == nullptr) continue;
       m.role_of[candidate] = "model";
       const std::string where = file.where(*other) + ": ";
+      const size_t problems = m.problems.size();
       if (other->shape != name.shape && !(other->shape.empty() && name.shape == std::vector<uint64_t>{1}))
         m.problems.push_back(where + "expected shape " + formats::shape_text(name.shape) + ", got " +
                              formats::shape_text(other->shape));
       else if (!tensor::quant::can_decode(other->dtype))
         m.problems.push_back(where + "expected a floating-point or quantised type, got " +
                              std::string(tensor::info(other->dtype).name));
-      else if (entry != nullptr)
-        match_copy(m, file, name, *entry, *other);
+      fits = fits && m.problems.size() == problems;
+      if (entry != nullptr && fits) match_copy(m, file, name, *entry, *other);
       if (entry == nullptr) entry = other;
     }
     if (entry != nullptr)

@@ -21,7 +21,7 @@ namespace {
 
 using nlohmann::json;
 
-/// One object of a JSON file, read field by field; a wrong field is remembered as the first error.
+/// One object of a JSON file, read field by field; a wrong field is an error that names it.
 class Fields {
  public:
   Fields(const json& object, std::string where) : object_(object), where_(std::move(where)) {}

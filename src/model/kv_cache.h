@@ -56,7 +56,7 @@ class KvCache {
   int64_t copy_beginning(const KvCache& from, int64_t length);
 
   /// What bytes() becomes at most with `positions` positions that were planned and appended in chunks of at most
-  /// kPromptChunk. While one buffer of a layer grows, its old one is there too.
+  /// kPromptChunk. While a layer's keys and values grow, the old ones are there too.
   static uint64_t planned_bytes(const Config& config, tensor::DType type, int64_t positions);
   uint64_t bytes() const;
 

@@ -112,6 +112,7 @@ struct Model::Pass {
   void feedforward_branches(size_t index);
   bool vocabulary_rows(size_t count);
   Result<void> predict();
+  void make_room(const PlacedGroup& placed);
   void hand_out(const PlacedGroup& placed, size_t first_block);
 
   /// All rows of a workspace matrix, or its first `features` features as a matrix of its own.

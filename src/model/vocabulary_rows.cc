@@ -78,6 +78,8 @@ Result<void> Model::Pass::predict() {
     const size_t rows = std::min(kLanes, p.group->tokens.size() - first);
     std::copy_n(p.group->uniform.data() + first, rows, space_.uniform.data() + i * kLanes);
   }
+  for (const PlacedGroup& p : space_.placed)
+    if (p.group->denoise && p.group->keep_soft) make_room(p);
   clock_.close(&SweepParts::rest);
   const bool finite = vocabulary_rows(count);
   clock_.close(&SweepParts::vocabulary);
@@ -88,6 +90,13 @@ Result<void> Model::Pass::predict() {
     if (p.group->denoise) hand_out(p, p.first_block - first_denoise_);
   clock_.close(&SweepParts::rest);
   return {};
+}
+
+/// Takes what hand_out() needs of memory, while nothing has been handed out: a sweep that finds none is run again.
+void Model::Pass::make_room(const PlacedGroup& placed) {
+  for (tensor::BlockMatrix* m : {&placed.group->conditioning->soft, &placed.group->conditioning->hidden})
+    if (m->view().blocks < placed.blocks)  // both at the first step, none later
+      *m = tensor::BlockMatrix(placed.blocks * kLanes, static_cast<size_t>(config_.width));
 }
 
 /// Gives a canvas its decisions and its soft embedding, or what that is made of. `first_block`: among the canvases'.
@@ -103,8 +112,6 @@ void Model::Pass::hand_out(const PlacedGroup& placed, size_t first_block) {
   next.present = group.keep_soft;
   next.deferred = group.keep_soft && group.defer_soft;
   if (!group.keep_soft) return;
-  for (tensor::BlockMatrix* m : {&next.soft, &next.hidden})  // both at the first step, none later
-    if (m->view().blocks < placed.blocks) *m = tensor::BlockMatrix(placed.blocks * kLanes, width);
   const tensor::BlockMatrix& source = next.deferred ? space_.normed : space_.soft;
   std::copy_n(source.view().block(first_block), values, (next.deferred ? next.hidden : next.soft).view().data);
   next.inverse_temperature = space_.inverse_temperature[first_block];

@@ -124,6 +124,26 @@ TEST(Weights, a_tied_copy_may_have_another_type_but_no_other_values) {
   EXPECT_THAT(other.error().message, HasSubstr(copy + ": expected the same values as model.decoder." + name));
 }
 
+TEST(Weights, a_tied_copy_is_not_compared_with_what_has_a_wrong_shape_or_type) {
+  const std::string copy = "model.encoder.language_model.layers.0.mlp.up_proj.weight";
+  const golden::Tensors sound = golden::tensors_of("tiny-c");
+  const golden::Stored up = sound.at("model.decoder.layers.0.mlp.up_proj.weight");
+  golden::Tensors tensors = sound;
+  tensors[copy] = golden::stored(tensor::DType::kF32, up.shape, up.values());
+  golden::Stored& first = tensors["model.decoder.layers.0.mlp.up_proj.weight"];
+  first.shape[0] *= 2;
+  first.bytes += first.bytes;  // the copy would be read past its end
+  const auto larger = bind_folder("copy_of_a_larger_one", tensors);
+  ASSERT_FALSE(larger);
+  EXPECT_THAT(larger.error().message, HasSubstr("expected shape"));
+  first = up;
+  first.dtype = tensor::DType::kI32;
+  first.bytes = std::string(4 * up.values().size(), '\0');
+  const auto integers = bind_folder("copy_of_integers", tensors);
+  ASSERT_FALSE(integers);
+  EXPECT_THAT(integers.error().message, HasSubstr("expected a floating-point or quantised type, got I32"));
+}
+
 TEST(Weights, a_head_of_its_own_is_bound_beside_the_embedding) {
   golden::Tensors tensors = golden::tensors_of("tiny-c");
   golden::Stored head = tensors["model.decoder.embed_tokens.weight"];
