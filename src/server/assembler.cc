@@ -64,9 +64,10 @@ void AnswerAssembler::on(const Committed& committed) {
   for (size_t row = 0; row < committed.tokens.size() && !over(); ++row) {
     const int32_t id = committed.tokens[row];
     ++tokens_;
-    if (request_.logprobs && !tokenizer_.piece(id).empty())  // control tokens are no content
-      unread_.push_back(logprob_of(row, id));
+    const bool control = tokenizer_.piece(id).empty();  // is no content
+    if (request_.logprobs && !control) unread_.push_back(logprob_of(row, id));
     take(reader_.push({&id, 1}), piece);
+    if (control) unread_.clear();  // what the reader held back before it, it has given or dropped
   }
   sink_.committed(choice_, committed);
   if (!piece.empty()) sink_.piece(choice_, std::move(piece));

@@ -56,6 +56,7 @@ void read_message(Fields message, const Json* before) {
   for (size_t i = 0; content != nullptr && content->is_array() && i < content->size(); ++i)
     read_part(Fields((*content)[i], base::concat(message.path("content"), "[", i, "]"), message.fault()));
   const Json* calls = message.array("tool_calls");
+  if (calls != nullptr) check_tool_calls(calls->size(), message.path("tool_calls"), message.fault());
   for (size_t i = 0; calls != nullptr && i < calls->size(); ++i)
     read_tool_call(Fields((*calls)[i], base::concat(message.path("tool_calls"), "[", i, "]"), message.fault()));
   for (const char* name : {"name", "tool_call_id", "reasoning_content", "reasoning"}) message.text(name);
@@ -154,7 +155,15 @@ const Json* message_list(Fields& fields, const Limits& limits) {
 
 bool takes_tool_result(const Json* before) {
   if (before == nullptr || !before->is_object()) return false;
-  return before->value("role", Json()) == "tool" || !before->value("tool_calls", Json()).empty();
+  const auto role = before->find("role"), calls = before->find("tool_calls");
+  return (role != before->end() && *role == "tool") || (calls != before->end() && !calls->empty());
+}
+
+void check_tool_calls(size_t count, const std::string& where, Fault& fault) {
+  constexpr size_t kMost = 128;
+  if (count > kMost)
+    fault.set(ErrorCode::kInvalidRequest,
+              base::concat(where, ": expected at most ", kMost, " tool calls in a message, got ", count));
 }
 
 std::string read_tool_name(Fields& function, ToolNames& names) {

@@ -24,6 +24,9 @@ const Json* message_list(Fields& fields, const Limits& limits);
 /// Whether a tool's result may follow this message (null: none): it calls tools, or is a result itself.
 bool takes_tool_result(const Json* before);
 
+/// A message has so many tool calls at `where`: says where they are too many, since each result is looked up among them.
+void check_tool_calls(size_t count, const std::string& where, Fault& fault);
+
 /// What is said to a tool that is "strict".
 constexpr const char* kNoStrict = "not supported: arguments are not constrained to the schema";
 /// Names of the functions that may be called.

@@ -1,8 +1,8 @@
 // How a choice of POST /v1/completions looks (declared in openai_sink.h). Test: tests/server/sink_test.cc.
-#include <algorithm>
 #include <cstdio>
 #include <utility>
 
+#include "base/utf8.h"
 #include "server/openai_sink.h"
 
 namespace dgemma::server {
@@ -17,11 +17,6 @@ std::string token_text(const std::string& bytes) {
   return text;
 }
 
-/// Characters that begin in these bytes.
-size_t characters(const std::string& bytes) {
-  return static_cast<size_t>(std::count_if(bytes.begin(), bytes.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
 /// `offset`: characters of the text before these tokens; moved past them.
 Json logprobs_json(const std::vector<TokenLogprob>& tokens, size_t& offset) {
   Json texts = Json::array(), logprobs = Json::array(), offsets = Json::array();
@@ -33,7 +28,7 @@ Json logprobs_json(const std::vector<TokenLogprob>& tokens, size_t& offset) {
     logprobs.push_back(token.logprob);
     if (!token.top.empty()) tops.push_back(std::move(top));
     offsets.push_back(offset);
-    offset += characters(token.text);
+    offset += base::utf8_characters(token.text);
   }
   return {{"tokens", std::move(texts)},
           {"token_logprobs", std::move(logprobs)},

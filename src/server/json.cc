@@ -1,6 +1,8 @@
 // See json.h.
 #include "server/json.h"
 
+#include <array>
+
 #include "base/format.h"
 #include "base/utf8.h"
 
@@ -8,11 +10,13 @@ namespace dgemma::server {
 namespace {
 
 constexpr int kMostDepth = 64;       // tool schemas nest, but not like this
+constexpr int kMostMembers = 512;    // of an object, each of which the library compares with all before it
 constexpr size_t kMostReason = 300;  // bytes of the library's words, which have what it met whole
 
-/// The deepest nesting of brackets outside strings; meaningful for any bytes.
-int depth_of(std::string_view text) {
-  int depth = 0, deepest = 0;
+/// What is too much in a text, if anything: nesting of brackets, or colons in one object; meaningful for any bytes.
+const char* excess_of(std::string_view text) {
+  std::array<int, kMostDepth + 1> members{};  // by depth
+  int depth = 0;
   bool in_string = false;
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
@@ -22,20 +26,22 @@ int depth_of(std::string_view text) {
     } else if (c == '"') {
       in_string = true;
     } else if (c == '{' || c == '[') {
-      deepest = std::max(deepest, ++depth);
+      if (++depth > kMostDepth) return "nested at most 64 deep, got deeper";
+      members[static_cast<size_t>(depth)] = 0;
     } else if (c == '}' || c == ']') {
-      --depth;
+      if (--depth < 0) break;  // no JSON
+    } else if (c == ':' && ++members[static_cast<size_t>(depth)] > kMostMembers) {
+      return "with at most 512 members in an object, got more";
     }
   }
-  return deepest;
+  return nullptr;
 }
 
 }  // namespace
 
 Result<Json> parse_body(std::string_view body) {
-  if (depth_of(body) > kMostDepth)
-    return Unexpected(ErrorCode::kInvalidRequest,
-                      base::concat("body: expected JSON nested at most ", kMostDepth, " deep, got deeper"));
+  if (const char* excess = excess_of(body))
+    return Unexpected(ErrorCode::kInvalidRequest, base::concat("body: expected JSON ", excess));
   try {
     Json json = Json::parse(body);
     if (!json.is_object())

@@ -2,6 +2,7 @@
 #include "server/messages_request.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/format.h"
@@ -30,13 +31,19 @@ std::string read_text(const Json* value, const std::string& where, Fault& fault)
 class BlockReader {
  public:
   BlockReader(std::string role, Json& messages, Fault& fault)
-      : role_(std::move(role)), messages_(messages), fault_(fault) {}
+      : role_(std::move(role)), messages_(messages), fault_(fault) {
+    const auto before = std::find_if(messages_.rbegin(), messages_.rend(),
+                                     [](const Json& message) { return message["role"] != "tool"; });
+    if (before == messages_.rend() || !before->contains("tool_calls")) return;
+    for (const Json& call : (*before)["tool_calls"]) called_.insert(call["id"].get<std::string>());
+  }
 
   void read(const Json& blocks, const std::string& where) {
     for (size_t i = 0; i < blocks.size(); ++i) read_block(Fields(blocks[i], base::concat(where, "[", i, "]"), fault_));
     Json message = {{"role", role_}};
     if (!parts_.empty()) message["content"] = std::move(parts_);
     if (!reasoning_.empty()) message["reasoning_content"] = reasoning_;
+    check_tool_calls(calls_.size(), where, fault_);
     if (!calls_.empty()) message["tool_calls"] = std::move(calls_);
     if (message.size() > 1) messages_.push_back(std::move(message));
   }
@@ -64,7 +71,7 @@ class BlockReader {
       if (messages_.empty() || !takes_tool_result(&messages_.back()))
         fault_.expected(block.path("type"), "tool_result only behind an assistant's message with tool_use",
                         block.find("type"));
-      if (!called(id))
+      if (!called_.contains(id))
         fault_.expected(block.path("tool_use_id"), "the id of a tool_use of the message before",
                         block.find("tool_use_id"));
       messages_.push_back({{"role", "tool"}, {"tool_call_id", id}, {"content", text}});
@@ -78,17 +85,10 @@ class BlockReader {
     block.finish();
   }
 
-  /// Whether the assistant's message that the next tool result would answer has a call of that id.
-  bool called(const std::string& id) const {
-    const auto before = std::find_if(messages_.rbegin(), messages_.rend(),
-                                     [](const Json& message) { return message["role"] != "tool"; });
-    const Json calls = before == messages_.rend() ? Json() : before->value("tool_calls", Json());
-    return std::any_of(calls.begin(), calls.end(), [&](const Json& call) { return call["id"] == id; });
-  }
-
   std::string role_;
   Json& messages_;
   Fault& fault_;
+  std::set<std::string> called_;  // ids of the calls that a tool result can answer here
   Json parts_ = Json::array(), calls_ = Json::array();
   std::string reasoning_;
 };

@@ -127,7 +127,10 @@ TEST(Assembler, probabilities_come_for_the_tokens_of_the_content_that_is_sent) {
   AnswerRequest request;
   request.logprobs = true;
   request.stop = {"d"};
-  EXPECT_THAT(answer(request, {"<|channel>thought\nxy<channel|>abcde"}).logprobs, ElementsAre("a", "b", "c"));
+  for (const char* thought : {"xy", "xy\n", "", "\n"})
+    EXPECT_THAT(answer(request, {std::string("<|channel>thought\n") + thought + "<channel|>abcde"}).logprobs,
+                ElementsAre("a", "b", "c"))
+        << thought;
 }
 
 TEST(Assembler, the_limit_and_the_end_token_are_told_apart) {

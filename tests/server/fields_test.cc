@@ -67,6 +67,14 @@ TEST(ParseBody, refuses_what_is_no_json_object) {
   EXPECT_THAT(error("[1]"), HasSubstr("body: expected an object, got array"));
   EXPECT_THAT(error(R"({"a": "\xff"})"), HasSubstr("body: expected JSON"));
   EXPECT_THAT(error(std::string(1000000, '[')), HasSubstr("nested at most 64 deep"));
+  EXPECT_THAT(error("]}:" + std::string(1000, ':')), HasSubstr("body: expected JSON"));
+  const auto with_members = [](int count) {
+    std::string text = R"({"a": [{}, {"::": "::"}], "b": {"m": 0)";
+    for (int i = 1; i < count; ++i) text += ", \"" + std::to_string(i) + "\": 0";
+    return text + "}}";
+  };
+  EXPECT_EQ(error(with_members(512)), "fine");
+  EXPECT_EQ(error(with_members(513)), "body: expected JSON with at most 512 members in an object, got more");
 }
 
 }  // namespace
