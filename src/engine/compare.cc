@@ -141,8 +141,12 @@ Result<std::vector<std::vector<int32_t>>> all_prompts(const CompareOptions& opti
     prompts.push_back(std::move(ids));
   }
   prompts.insert(prompts.end(), options.prompt_ids.begin(), options.prompt_ids.end());
-  if (prompts.empty())
-    for (int i = 0; i < options.random_prompts; ++i) prompts.push_back(random_prompt(options, i, side.config().vocab));
+  if (!prompts.empty()) return prompts;
+  const int room = side.config().context_length - side.config().canvas_length;
+  if (options.random_tokens > room)
+    return Unexpected(ErrorCode::kContextFull,
+                      base::concat("random prompts: expected at most ", room, " tokens, got ", options.random_tokens));
+  for (int i = 0; i < options.random_prompts; ++i) prompts.push_back(random_prompt(options, i, side.config().vocab));
   return prompts;
 }
 

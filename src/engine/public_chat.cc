@@ -74,7 +74,7 @@ Result<text::ChatRequest> chat_request(const ChatRequest& request) {
   if (!request.tools.empty()) {
     DG_TRY_ASSIGN(input.tools, parse_as(JsonTree::Kind::kArray, "an array", request.tools, "tools"));
   }
-  return text::ChatRequest::render(std::move(input));
+  return text::ChatRequest::render(input);
 }
 
 }  // namespace dgemma::engine

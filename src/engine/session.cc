@@ -196,6 +196,11 @@ Result<void> SessionState::plan_memory(int64_t positions) {
                                  " of memory, ", base::bytes_text(available), " are available. Ask for fewer tokens"));
 }
 
+void SessionState::forget_unfinished() {
+  const size_t kept = std::min(encoded.size(), timeline.size());
+  encoded.resize(static_cast<size_t>(cache.truncate(static_cast<int64_t>(kept))));
+}
+
 const char* finish_reason_name(FinishReason reason) {
   switch (reason) {
     case FinishReason::kStop:
@@ -261,6 +266,7 @@ Result<Answer> Session::generate(const GenerateOptions& options, const EventCall
   AnswerRun run(*state_, stop.get(), on_event);
   DG_TRY(run.prepare(options));
   Result<Answer> answer = run.run(options);
+  if (!answer) state_->forget_unfinished();
   if (!answer && answer.error().code == ErrorCode::kModelFile)
     return engine::broken_weights(state_->engine->loaded.checkpoint);
   return answer;

@@ -18,6 +18,8 @@ struct SessionState {
   /// Has the memory of a cache of so many positions promised. Errors: kOutOfMemory where it does not fit into what is
   /// available beside what other sessions were promised.
   Result<void> plan_memory(int64_t positions);
+  /// Drops what an answer that failed has encoded of its own.
+  void forget_unfinished();
   /// Brings the promise up to what the cache has taken of `bytes`.
   void keep_promise(uint64_t bytes) { promise.keep(bytes - std::min(bytes, cache.bytes())); }
 

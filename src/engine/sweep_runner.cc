@@ -16,8 +16,8 @@ SweepRunner::SweepRunner(const model::Model& model, const kernels::KernelTable& 
 Result<void> SweepRunner::sweep(std::span<const model::RowGroup> groups) {
   size_t rows = 0;  // whole lane blocks, as the workspace holds them
   for (const model::RowGroup& group : groups) rows += tensor::blocks_for(group.tokens.size()) * tensor::kLanes;
-  DG_TRY(plan_workspace(rows));
-  Result<void> done = base::with_limit_errors("a sweep", [&] {
+  Result<void> done = base::with_limit_errors("a sweep", [&]() -> Result<void> {
+    DG_TRY(plan_workspace(rows));
     if (!workspace_) workspace_ = model::make_workspace();
     return model_.sweep(exec_, *workspace_, groups);
   });

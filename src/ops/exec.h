@@ -1,6 +1,6 @@
 // Exec: what every operation needs to run: the kernel table, the team of threads, scratch memory for each worker.
 //
-// One Exec belongs to one caller at a time (the engine's sweep lock). Operations check shapes with DG_CHECK, since a
+// One Exec belongs to one caller at a time (in the engine, whoever leads its SweepQueue). Operations check shapes with DG_CHECK, since a
 // wrong shape here is our bug; files and requests were checked above.
 #pragma once
 

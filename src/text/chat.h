@@ -40,14 +40,12 @@ class ChatRequest {
   /// Errors: kInvalidRequest, naming the field.
   static Result<ChatRequest> parse(std::string_view json_text);
   /// From what was read already. Errors: as parse.
-  static Result<ChatRequest> render(ChatInput input);
+  static Result<ChatRequest> render(const ChatInput& input);
 
-  const ChatInput& input() const { return input_; }
   /// The prompt; no two text segments in a row, none empty.
   const std::vector<ChatSegment>& segments() const { return segments_; }
 
  private:
-  ChatInput input_;
   std::vector<ChatSegment> segments_;
 };
 

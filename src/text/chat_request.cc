@@ -85,15 +85,14 @@ Result<ChatRequest> ChatRequest::parse(std::string_view json_text) {
                   read_flag(*options, "enable_thinking", "chat_template_kwargs.enable_thinking", false));
   }
   DG_TRY_ASSIGN(input.add_generation_prompt, read_flag(root, "add_generation_prompt", "add_generation_prompt", true));
-  return render(std::move(input));
+  return render(input);
 }
 
-Result<ChatRequest> ChatRequest::render(ChatInput input) {
+Result<ChatRequest> ChatRequest::render(const ChatInput& input) {
   if (input.messages.items.empty())
     return Unexpected(ErrorCode::kInvalidRequest, "messages: expected at least one message, got none");
   ChatRequest request;
-  request.input_ = std::move(input);
-  DG_TRY_ASSIGN(request.segments_, render_gemma4(request.input_));
+  DG_TRY_ASSIGN(request.segments_, render_gemma4(input));
   return request;
 }
 
