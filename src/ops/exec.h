@@ -1,7 +1,7 @@
 // Exec: what every operation needs to run: the kernel table, the team of threads, scratch memory for each worker.
 //
-// One Exec belongs to one caller at a time (in the engine, whoever leads its SweepQueue). Operations check shapes with DG_CHECK, since a
-// wrong shape here is our bug; files and requests were checked above.
+// One Exec belongs to one caller at a time (in the engine, whoever leads its SweepQueue). Operations check shapes with
+// DG_CHECK, since a wrong shape here is our bug; files and requests were checked above.
 #pragma once
 
 #include <algorithm>

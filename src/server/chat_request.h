@@ -24,7 +24,7 @@ const Json* message_list(Fields& fields, const Limits& limits);
 /// Whether a tool's result may follow this message (null: none): it calls tools, or is a result itself.
 bool takes_tool_result(const Json* before);
 
-/// A message has so many tool calls at `where`: says where they are too many, since each result is looked up among them.
+/// Says where a message's tool calls, at `where`, are too many: each result is looked up among them.
 void check_tool_calls(size_t count, const std::string& where, Fault& fault);
 
 /// What is said to a tool that is "strict".
