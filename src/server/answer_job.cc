@@ -93,10 +93,17 @@ Result<AnswerUsage> AnswerJob::run_choice(int index, int choice, Session& sessio
   if (options.seed) *options.seed += static_cast<uint64_t>(choice);
   EndKeeper keeper(*sink_);
   AnswerAssembler assembler(request_, *engine_.tokenizer(), index, keeper, [&enough] { enough.request_stop(); });
-  const auto answer = session.generate(options, [&](const Event& event) {
-    observer_->on_event(event);
-    assembler.on_event(event);
-  });
+  bool begun = false;
+  const auto generate = [&] {
+    return session.generate(options, [&](const Event& event) {
+      begun = true;
+      observer_->on_event(event);
+      assembler.on_event(event);
+    });
+  };
+  auto answer = generate();
+  // Conversations that are kept for later have to make room for one that is asked now.
+  if (!answer && !begun && answer.error().code == ErrorCode::kOutOfMemory && pool_.clear()) answer = generate();
   if (!answer) return Unexpected(answer.error());
   if (keeper.end.reason == EndReason::kCancelled) return Unexpected(kStopped);
   keeper.end.usage.queue_s = total_.queue_s;

@@ -159,7 +159,8 @@ HttpResponse Service::completions(const HttpRequest& request, const Peer& peer) 
 }
 
 HttpResponse Service::run(const std::shared_ptr<ServedEngine>& served, Asked asked, const Peer& peer) {
-  if (draining_) return refusal({503, "unavailable", "the service is stopping. Ask another one"}, asked.path);
+  const ApiError stopping(503, "unavailable", "the service is stopping. Ask another one");
+  if (draining_) return refusal(stopping, asked.path);
   std::optional<TraceWriter> trace;
   if (traces_) {
     auto recording = traces_->record(asked.id);
@@ -170,7 +171,8 @@ HttpResponse Service::run(const std::shared_ptr<ServedEngine>& served, Asked ask
   const std::shared_ptr<Job> job =
       std::make_shared<AnswerJob>(served->engine, served->pool, std::move(asked.answer), std::move(asked.sink),
                                   std::make_unique<Observer>(log_, metrics_, asked.id, std::move(trace)));
-  if (const auto taken = served->scheduler.submit(job); !taken) return refusal(ApiError(taken.error()), asked.path);
+  if (const auto taken = served->scheduler.submit(job); !taken)
+    return refusal(draining_ ? stopping : ApiError(taken.error()), asked.path);
   const auto place = std::make_shared<Place>(served, job);
   HttpResponse response;
   const std::chrono::seconds silence(options_.limits.silence_s);
