@@ -189,6 +189,7 @@ class Reader:
         driver.switch_to.new_window("tab")
         self.tab = driver.current_window_handle
         self.resize(width, height)
+        self.finger = finger
         if finger:
             self.browser_says("Emulation.setTouchEmulationEnabled", enabled=True)
         if script:
@@ -277,7 +278,10 @@ class Reader:
     # The page -------------------------------------------------------------------------------------------------------
     def ask(self, text):
         self.at("#prompt").fill(text)
-        self.at("#prompt").press("ENTER")
+        if self.finger:
+            self.at("#shutter").tap()
+        else:
+            self.at("#prompt").press("ENTER")
 
     def answered(self):
         """The last answer, once it is complete."""

@@ -241,6 +241,16 @@ def a_finger_on_a_row_shows_its_history_until_it_taps_elsewhere(reader):
 
 
 @test()
+def where_a_finger_types_enter_breaks_the_line_and_the_button_sends(reader):
+    with Reader(reader.driver, reader.url, width=360, height=740, finger=True) as phone:
+        phone.at("#prompt").fill("short")
+        phone.at("#prompt").press("ENTER")
+        phone.at("#prompt").becomes("part.value === 'short\\n'")
+        phone.at("#shutter").tap()
+        phone.answered().at(".prose").last.has_text("Yes.")
+
+
+@test()
 def a_finger_sees_how_to_delete_a_conversation_on_a_wide_screen_too(reader):
     with Reader(reader.driver, reader.url, width=1024, height=768, finger=True) as tablet:
         assert tablet.run("return matchMedia('(hover: none)').matches")
